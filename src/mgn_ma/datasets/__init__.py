@@ -1,0 +1,1 @@
+"""The Kedro dataset classes that this project adds."""

@@ -1,0 +1,1 @@
+"""Run a function over videos or members: in this process, or on a Ray cluster."""

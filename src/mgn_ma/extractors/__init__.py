@@ -1,0 +1,1 @@
+"""Frozen networks and weight-free descriptors that turn media into feature tracks."""

@@ -1,0 +1,112 @@
+"""The interface of every extractor: videos in, rows of vectors on the modality's own clock out.
+
+An extractor is described by a configuration class (Pydantic, unknown keys refused) whose ``name`` selects it, and built
+from it once per worker, because building may load a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from mgn_ma.media.source import VideoSource
+
+Clock = Literal["grid", "patches", "cues", "whole"]
+"""``grid``: the 6 Hz annotation grid; ``patches``: consecutive audio patches; ``cues``: captions; ``whole``: one row."""
+
+Source = Literal["video", "audio", "captions", "title"]
+"""What an extractor reads; a video that lacks it has no track of that modality and is accounted as ``absent``."""
+
+START_OF_TIME_US = int(np.iinfo(np.int64).min // 4)
+END_OF_TIME_US = int(np.iinfo(np.int64).max // 4)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRows:
+    """Vectors of one modality of one video, each valid for an interval of presentation time.
+
+    One rule serves all clocks: a row holds for ``timestamps_us <= t < ends_us``.
+
+    Attributes:
+        timestamps_us: (N,) int64, ascending, the first microsecond that a row holds for.
+        ends_us: (N,) int64, the microsecond after the last one.
+        vectors: (N, D) float16 or float32.
+    """
+
+    timestamps_us: npt.NDArray[np.int64]
+    ends_us: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.floating[Any]]
+
+    def __post_init__(self) -> None:
+        n_rows = len(self.timestamps_us)
+        if self.vectors.ndim != 2 or len(self.vectors) != n_rows or len(self.ends_us) != n_rows:
+            raise ValueError(
+                f"{n_rows} timestamps, {len(self.ends_us)} ends and vectors of shape {self.vectors.shape} "
+                "do not belong together"
+            )
+        if np.any(np.diff(self.timestamps_us) < 0) or np.any(self.ends_us <= self.timestamps_us):
+            raise ValueError("timestamps must ascend, and every row must end after it starts")
+
+    def __len__(self) -> int:
+        return len(self.timestamps_us)
+
+
+class ExtractionError(Exception):
+    """A video's source can't be turned into a track; the message is the reason that the account gives.
+
+    Attributes:
+        transient: whether the same file may succeed on another try (a dead worker, memory), so that it is tried again.
+    """
+
+    def __init__(self, reason: str, *, transient: bool = False) -> None:
+        super().__init__(reason)
+        self.transient = transient
+
+
+class ExtractorConfig(BaseModel):
+    """What every extractor's configuration has. Subclasses narrow ``name`` to a ``Literal``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+
+    NOT_IN_FINGERPRINT: ClassVar[frozenset[str]] = frozenset({"device", "batch_size"})
+    """Settings that change how fast a vector comes, not what it is."""
+
+    VERSION: ClassVar[int] = 1
+    """Raised by hand when the code of an extractor changes what it computes."""
+
+    def fingerprint(self) -> str:
+        """Hex digest of name, version, settings and weights: two extractors that agree in it make the same track."""
+        settings = self.model_dump(mode="json", exclude=set(self.NOT_IN_FINGERPRINT))
+        canonical = json.dumps({"version": self.VERSION, **settings}, sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Extractor(ABC):
+    """A frozen function from media to rows of vectors.
+
+    Attributes:
+        width: length D of a vector.
+        clock: what the timestamps of the rows are.
+        source: what it reads of a video.
+    """
+
+    width: int
+    clock: ClassVar[Clock]
+    source: ClassVar[Source]
+
+    @abstractmethod
+    def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:
+        """Turn videos into rows, in the order given; several may share a batch, none is held whole in memory.
+
+        A video that can't be read yields its ``ExtractionError`` and never stops the others.
+        """

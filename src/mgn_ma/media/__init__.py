@@ -1,0 +1,1 @@
+"""Files in, arrays out: video, audio, subtitles, probing. Nothing learned lives here."""

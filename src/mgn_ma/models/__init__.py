@@ -1,0 +1,1 @@
+"""The networks that are trained. Pure torch: no files, no configuration beyond their own."""

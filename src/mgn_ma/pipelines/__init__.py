@@ -1,0 +1,1 @@
+"""One folder a pipeline; nodes are thin and call the rooms beside this one."""

@@ -1,0 +1,1 @@
+"""Renders a small EEV-shaped data set whose answer is known."""

@@ -1,0 +1,1 @@
+"""MLflow: runs, the served model, promotion. The only room that knows MLflow."""
