@@ -1,0 +1,74 @@
+# Two commands do all the set-up: `make run` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+READY := $(VENV)/.ready
+ENVIRONMENT ?= sample
+
+# Nothing phones home, and nothing waits for a hub that cannot be reached.
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: run test lint format types architecture unit viz mlflow-ui docs lock clean help browser
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 13) and f"mgn_ma needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}: call make with PYTHON=python3.12, say")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $(READY)
+
+run: $(READY) ## Render the sample and run the whole chain on it
+	$(BIN)/kedro run --env $(ENVIRONMENT) --pipelines sample_data,__default__
+
+test: $(READY) browser lint types architecture unit ## Lint, types, architecture, all tests
+
+lint: $(READY) ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify $(wildcard notebooks/*.ipynb)
+
+types: $(READY) ## Check types, strictly
+	$(BIN)/mypy
+
+architecture: $(READY) ## Check that imports go from the pipelines down
+	$(BIN)/lint-imports
+
+unit: $(READY) ## Run the tests alone
+	$(BIN)/pytest
+
+browser: ## Install what the browser tests need (Debian, Ubuntu), if it is missing
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else echo "No Chromium here: the browser tests will be skipped (install the package 'chromium')."; fi; }
+
+format: $(READY) ## Format the code and strip the notebooks
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/nbstripout $(wildcard notebooks/*.ipynb)
+
+viz: $(READY) ## Look at the pipelines in Kedro-Viz
+	$(BIN)/kedro viz run --env $(ENVIRONMENT) --include-hooks
+
+mlflow-ui: $(READY) ## Look at the runs in MLflow
+	$(BIN)/kedro mlflow ui --env $(ENVIRONMENT)
+
+docs: $(READY) ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+lock: ## Compile requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
+	  --no-emit-index-url --no-emit-find-links --no-header --output-file requirements.lock
+
+clean: ## Remove the sample's data, caches and built pages; runs and the environment stay
+	rm -rf data/sample data/smoke build site htmlcov .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
