@@ -1,0 +1,108 @@
+"""The project as a whole: how pipelines compose, what the catalog names, what the lock holds."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import configure_project, pipelines, settings
+
+ROOT = Path(__file__).parents[1]
+LAYERS = {"raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting"}
+
+
+@pytest.fixture(scope="module")
+def registered():
+    configure_project("mgn_ma")
+    return dict(pipelines)
+
+
+@pytest.fixture(scope="module", params=["base", "sample", "smoke"])
+def configuration(request):
+    configure_project("mgn_ma")
+    return OmegaConfigLoader(
+        str(ROOT / "conf"),
+        env=None if request.param == "base" else request.param,
+        **settings.CONFIG_LOADER_ARGS | {"default_run_env": "base"},
+    )
+
+
+def _names(catalog_entry_names, dataset):
+    """Whether a dataset is named by an entry or fits a factory pattern such as ``{modality}.tracks``."""
+    if dataset in catalog_entry_names:
+        return True
+    patterns = [re.escape(n) for n in catalog_entry_names if "{" in n]
+    return any(re.fullmatch(re.sub(r"\\\{\w+\\\}", r"[^.]+", p), dataset) for p in patterns)
+
+
+def test_default_chain_needs_only_raw_data_and_truth(registered):
+    free = {name for name in registered["__default__"].inputs() if not name.startswith("params:")}
+    handles = {name for name in free if name.endswith("_on_disk")} | {"tracker", "training_state", "parameters"}
+    truth = {name for name in free if name.startswith("truth_")}
+    assert free - handles - truth == {
+        "annotations_train",
+        "annotations_validation",
+        "annotations_test",
+        "raw_videos",
+    }
+
+
+def test_truth_is_read_by_evaluation_only(registered):
+    readers = {
+        node.name
+        for name in ("ingestion", "frame_features", "clip_features", "video_features", "model_input", "training")
+        for node in registered[name].nodes
+        if any(dataset.startswith("truth_") for dataset in node.inputs)
+    }
+    assert not readers
+    assert any(i.startswith("truth_") for n in registered["__default__"].nodes for i in n.inputs)
+
+
+def test_sample_renders_before_ingestion_reads(registered):
+    both = registered["sample_data"] + registered["__default__"]
+    order = [node.name for node in both.nodes]
+    rendered = max(order.index(node.name) for node in registered["sample_data"].nodes if "raw_videos" in node.outputs)
+    read = min(order.index(node.name) for node in registered["ingestion"].nodes if "raw_videos" in node.inputs)
+    assert rendered < read
+
+
+def test_every_persistent_result_is_in_the_catalog(registered, configuration):
+    """Nothing that a node makes stays in memory by accident: what may is named here."""
+    catalog = configuration["catalog"]
+    in_memory = re.compile(r".*\.plan$|.*\.finished$|.*\.outcomes$")
+    left_out = {
+        dataset
+        for pipeline in registered.values()
+        for dataset in pipeline.all_outputs()
+        if not _names(catalog.keys(), dataset) and not in_memory.match(dataset)
+    }
+    assert not left_out
+
+
+def test_every_catalog_entry_has_a_known_layer(configuration):
+    missing = {
+        name: entry.get("metadata", {}).get("kedro-viz", {}).get("layer")
+        for name, entry in configuration["catalog"].items()
+        if not name.startswith("_") and name != "tracker"
+    }
+    assert {n for n, layer in missing.items() if layer not in LAYERS} == set()
+
+
+def test_paths_stay_below_the_environment_s_data_folder(configuration):
+    root = configuration["globals"]["data"]
+    for name, entry in configuration["catalog"].items():
+        for key in ("filepath", "path"):
+            if key in entry:
+                assert str(entry[key]).startswith(root + "/"), name
+
+
+def test_lock_names_no_index_and_no_address():
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "==" in lock
+    assert not re.search(r"https?://|file:|--index|--extra-index|--find-links| @ ", lock)
+
+
+def test_parameters_files_are_yaml_mappings():
+    for path in sorted((ROOT / "conf").glob("*/parameters*.yml")):
+        assert isinstance(yaml.safe_load(path.read_text()), dict), path
