@@ -1,1 +1,1 @@
-"""MLflow: runs, the served model, promotion. The only room that knows MLflow."""
+"""MLflow: the run of every `kedro run`, live curves of its members, and whether a server is there at all."""

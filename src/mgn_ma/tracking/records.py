@@ -1,0 +1,75 @@
+"""From nested Python values to what MLflow keeps: flat parameters, tags and metrics within its limits."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from mlflow.entities import Param, RunTag
+from mlflow.tracking import MlflowClient
+from mlflow.utils.validation import (
+    MAX_ENTITY_KEY_LENGTH,
+    MAX_PARAM_VAL_LENGTH,
+    MAX_PARAMS_TAGS_PER_BATCH,
+    MAX_TAG_VAL_LENGTH,
+)
+from pydantic import BaseModel
+
+_FORBIDDEN = re.compile(r"[^\w./ -]")
+
+
+def flatten_parameters(values: Mapping[str, object]) -> dict[str, str]:
+    """``{"a": {"b": 1}}`` to ``{"a.b": "1"}``; Pydantic models by their dump, sequences of scalars as JSON.
+
+    Names are cut to what MLflow accepts; an empty mapping or list is kept as ``{}`` or ``[]``, so that it can be seen.
+    """
+    return {_name(key): value for key, value in _leaves("", values)}
+
+
+def _leaves(prefix: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, Mapping) and value:
+        for key, child in value.items():
+            yield from _leaves(f"{prefix}.{key}" if prefix else str(key), child)
+    elif isinstance(value, list | tuple) and any(isinstance(child, Mapping | BaseModel) for child in value):
+        for index, child in enumerate(value):
+            yield from _leaves(f"{prefix}.{index}", child)
+    elif prefix:
+        yield prefix, value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def flatten_metrics(values: Mapping[str, object]) -> dict[str, float]:
+    """The finite numbers of a nested report by their path, ``validation/members/0``; all else is left out.
+
+    MLflow's page groups charts by what stands before the slash.
+    """
+    return {_name(key): number for key, number in _numbers("", values)}
+
+
+def _numbers(prefix: str, value: object) -> Iterator[tuple[str, float]]:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from _numbers(f"{prefix}/{key}" if prefix else str(key), child)
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for index, child in enumerate(value):
+            yield from _numbers(f"{prefix}/{index}", child)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        yield prefix, float(value)
+
+
+def _name(key: str) -> str:
+    return _FORBIDDEN.sub("_", key)[:MAX_ENTITY_KEY_LENGTH]
+
+
+def log_parameters(client: MlflowClient, run_id: str, values: Mapping[str, object]) -> None:
+    """Log ``values`` flat, in as few calls as MLflow allows; one too long for a parameter becomes a tag."""
+    flat = flatten_parameters(values)
+    params = [Param(key, value) for key, value in flat.items() if len(value) <= MAX_PARAM_VAL_LENGTH]
+    tags = [RunTag(key, value[:MAX_TAG_VAL_LENGTH]) for key, value in flat.items() if len(value) > MAX_PARAM_VAL_LENGTH]
+    for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
+    for start in range(0, len(tags), MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(run_id, tags=tags[start : start + MAX_PARAMS_TAGS_PER_BATCH])

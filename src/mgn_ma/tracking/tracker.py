@@ -1,0 +1,105 @@
+"""The far end of the training loop's callback: a nested MLflow run a member, with curves that grow while it trains."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
+
+import mlflow
+from mlflow.entities import Metric, RunStatus
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from mgn_ma.tracking.records import log_parameters
+
+logger = logging.getLogger(__name__)
+
+MetricLogger = Callable[[Mapping[str, float], int], None]
+"""``log(metrics, step)``: the numbers of one epoch, by name."""
+
+
+class Tracker(Protocol):
+    """What a node gets to report a member's training while it happens."""
+
+    def member(self, name: str, params: Mapping[str, object]) -> AbstractContextManager[MetricLogger]:
+        """A record of its own for the member ``name`` with its ``params``; leaving the context closes it."""
+        ...
+
+
+class NullTracker:
+    """Keeps nothing: for notebooks, tests and runs with tracking switched off."""
+
+    def member(self, name: str, params: Mapping[str, object]) -> AbstractContextManager[MetricLogger]:
+        """A logger that drops what it is given."""
+        return nullcontext(_drop)
+
+
+def _drop(metrics: Mapping[str, float], step: int) -> None:
+    """Accept and forget."""
+
+
+class MlflowTracker:
+    """Nested runs under the run ``parent_run_id`` of the MLflow at ``tracking_uri``.
+
+    It addresses runs by id and never the process-wide active run, so several members may report at once, from threads
+    as well as from other processes (it pickles).
+    """
+
+    def __init__(self, tracking_uri: str, experiment_id: str, parent_run_id: str) -> None:
+        self.tracking_uri = tracking_uri
+        self.experiment_id = experiment_id
+        self.parent_run_id = parent_run_id
+
+    @contextmanager
+    def member(self, name: str, params: Mapping[str, object]) -> Iterator[MetricLogger]:
+        """A nested run called ``name``: FINISHED on a normal exit, FAILED on an error, KILLED on an interrupt."""
+        client = MlflowClient(self.tracking_uri)
+        tags = {MLFLOW_PARENT_RUN_ID: self.parent_run_id}
+        run_id = client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
+        status = RunStatus.KILLED
+        try:
+            log_parameters(client, run_id, params)
+            yield MemberLog(self.tracking_uri, run_id)
+            status = RunStatus.FINISHED
+        except Exception:
+            status = RunStatus.FAILED
+            raise
+        finally:
+            client.set_terminated(run_id, RunStatus.to_string(status))
+
+
+class MemberLog:
+    """Writes one member's metrics to its run at once, so that MLflow's page shows the curve while it grows.
+
+    Training outlives tracking: when the server stops answering, this says so once and stays silent. The numbers are in
+    the learning curves' table anyway.
+    """
+
+    def __init__(self, tracking_uri: str, run_id: str) -> None:
+        self.tracking_uri = tracking_uri
+        self.run_id = run_id
+        self._lost = False
+
+    def __call__(self, metrics: Mapping[str, float], step: int) -> None:
+        """Log the ``metrics`` of epoch ``step``."""
+        if self._lost:
+            return
+        now = int(time.time() * 1000)
+        batch = [Metric(name, float(value), now, step) for name, value in metrics.items()]
+        try:
+            MlflowClient(self.tracking_uri).log_batch(self.run_id, metrics=batch)
+        except MlflowException as error:
+            self._lost = True
+            logger.warning("Curves of run %s are no longer tracked, training goes on: %s", self.run_id, error)
+
+
+def current_tracker() -> Tracker:
+    """A tracker under the active MLflow run, or one that keeps nothing when there is none."""
+    active = mlflow.active_run()
+    if active is None:
+        return NullTracker()
+    return MlflowTracker(mlflow.get_tracking_uri(), active.info.experiment_id, active.info.run_id)
