@@ -1,0 +1,129 @@
+"""Opening a media container, and where its time begins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any
+
+import av
+import fsspec
+from av.container import InputContainer
+from av.stream import Disposition
+
+from mgn_ma.media.errors import AudioError, MediaError, VideoError
+
+MICROSECONDS = 1_000_000
+
+# Containers only. FFmpeg also opens playlists and scripts, which make a "video" read other files or the network.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,flv,avi,ogg,asf,wav,mp3,aac,flac"
+
+WITHOUT_PRESENTATION_TIMES = frozenset({"avi"})
+"""Formats that store frames at a constant rate in decoding order, so that FFmpeg's presentation times are guesses."""
+
+
+@contextmanager
+def open_container(path: str) -> Iterator[InputContainer]:
+    """Open a media container for reading.
+
+    Args:
+        path: local path or fsspec URL (``s3://…``), which is then read through fsspec.
+
+    Raises:
+        MediaError: if it isn't there, is empty, or is no media container; the reason says which.
+    """
+    with ExitStack() as stack:
+        source = _source(path, stack)
+        try:
+            container = av.open(source, "r", options={"format_whitelist": _FORMATS}, metadata_errors="replace")
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise MediaError(path, _open_reason(path, error)) from error
+        yield stack.enter_context(container)
+
+
+def _source(path: str, stack: ExitStack) -> str | IO[bytes]:
+    if "://" in path:
+        try:
+            file: IO[bytes] = stack.enter_context(fsspec.open(path, "rb"))
+        except OSError as error:
+            raise MediaError(path, f"can't be read: {error.strerror or error}") from error
+        return file
+    local = Path(path)
+    if local.is_dir():
+        raise MediaError(path, "is a directory, not a file")
+    if not local.exists():
+        raise MediaError(path, "no such file")
+    if not os.access(local, os.R_OK):
+        raise MediaError(path, "can't be read: permission denied")
+    if local.stat().st_size == 0:
+        raise MediaError(path, "is empty (zero bytes)")
+    # With the protocol spelt out, a name such as "concat:a|b.mp4" or "-x.mp4" is a file name and nothing else.
+    return f"file:{local}"
+
+
+def _open_reason(path: str, error: Exception) -> str:
+    if isinstance(error, av.InvalidDataError):
+        head = _head(path)
+        if b"ftyp" in head[:12]:
+            return "is an incomplete MP4: its index (moov) is missing, so the download or the recording was cut short"
+        return "is no media file that FFmpeg knows, or is damaged at its start"
+    return f"can't be opened: {error}"
+
+
+def _head(path: str) -> bytes:
+    try:
+        with fsspec.open(path, "rb") as file:
+            return bytes(file.read(64))
+    except OSError:
+        return b""
+
+
+def video_stream(container: InputContainer, path: str) -> av.VideoStream:
+    """The stream that a player would show; cover pictures don't count.
+
+    Raises:
+        VideoError: if there is none, or none that can be decoded.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not streams:
+        raise VideoError(path, "has no video stream")
+    return _decodable(streams, container.streams.best("video"), VideoError(path, "no decoder for its video"))
+
+
+def audio_stream(container: InputContainer, path: str) -> av.AudioStream:
+    """The audio stream that a player would play.
+
+    Raises:
+        AudioError: if there is none, or none that can be decoded.
+    """
+    streams = list(container.streams.audio)
+    if not streams:
+        raise AudioError(path, "has no audio stream")
+    return _decodable(streams, container.streams.best("audio"), AudioError(path, "no decoder for its audio"))
+
+
+def _decodable(streams: list[Any], best: Any, error: MediaError) -> Any:
+    decodable = [stream for stream in streams if stream.codec_context is not None]
+    if not decodable:
+        raise error
+    return best if best in decodable else decodable[0]
+
+
+def timeline_zero(container: InputContainer) -> Fraction:
+    """Container time, in seconds, of t = 0: the earliest start of its audio and video streams, as in players.
+
+    What an edit list or a codec's priming discards isn't presented, so it doesn't count. Subtitle and data streams and
+    cover pictures don't count either.
+    """
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in container.streams
+        if stream.type in ("video", "audio")
+        and not stream.disposition & Disposition.attached_pic
+        and stream.start_time is not None
+        and stream.time_base is not None
+    ]
+    return min(starts, default=Fraction(0))

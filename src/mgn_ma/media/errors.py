@@ -1,0 +1,32 @@
+"""What can be wrong with a media file, in words that name the file."""
+
+from __future__ import annotations
+
+
+class MediaError(Exception):
+    """A media file can't be read; the base of all errors of this room.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong with it, without the path.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class VideoError(MediaError):
+    """The file has no video that can be decoded."""
+
+
+class AudioError(MediaError):
+    """The file has no audio that can be decoded."""
+
+
+class CaptionsError(MediaError):
+    """The file holds no captions in a format that is understood."""

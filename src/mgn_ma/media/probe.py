@@ -1,0 +1,122 @@
+"""What a video file holds, found out without decoding more than its first frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+
+from mgn_ma.media.clock import floor_us
+from mgn_ma.media.container import MICROSECONDS, audio_stream, open_container, timeline_zero, video_stream
+from mgn_ma.media.errors import AudioError, VideoError
+from mgn_ma.media.geometry import displayed_size
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What is known of a video file.
+
+    Attributes:
+        duration_us: end of the last video frame in microseconds since t = 0.
+        fps: average frames per second; 0.0 where unknown.
+        width: of the frame as displayed (square pixels, upright).
+        height: likewise.
+        has_video: always true: a file without video is an error.
+        has_audio: whether there is an audio stream that can be decoded.
+        audio_duration_us: end of the audio in microseconds since t = 0; 0 without audio.
+        rotation: degrees counterclockwise by which stored frames are turned for display: 0, 90, 180 or 270.
+        n_frames_hint: the container's count of frames, or an estimate; 0 where unknown.
+        truncated: the file ends before the time that its header promises.
+    """
+
+    duration_us: int
+    fps: float
+    width: int
+    height: int
+    has_video: bool
+    has_audio: bool
+    audio_duration_us: int
+    rotation: int
+    n_frames_hint: int
+    truncated: bool = False
+
+
+def probe(path: str) -> MediaInfo:
+    """Look into a video file: read its header, decode its first frame, and find where its data end.
+
+    Args:
+        path: local path or fsspec URL.
+
+    Raises:
+        MediaError: if it can't be opened, has no video, or its first frames can't be decoded; the reason says which.
+    """
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        first = _first_frame(container, stream, path)
+        try:
+            audio: av.AudioStream | None = audio_stream(container, path)
+        except AudioError:
+            audio = None
+        zero = timeline_zero(container)
+        promised_us = _promised_end_us(container, stream, zero)
+        rate = stream.average_rate or stream.guessed_rate or Fraction(0)
+        frame_lengths = {stream.index: 1 / rate} if rate else {}
+        ends = _data_ends(container, zero, frame_lengths)
+        if stream.index not in ends:
+            ends = _data_ends(container, zero, frame_lengths, whole=True)
+        duration_us = ends.get(stream.index, promised_us)
+        width, height = displayed_size(first.width, first.height, stream.sample_aspect_ratio or Fraction(1))
+        rotation = round(first.rotation / 90) * 90 % 360
+        return MediaInfo(
+            duration_us=duration_us,
+            fps=float(rate),
+            width=height if rotation % 180 else width,
+            height=width if rotation % 180 else height,
+            has_video=True,
+            has_audio=audio is not None,
+            audio_duration_us=0 if audio is None else ends.get(audio.index, _promised_end_us(container, audio, zero)),
+            rotation=rotation,
+            n_frames_hint=stream.frames or round(duration_us * rate / MICROSECONDS),
+            truncated=promised_us - duration_us > MICROSECONDS,
+        )
+
+
+def _first_frame(container: InputContainer, stream: av.VideoStream, path: str) -> av.VideoFrame:
+    try:
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    return frame
+            except av.FFmpegError:
+                continue
+    except (av.FFmpegError, OSError):
+        pass
+    raise VideoError(path, "not one frame of its video can be decoded")
+
+
+def _promised_end_us(container: InputContainer, stream: av.VideoStream | av.AudioStream, zero: Fraction) -> int:
+    if stream.duration is not None and stream.time_base is not None:
+        return floor_us((stream.duration + (stream.start_time or 0)) * stream.time_base - zero)
+    if container.duration is not None:
+        return int(container.duration)
+    return 0
+
+
+def _data_ends(
+    container: InputContainer, zero: Fraction, frame_lengths: dict[int, Fraction], *, whole: bool = False
+) -> dict[int, int]:
+    """Where each stream's packets end, in microseconds; read from the last keyframe on, or from the start."""
+    ends: dict[int, int] = {}
+    try:
+        container.seek(0 if whole else max(0, container.duration or 0) + (container.start_time or 0))
+        for packet in container.demux():
+            if packet.pts is None or packet.time_base is None:
+                continue
+            length = packet.duration * packet.time_base if packet.duration else frame_lengths.get(packet.stream_index, 0)
+            end_us = floor_us(packet.pts * packet.time_base + length - zero)
+            ends[packet.stream_index] = max(end_us, ends.get(packet.stream_index, 0))
+    except (av.FFmpegError, OSError):
+        pass
+    return ends

@@ -1,0 +1,207 @@
+"""Captions as cues of distinct text: a tolerant WebVTT and SubRip reader, and the merging of roll-up captions."""
+
+from __future__ import annotations
+
+import codecs
+import html
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import fsspec
+
+from mgn_ma.media.errors import CaptionsError
+
+LONGEST_OPEN_CUE_US = 5_000_000
+"""How long a cue without a usable end lasts at most; the next cue ends it before."""
+
+_CONTIGUOUS_US = 100_000
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,6}))?"
+_TIMING = re.compile(rf"^\s*{_TIME}\s*-->(?:\s*{_TIME}(?!\d))?")
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?\d[\d:.]*>|\{\\[^{}]*\}")
+_SOUND = re.compile(r"(?:\s*(?:\[[^\[\]]*\]|\([^()]*\)|[♪♫♬#*]+))+\s*")
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\x00"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One caption: what is said, or heard, for ``start_us <= t < end_us``.
+
+    Attributes:
+        start_us: microseconds of presentation time.
+        end_us: the microsecond after the last one; always after ``start_us``.
+        text: in one line, without markup; never empty.
+        sound: the text describes a sound, such as ``[Music]``, and is no speech.
+    """
+
+    start_us: int
+    end_us: int
+    text: str
+    sound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Captions(Sequence[Cue]):
+    """The merged cues of a file in order of their start, and an account of the rest.
+
+    Attributes:
+        cues: in order of start; distinct neighbours.
+        dropped: cues that could not be understood: no start, or no text beside an unreadable time.
+        repaired: cues whose end was missing or not after their start, and was put at the next cue's start.
+        merged: cues that only repeated what was on screen already, and went into the one before.
+    """
+
+    cues: tuple[Cue, ...]
+    dropped: int = 0
+    repaired: int = 0
+    merged: int = 0
+
+    def __len__(self) -> int:
+        return len(self.cues)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        return self.cues[index]
+
+
+@dataclass(frozen=True, slots=True)
+class _RawCue:
+    start_us: int
+    end_us: int | None
+    lines: tuple[str, ...]
+
+
+def read_captions(path: str) -> Captions:
+    """Read a WebVTT or SubRip file, whichever its name says, and merge what roll-up display repeats.
+
+    Encoding: a byte order mark decides; else UTF-8; else Windows-1252.
+
+    Args:
+        path: local path or fsspec URL.
+
+    Raises:
+        CaptionsError: if the file can't be read or holds something else than captions.
+    """
+    try:
+        with fsspec.open(path, "rb") as file:
+            data: bytes = file.read()
+    except OSError as error:
+        raise CaptionsError(path, f"can't be read: {error.strerror or error}") from error
+    try:
+        return parse_captions(decode_text(data))
+    except ValueError as error:
+        raise CaptionsError(path, str(error)) from error
+
+
+def decode_text(data: bytes) -> str:
+    """Text of a caption file in UTF-8, UTF-16 or Windows-1252."""
+    for mark, encoding in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if data.startswith(mark):
+            return data.decode(encoding, errors="replace")
+    head = data[:512]
+    if head.count(0) > len(head) // 4:
+        return data.decode("utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be", errors="replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def parse_captions(text: str) -> Captions:
+    """Cues of a WebVTT or SubRip text, merged.
+
+    Raises:
+        ValueError: if the text is neither: no header and not one line with a time.
+    """
+    raw, dropped = _raw_cues(text)
+    if not raw and not dropped and text.strip() and not text.lstrip("\ufeff \r\n\t").startswith("WEBVTT"):
+        raise ValueError("holds no captions: neither a WebVTT header nor a line with times")
+    raw.sort(key=lambda cue: cue.start_us)
+    ended, repaired = _with_ends(raw)
+    cues, merged = _merge(ended)
+    return Captions(tuple(cues), dropped=dropped, repaired=repaired, merged=merged)
+
+
+def _raw_cues(text: str) -> tuple[list[_RawCue], int]:
+    cues: list[_RawCue] = []
+    dropped = 0
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    position = 0
+    while position < len(lines):
+        line = lines[position]
+        position += 1
+        if "-->" not in line:
+            continue
+        body_start = position
+        while position < len(lines) and lines[position] != "" and "-->" not in lines[position]:
+            position += 1
+        body = lines[body_start:position]
+        if position < len(lines) and "-->" in lines[position] and body and body[-1].strip().isdigit():
+            body = body[:-1]
+        timing = _TIMING.match(line)
+        if timing is None:
+            dropped += 1
+            continue
+        shown = tuple(filter(None, map(_plain, body)))
+        if shown:
+            times = timing.groups()
+            end_us = _time_us(times[4:]) if times[5] is not None else None
+            cues.append(_RawCue(_time_us(times[:4]), end_us, shown))
+    return cues, dropped
+
+
+def _time_us(parts: tuple[str | None, ...]) -> int:
+    hours, minutes, seconds, fraction = parts
+    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    return whole * 1_000_000 + int((fraction or "0").ljust(6, "0"))
+
+
+def _plain(line: str) -> str:
+    return " ".join(html.unescape(_TAG.sub("", line)).translate(_INVISIBLE).split())
+
+
+def _with_ends(raw: list[_RawCue]) -> tuple[list[_RawCue], int]:
+    repaired = 0
+    ended: list[_RawCue] = []
+    next_start_us: int | None = None
+    for position in range(len(raw) - 1, -1, -1):
+        cue = raw[position]
+        if position + 1 < len(raw) and raw[position + 1].start_us > cue.start_us:
+            next_start_us = raw[position + 1].start_us
+        if cue.end_us is None or cue.end_us <= cue.start_us:
+            latest_us = cue.start_us + LONGEST_OPEN_CUE_US
+            cue = replace(cue, end_us=latest_us if next_start_us is None else min(next_start_us, latest_us))
+            repaired += 1
+        ended.append(cue)
+    ended.reverse()
+    return ended, repaired
+
+
+def _merge(cues: list[_RawCue]) -> tuple[list[Cue], int]:
+    """Keep of each cue the lines that the one before didn't show; a cue that shows nothing new prolongs its forerunner."""
+    kept: list[Cue] = []
+    merged = 0
+    shown: tuple[str, ...] = ()
+    shown_until_us = 0
+    for cue in cues:
+        assert cue.end_us is not None  # noqa: S101 - _with_ends gives each cue one
+        rolls_up = bool(kept) and cue.start_us <= shown_until_us + _CONTIGUOUS_US
+        new = cue.lines[_carried(shown, cue.lines) :] if rolls_up else cue.lines
+        if new:
+            text = " ".join(new)
+            kept.append(Cue(cue.start_us, cue.end_us, text, sound=_SOUND.fullmatch(text) is not None))
+        else:
+            merged += 1
+            kept[-1] = replace(kept[-1], end_us=max(kept[-1].end_us, cue.end_us))
+        shown, shown_until_us = cue.lines, max(shown_until_us, cue.end_us) if rolls_up else cue.end_us
+    return kept, merged
+
+
+def _carried(shown: tuple[str, ...], lines: tuple[str, ...]) -> int:
+    """How many first lines are the last lines of what was shown before."""
+    longest = min(len(shown), len(lines))
+    return next((n for n in range(longest, 0, -1) if shown[-n:] == lines[:n]), 0)
+
+
+def iter_text(captions: Captions) -> Iterator[str]:
+    """Each distinct text once, in order of first appearance."""
+    return iter(dict.fromkeys(cue.text for cue in captions.cues))
