@@ -1,10 +1,15 @@
-"""A feature track: the rows of one modality of one video, and where they come from."""
+"""A feature track: the rows of one modality of one video, where they come from, and what is kept where there is none."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from mgn_ma.extractors.base import Clock, TrackRows
+
+
+class TrackError(Exception):
+    """A stored track can't be used: it is damaged, or not the one that is wanted. The message names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,8 @@ class TrackHeader:
     """Extractor name, settings and weights, hashed."""
     source_digest: str
     """Digest of the file (or text) that the track was made from."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long the extraction took; says nothing about what the track is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +33,54 @@ class Track:
 
     header: TrackHeader
     rows: TrackRows
+
+    @property
+    def width(self) -> int:
+        """Length of a vector."""
+        return int(self.rows.vectors.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFailure:
+    """Why a video has no track of a modality although it has what the modality reads.
+
+    Attributes:
+        reason: what the account says.
+        transient: whether the same source may succeed on another try; if not, it is not tried again until the source,
+            the extractor or the user's mind changes.
+    """
+
+    video_id: str
+    modality: str
+    fingerprint: str
+    source_digest: str
+    reason: str
+    transient: bool = False
+    seconds: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The tracks of one modality that are wanted now: one extractor, and one source digest a video.
+
+    A store may hold tracks of earlier settings, of files that have changed since, and of videos that have left the
+    manifest. None of them is in a selection.
+
+    Attributes:
+        wanted: video -> digest of the source that its track must be made from, in the order of the manifest.
+    """
+
+    modality: str
+    fingerprint: str
+    wanted: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackBatch:
+    """Tracks on their way to a store: what is wanted in all, and an iterator over what is newly made.
+
+    ``results`` is consumed once, by the store, which keeps each item before it asks for the next.
+    """
+
+    selection: Selection
+    results: Iterable[Track | TrackFailure]

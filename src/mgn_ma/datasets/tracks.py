@@ -1,0 +1,106 @@
+"""Kedro datasets on a track store: tracks saved as they come and loaded as a view, and what is on disk already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.io import AbstractDataset, DatasetError
+
+from mgn_ma.features.store import Dtype, TrackStore
+from mgn_ma.features.track import Track, TrackBatch, TrackError
+from mgn_ma.features.view import ModalityOnDisk, TrackView
+
+
+class _OneModality:
+    def __init__(
+        self,
+        *,
+        root: str,
+        modality: str,
+        dtype: Dtype = "float16",
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._root = root
+        self._modality = modality
+        self._dtype: Dtype = dtype
+        self._options = {**(fs_args or {}), **(credentials or {})}
+        self.metadata = metadata
+
+    def _store(self) -> TrackStore:
+        return TrackStore(self._root, self._dtype, self._options)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"root": self._root, "modality": self._modality, "dtype": self._dtype}
+
+
+class TracksDataset(_OneModality, AbstractDataset[TrackBatch, TrackView]):
+    """The tracks of one modality.
+
+    Saving takes a ``TrackBatch``: its selection is written down first, then each track or failure as its iterator gives
+    it, each atomically. Killed in the middle, everything that was finished is there.
+
+    Loading gives a ``TrackView`` of the selection, and refuses while a wanted video has neither a track nor a failure
+    on record, so nothing is ever trained on a silent subset.
+
+    Args:
+        root: a local path or an fsspec URL; the modality's folder is below it.
+        modality: name of the folder.
+        dtype: of the vectors on disk.
+        credentials: for the file system, by name from ``credentials.yml``.
+        fs_args: further options of the file system.
+        metadata: for Kedro-Viz and others; not used here.
+    """
+
+    def save(self, data: TrackBatch) -> None:
+        """Keep what is selected, then each result before the next is asked for."""
+        if data.selection.modality != self._modality:
+            raise DatasetError(f"{data.selection.modality} tracks don't belong to the {self._modality} folder")
+        store = self._store()
+        store.select(data.selection)
+        for result in data.results:
+            if isinstance(result, Track):
+                store.write(result)
+            else:
+                store.write_failure(result)
+
+    def load(self) -> TrackView:
+        """View the selected tracks."""
+        store = self._store()
+        selection = store.selection(self._modality)
+        if selection is None:
+            raise DatasetError(
+                f"no {self._modality} tracks were ever extracted below {self._root}: run the pipelines "
+                "frame_features, clip_features and video_features first"
+            )
+        view = TrackView(store, selection)
+        try:
+            view.require_complete()
+        except TrackError as error:
+            raise DatasetError(str(error)) from error
+        return view
+
+    def _exists(self) -> bool:
+        store = self._store()
+        selection = store.selection(self._modality)
+        return selection is not None and not TrackView(store, selection).missing
+
+
+class TracksOnDiskDataset(_OneModality, AbstractDataset[None, ModalityOnDisk]):
+    """What a modality's folder holds before anything is computed. Load only; an empty or absent folder is no error.
+
+    A second catalog entry on the path of a ``TracksDataset``, because a node can't have one dataset as both input and
+    output. Arguments as there.
+    """
+
+    def load(self) -> ModalityOnDisk:
+        """Open the folder; nothing is read yet."""
+        return ModalityOnDisk(self._store(), self._modality)
+
+    def save(self, data: None) -> None:
+        """Refuse: tracks are saved through their ``TracksDataset``."""
+        raise DatasetError("what is on disk is read, never saved: save through the modality's tracks")
+
+    def _exists(self) -> bool:
+        return True
