@@ -1,0 +1,189 @@
+"""The challenge's score: Pearson correlation per expression within each video, then averaged (section 3.1, eq. 4).
+
+Videos are ragged and are given as one (F, C) matrix with offsets, so that nothing is padded. Each frame is read once:
+the raw moments of a video's C series are taken together in float64, and the few series whose variance is small beside
+their mean, where raw moments lose digits, are done again about their mean. Constant series are told apart exactly, never
+by a tolerance, and nothing is added to a denominator: labels may be as small as 1e-6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+ConstantPolicy = Literal["left_out", "zeros"]
+"""What a series with a constant truth counts: nothing at all, or a correlation of 0."""
+
+_FRACTION_OF_VARIANCE = 1e-4
+"""Below this share of variance in the second moment, raw moments would cost more than about 1e-12 of accuracy."""
+
+_Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationTable:
+    """Correlation of every expression (C) within every video (V), and which of them have no definition.
+
+    Attributes:
+        r: (V, C) float64; NaN where the pair is left out of every average.
+        constant_truth: (V, C) bool, the truth never changes within the video (one frame is such a case).
+        constant_prediction: (V, C) bool, the prediction never changes within the video.
+        n_frames: (V,) int64.
+    """
+
+    r: _Floats
+    constant_truth: npt.NDArray[np.bool_]
+    constant_prediction: npt.NDArray[np.bool_]
+    n_frames: npt.NDArray[np.int64]
+
+    def undefined(self) -> dict[str, int]:
+        """Counts of (video, expression) pairs that eq. 4 does not define, by cause, and of videos of one frame."""
+        return {
+            "pairs": self.r.size,
+            "constant_truth": int(self.constant_truth.sum()),
+            "constant_prediction": int((self.constant_prediction & ~self.constant_truth).sum()),
+            "single_frame_videos": int((self.n_frames == 1).sum()),
+            "videos_left_out": int(np.isnan(self.r).all(axis=1).sum()),
+        }
+
+
+def video_correlations(
+    predictions: npt.NDArray[np.floating[Any]],
+    labels: npt.NDArray[np.floating[Any]],
+    offsets: npt.NDArray[np.integer[Any]],
+    *,
+    constant: ConstantPolicy = "left_out",
+) -> CorrelationTable:
+    """Correlate predictions with labels within every video (eq. 4), all expressions at once.
+
+    Where the truth is constant the pair is left out (NaN), or counts 0 under ``constant="zeros"``. Where the prediction
+    is constant and the truth is not, it counts 0. Rows of all-zero labels are rows like any other.
+
+    Args:
+        predictions: (F, C), any float type; computed in float64.
+        labels: (F, C).
+        offsets: (V + 1,) first row of every video, then F.
+
+    Raises:
+        ValueError: shapes or offsets don't belong together, or a value is not finite.
+    """
+    _check(predictions, labels, offsets)
+    n_videos, n_series = len(offsets) - 1, predictions.shape[1]
+    bounds: list[int] = offsets.tolist()
+    n_frames = np.diff(offsets).astype(np.int64)
+    moments = np.empty((5, n_videos, n_series))
+    workspace = np.empty((2, n_series * int(n_frames.max(initial=0))))
+    for video, (start, stop) in enumerate(pairwise(bounds)):
+        length = stop - start
+        # Series become rows (C, n): contiguous series are what the sums below are fast on.
+        x = workspace[0, : n_series * length].reshape(n_series, length)
+        y = workspace[1, : n_series * length].reshape(n_series, length)
+        x[...] = predictions[start:stop].T
+        y[...] = labels[start:stop].T
+        np.add.reduce(x, axis=1, out=moments[0, video])
+        np.add.reduce(y, axis=1, out=moments[1, video])
+        np.vecdot(x, y, out=moments[2, video])
+        np.vecdot(x, x, out=moments[3, video])
+        np.vecdot(y, y, out=moments[4, video])
+    r, well_conditioned = _from_moments(moments, n_frames[:, None])
+    constant_prediction = np.zeros_like(well_conditioned)
+    constant_truth = np.zeros_like(well_conditioned)
+    for video in np.flatnonzero(~well_conditioned.all(axis=1)).tolist():
+        again = np.flatnonzero(~well_conditioned[video])
+        rows = slice(bounds[video], bounds[video + 1])
+        x, x_constant = _centred(predictions[rows, again], "prediction", video)
+        y, y_constant = _centred(labels[rows, again], "label", video)
+        constant_prediction[video, again] = x_constant
+        constant_truth[video, again] = y_constant
+        r[video, again] = np.vecdot(x, y)
+    np.clip(r, -1.0, 1.0, out=r)
+    r[constant_prediction] = 0.0
+    r[constant_truth] = np.nan if constant == "left_out" else 0.0
+    return CorrelationTable(r, constant_truth, constant_prediction, n_frames)
+
+
+def video_scores(table: CorrelationTable) -> _Floats:
+    """(V,) mean over the expressions of each video; NaN for a video whose every pair is left out."""
+    return _mean_of_defined(table.r, axis=1)
+
+
+def expression_scores(table: CorrelationTable) -> _Floats:
+    """(C,) mean over videos of each expression; NaN for an expression that no video defines."""
+    return _mean_of_defined(table.r, axis=0)
+
+
+def challenge_score(table: CorrelationTable) -> float:
+    """Mean over the expressions within a video, then over videos (section 3.1); NaN if nothing is defined."""
+    return float(_mean_of_defined(video_scores(table), axis=0))
+
+
+def frames_to_offsets(
+    video_ids: Sequence[str] | pd.Series | npt.NDArray[Any],
+) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """The videos of a frame table in their order, and (V + 1,) where the block of each starts, then the row count.
+
+    Raises:
+        ValueError: the rows of a video are not one contiguous block.
+    """
+    codes, ids = pd.factorize(pd.Series(video_ids), use_na_sentinel=False)
+    changes = np.flatnonzero(np.diff(codes)) + 1
+    # Codes count up in order of appearance, so that a video that comes again is a step back.
+    again = changes[codes[changes] < codes[changes - 1]]
+    if len(again):
+        row = int(again[0])
+        raise ValueError(f"the rows of video {ids[codes[row]]!r} are not one block: it comes again at row {row}")
+    starts = np.r_[0, changes, len(codes)] if len(codes) else np.zeros(1)
+    return [str(video_id) for video_id in ids], starts.astype(np.int64)
+
+
+def _mean_of_defined(values: _Floats, axis: int) -> _Floats:
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(defined, values, 0.0).sum(axis=axis) / defined.sum(axis=axis))
+
+
+def _check(
+    predictions: npt.NDArray[np.floating[Any]],
+    labels: npt.NDArray[np.floating[Any]],
+    offsets: npt.NDArray[np.integer[Any]],
+) -> None:
+    if predictions.ndim != 2 or predictions.shape != labels.shape:
+        raise ValueError(
+            f"predictions {predictions.shape} and labels {labels.shape} must both be (frames, expressions)"
+        )
+    if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(labels) or np.any(np.diff(offsets) <= 0):
+        raise ValueError(f"offsets must rise from 0 to the {len(labels)} frames, a video having at least one")
+
+
+def _from_moments(moments: _Floats, n_frames: npt.NDArray[np.int64]) -> tuple[_Floats, npt.NDArray[np.bool_]]:
+    """Eq. 4 from raw moments, and where they are trustworthy (also false for anything not finite)."""
+    sum_x, sum_y, sum_xy, sum_xx, sum_yy = moments
+    with np.errstate(all="ignore"):
+        var_x = sum_xx - sum_x * sum_x / n_frames
+        var_y = sum_yy - sum_y * sum_y / n_frames
+        r = (sum_xy - sum_x * sum_y / n_frames) / np.sqrt(var_x) / np.sqrt(var_y)
+        normal = np.finfo(np.float64).tiny / np.finfo(np.float64).eps
+        trusted = (var_x > _FRACTION_OF_VARIANCE * sum_xx) & (var_y > _FRACTION_OF_VARIANCE * sum_yy)
+        return r, trusted & (var_x > normal) & (var_y > normal) & np.isfinite(r)
+
+
+def _centred(series: npt.NDArray[np.floating[Any]], what: str, video: int) -> tuple[_Floats, npt.NDArray[np.bool_]]:
+    """Series (n, K) as rows (K, n) of zero mean and unit length, and which of them are constant (those are zeros)."""
+    rows = np.ascontiguousarray(series.T, dtype=np.float64)
+    if not np.isfinite(rows).all():
+        raise ValueError(f"a {what} of video number {video} is not finite")
+    low, high = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
+    is_constant = low == high
+    # About the lowest value and in units of the range, nothing can over- or underflow, however small the series is.
+    span = np.where(is_constant, 1.0, high - low)
+    rows = (rows - low) / span
+    rows -= rows.mean(axis=1, keepdims=True)
+    rows -= rows.mean(axis=1, keepdims=True)
+    length = np.sqrt(np.vecdot(rows, rows))[:, None]
+    return rows / np.where(is_constant, 1.0, length), is_constant[:, 0]
