@@ -1,0 +1,83 @@
+"""Which device a frozen network runs on, in which precision and memory layout."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from mgn_ma.extractors.pretrained import Precision
+
+log = logging.getLogger(__name__)
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device of a configured name; ``auto`` is CUDA where there is one, then MPS, then the CPU.
+
+    Raises:
+        ValueError: if the device named is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    usable = [kind for kind, is_there in there.items() if is_there]
+    # CUDA without an index is the current one: a worker that was given a GPU of its own sees only that.
+    device = torch.device(usable[0] if name == "auto" else name)
+    if device.type not in usable:
+        raise ValueError(f"device {name!r} is not available here, only {', '.join(usable)}")
+    if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
+        raise ValueError(f"device {name!r} does not exist: there are {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+def place(network: NetworkT, device: torch.device, precision: Precision, *, layout: torch.memory_format) -> NetworkT:
+    """Freeze a network and put it on a device, in a memory layout (``torch.channels_last`` for images).
+
+    The weights stay float32; :func:`inference` chooses what is computed in bfloat16.
+    """
+    network.eval().requires_grad_(False)
+    if precision == "bfloat16":
+        _warn_where_slow(device)
+    placed = network.to(device)
+    # memory_format moves only the weights of convolutions of that rank, and leaves the rest alone.
+    return placed.to(memory_format=layout)
+
+
+@contextlib.contextmanager
+def inference(device: torch.device, precision: Precision) -> Iterator[None]:
+    """A context of no gradients, and of bfloat16 where that is asked for."""
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        yield
+
+
+@lru_cache(maxsize=1)
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16 (AVX512-BF16 or AMX), so that it pays."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+@lru_cache(maxsize=8)
+def _warn_where_slow(device: torch.device) -> None:
+    if device.type == "cpu" and not cpu_has_bfloat16():
+        log.warning("this CPU has no bfloat16 arithmetic: precision bfloat16 is likely slower here than float32")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device's memory didn't suffice (each backend says it in its own way)."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what the allocator holds for later, so that a smaller batch finds it in one piece."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
