@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from kedro.config import OmegaConfigLoader
+from mgn_ma.privacy import stay_silent
+
+stay_silent()  # before Kedro loads its plugins, which read the switches on import
+
+from kedro.config import OmegaConfigLoader  # noqa: E402
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
@@ -11,3 +15,4 @@ CONFIG_LOADER_ARGS = {
     # An environment states only what differs from base; parameters merge key by key.
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
 }
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
