@@ -1,4 +1,4 @@
-"""A feature track: the rows of one modality of one video, where they come from, and what is kept where there is none."""
+"""A feature track: rows of one modality of one video, where they come from, and what is kept where there is none."""
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""Every extractor by its name. Nothing is imported before it is asked for, so that a configuration costs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from mgn_ma.extractors.base import Extractor, ExtractorConfig
+
+EXTRACTORS: dict[str, tuple[str, str]] = {
+    "inception_resnet_v2": ("mgn_ma.extractors.inception_resnet_v2", "InceptionResnetV2"),
+    "vggish": ("mgn_ma.extractors.vggish", "VGGish"),
+    "s3d": ("mgn_ma.extractors.s3d", "S3D"),
+    "bert": ("mgn_ma.extractors.bert", "Bert"),
+    "image_descriptor": ("mgn_ma.extractors.descriptors.image", "ImageDescriptor"),
+    "audio_descriptor": ("mgn_ma.extractors.descriptors.audio", "AudioDescriptor"),
+    "action_descriptor": ("mgn_ma.extractors.descriptors.action", "ActionDescriptor"),
+    "text_descriptor": ("mgn_ma.extractors.descriptors.text", "TextDescriptor"),
+}
+"""Name -> the module that holds ``<Prefix>Config`` and ``<Prefix>Extractor``, and the prefix."""
+
+
+def config_class(name: str) -> type[ExtractorConfig]:
+    """The configuration class of an extractor.
+
+    Raises:
+        ValueError: nobody goes by that name; the message lists who is there.
+    """
+    found: type[ExtractorConfig] = _member(name, "Config")
+    return found
+
+
+def parse_config(name: str, settings: Mapping[str, Any]) -> ExtractorConfig:
+    """Validate the settings of one extractor.
+
+    Raises:
+        ValueError: an unknown extractor, an unknown setting or a wrong value (a Pydantic ``ValidationError`` is one).
+    """
+    return config_class(name).model_validate({"name": name, **settings})
+
+
+def build(config: ExtractorConfig) -> Extractor:
+    """Make the extractor that a configuration describes; this may load a network.
+
+    Raises:
+        ValueError: nobody goes by that name.
+    """
+    extractor: Extractor = _member(config.name, "Extractor")(config)
+    return extractor
+
+
+def _member(name: str, suffix: str) -> Any:
+    try:
+        module, prefix = EXTRACTORS[name]
+    except KeyError:
+        raise ValueError(f"there is no extractor {name!r}; there are {', '.join(sorted(EXTRACTORS))}") from None
+    return getattr(import_module(module), prefix + suffix)
