@@ -1,0 +1,123 @@
+"""MGN-MA (section 2, figure 2): the multi-granularity features of one frame to its 15 expressions.
+
+Named variants are configuration: attention or concatenation, mixture of experts or MLP, any subset of modalities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from mgn_ma.models.context_gating import ContextGating
+from mgn_ma.models.mixture_of_experts import MixtureOfExperts, Reading
+from mgn_ma.models.mlp import HiddenLayer
+from mgn_ma.models.modal_attention import FusionKind, ModalFusion
+from mgn_ma.models.normalisation import Normalisation
+
+
+class MGNMAConfig(BaseModel):
+    """Architecture of a member; the defaults are the paper's, or the documented choice where it leaves a point open.
+
+    Attributes:
+        modalities: widths by name, in the order of the concatenation.
+        hidden: the "dimension of the multi-modal feature" (section 3.2).
+        modality_dropout: chance of each modality of each row to be replaced by zeros in training.
+        dropout: of units of the hidden layer; the paper has none.
+        input_dropout: of units of the fused vector; the paper has none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    modalities: dict[str, int] = Field(min_length=1)
+    classes: int = Field(default=15, ge=1)
+    fusion: FusionKind = "attention"
+    classifier: Literal["moe", "mlp"] = "moe"
+    experts: int = Field(default=3, ge=1)
+    reading: Reading = "logits"
+    hidden: int = Field(default=1024, ge=1)
+    normalisation: Normalisation = "batch_norm"
+    modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    input_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    context_gating: bool = False
+
+
+class MGNMAOutput(NamedTuple):
+    """What the network says of B frames.
+
+    Attributes:
+        logits: (B, C) float32, log-odds of the expressions (``o`` of eq. 2).
+        attention: (B, M) float32, eq. 1's weight of each modality, in the configuration's order.
+    """
+
+    logits: Tensor
+    attention: Tensor
+
+    @property
+    def probabilities(self) -> Tensor:
+        """Eq. 2, (B, C) in 0..1."""
+        return self.logits.sigmoid()
+
+
+class MGNMA(nn.Module):
+    """Modal attention fusion, the hidden layer, and the classifier.
+
+    Attributes:
+        num_features: length of the hidden vector.
+    """
+
+    def __init__(self, config: MGNMAConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.num_features = config.hidden
+        self.fusion = ModalFusion(
+            list(config.modalities.values()),
+            kind=config.fusion,
+            normalisation=config.normalisation,
+            modality_dropout=config.modality_dropout,
+        )
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.hidden = HiddenLayer(self.fusion.width, config.hidden, dropout=config.dropout)
+        self.gating = ContextGating(config.hidden) if config.context_gating else nn.Identity()
+        self.head: nn.Module
+        if config.classifier == "moe":
+            self.head = MixtureOfExperts(config.hidden, config.classes, experts=config.experts, reading=config.reading)
+        else:
+            # With the hidden layer before it, this is the MLP of table 2.
+            self.head = nn.Linear(config.hidden, config.classes)
+
+    def forward_features(
+        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The hidden vector (B, H) and the attention weights (B, M); arguments as of `forward`."""
+        vectors = [features[name] for name in self.config.modalities]  # M x (B, D_m)
+        if present is None:
+            mask = torch.ones(len(vectors[0]), len(vectors), dtype=torch.bool, device=vectors[0].device)
+        else:
+            mask = torch.stack([present[name] for name in self.config.modalities], dim=1)  # (B, M)
+        fused, attention = self.fusion(vectors, mask)  # (B, sum D_m), (B, M)
+        hidden: Tensor = self.gating(self.hidden(self.input_dropout(fused)))  # (B, H)
+        return hidden, attention
+
+    def forward_head(self, hidden: Tensor) -> Tensor:
+        """Logits (B, C) of the ``hidden`` vector (B, H)."""
+        logits: Tensor = self.head(hidden)  # (B, C)
+        return logits.float()
+
+    def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> MGNMAOutput:
+        """Predict the expressions of B frames.
+
+        Args:
+            features: by modality, (B, D_m) of any float type; rows that are not present may hold anything finite.
+            present: by modality, (B,) bool; all are present where not given. More modalities than the
+                configuration's may be given.
+
+        Raises:
+            KeyError: a modality of the configuration is not given.
+        """
+        hidden, attention = self.forward_features(features, present)
+        return MGNMAOutput(self.forward_head(hidden), attention)

@@ -1,0 +1,132 @@
+"""The video-level expression network (section 2.1.3): 80 frames, 80 audio patches and the title to one 1024-D vector.
+
+Frames and audio each go through a NetVLAD of their own; the modal attention fusion merges both with the title; the last
+hidden layer is the video-level feature, learnt by predicting the mean of the video's labels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from mgn_ma.models.context_gating import ContextGating
+from mgn_ma.models.mixture_of_experts import MixtureOfExperts, Reading
+from mgn_ma.models.mlp import HiddenLayer
+from mgn_ma.models.modal_attention import FusionKind, ModalFusion
+from mgn_ma.models.netvlad import NetVLAD
+from mgn_ma.models.normalisation import Normalisation, make_normalisation
+
+
+class VideoLevelConfig(BaseModel):
+    """Architecture of the video-level network; the defaults are the paper's, or YouTube-8M's where it is silent.
+
+    Attributes:
+        items: widths of the modalities that are pooled over time, by name.
+        vectors: widths of the modalities that are one vector a video (the title), by name.
+        clusters: NetVLAD clusters of each pooled modality, by name; 64 where not named.
+        tower_width: length that each NetVLAD's K x D vector is projected to before the fusion.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    items: dict[str, int] = Field(min_length=1)
+    vectors: dict[str, int] = {}
+    clusters: dict[str, int] = {"audio": 32}
+    tower_width: int = Field(default=1024, ge=1)
+    hidden: int = Field(default=1024, ge=1)
+    classes: int = Field(default=15, ge=1)
+    experts: int = Field(default=3, ge=1)
+    reading: Reading = "logits"
+    fusion: FusionKind = "attention"
+    normalisation: Normalisation = "batch_norm"
+    modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    context_gating: bool = False
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """All modalities in the order of the fusion: the pooled ones, then the vectors."""
+        return (*self.items, *self.vectors)
+
+
+class VideoBatch(NamedTuple):
+    """What the network sees of B videos.
+
+    Attributes:
+        items: by modality, (B, T, D) frames or patches, padded to a common T.
+        masks: by modality, (B, T) bool, true for items that are not padding; none true where the modality is absent.
+        vectors: by modality, (B, D).
+        present: by modality of ``vectors``, (B,) bool.
+    """
+
+    items: dict[str, Tensor]
+    masks: dict[str, Tensor]
+    vectors: dict[str, Tensor]
+    present: dict[str, Tensor]
+
+
+class Tower(nn.Module):
+    """One pooled modality: normalised items, NetVLAD, and a projection to the tower's width."""
+
+    def __init__(self, width: int, clusters: int, tower_width: int, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.normalise = make_normalisation(normalisation, width)
+        self.pool = NetVLAD(width, clusters)
+        self.project = nn.Linear(self.pool.num_features, tower_width, bias=False)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Pool ``x`` (B, T, D) under ``mask`` (B, T) into (B, W)."""
+        pooled = self.pool(self.normalise(x.float(), mask), mask)  # (B, K D)
+        projected: Tensor = self.project(pooled)  # (B, W)
+        return projected
+
+
+class VideoLevelNetwork(nn.Module):
+    """Predicts a video's mean expressions; its last hidden layer is the video-level feature.
+
+    Attributes:
+        num_features: length of the video-level feature.
+    """
+
+    def __init__(self, config: VideoLevelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.num_features = config.hidden
+        self.towers = nn.ModuleDict(
+            {
+                name: Tower(width, config.clusters.get(name, 64), config.tower_width, config.normalisation)
+                for name, width in config.items.items()
+            }
+        )
+        self.fusion = ModalFusion(
+            [config.tower_width] * len(config.items) + list(config.vectors.values()),
+            kind=config.fusion,
+            normalisation=config.normalisation,
+            modality_dropout=config.modality_dropout,
+        )
+        self.hidden = HiddenLayer(self.fusion.width, config.hidden)
+        self.gating = ContextGating(config.hidden) if config.context_gating else nn.Identity()
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = MixtureOfExperts(config.hidden, config.classes, experts=config.experts, reading=config.reading)
+
+    def forward_features(self, batch: VideoBatch) -> Tensor:
+        """The video-level feature (B, H) of each video."""
+        vectors = [tower(batch.items[name], batch.masks[name]) for name, tower in self.towers.items()]
+        vectors += [batch.vectors[name] for name in self.config.vectors]  # M x (B, D_m)
+        present = [batch.masks[name].any(dim=1) for name in self.config.items]
+        present += [batch.present[name] for name in self.config.vectors]  # M x (B,)
+        fused, _ = self.fusion(vectors, torch.stack(present, dim=1))  # (B, sum D_m)
+        features: Tensor = self.gating(self.hidden(fused))  # (B, H)
+        return features
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        """Log-odds (B, C) of the mean expressions of videos with ``features`` (B, H)."""
+        logits: Tensor = self.head(self.dropout(features))  # (B, C)
+        return logits
+
+    def forward(self, batch: VideoBatch) -> Tensor:
+        """Log-odds (B, C) of the mean expressions of each video."""
+        return self.forward_head(self.forward_features(batch))  # (B, C)
