@@ -15,4 +15,5 @@ class ContextGating(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Gate ``hidden`` (B, H), to (B, H)."""
-        return hidden * self.norm(self.linear(hidden)).sigmoid()  # (B, H)
+        gate: Tensor = self.norm(self.linear(hidden)).sigmoid()  # (B, H)
+        return hidden * gate

@@ -39,11 +39,13 @@ class MixtureOfExperts(nn.Module):
         gates = self.gates(hidden).float().unflatten(1, (self.classes, -1))  # (B, C, M) or (B, C, M + 1)
         experts = self.experts(hidden).float().unflatten(1, (self.classes, -1))  # (B, C, M)
         if self.reading == "logits":
-            return (gates.softmax(dim=2) * experts).sum(dim=2)  # (B, C)
+            mixed: Tensor = (gates.softmax(dim=2) * experts).sum(dim=2)  # (B, C)
+            return mixed
         log_gates = gates.log_softmax(dim=2)  # (B, C, M + 1), the dummy last
-        log_p = (log_gates[..., :-1] + functional.logsigmoid(experts)).logsumexp(dim=2)  # (B, C)
+        for_p = log_gates[..., :-1] + functional.logsigmoid(experts)  # (B, C, M)
         against = torch.cat([log_gates[..., :-1] + functional.logsigmoid(-experts), log_gates[..., -1:]], dim=2)
-        return log_p - against.logsumexp(dim=2)  # (B, C)
+        log_odds: Tensor = for_p.logsumexp(dim=2) - against.logsumexp(dim=2)  # (B, C)
+        return log_odds
 
 
 def expression_loss(logits: Tensor, labels: Tensor) -> Tensor:
