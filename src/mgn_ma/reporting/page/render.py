@@ -1,0 +1,142 @@
+"""From predictions to HTML text: numbers are packed, words are escaped, and nothing is loaded from elsewhere.
+
+Titles, captions and identifiers are hostile text. They reach the page in two ways only: through a template that
+escapes, or as JSON in which ``<``, ``>`` and ``&`` are written as escapes, read by the script as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+FULL_SCALE = 65535
+"""Shares and probabilities travel as 16-bit numbers: an error of at most 8e-6, far below a pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageMoment:
+    """A peak of one expression, with what a reader wants to see of it.
+
+    Attributes:
+        height: how far the peak stands over the video's own level of that expression, in probability.
+        carried_by: attention share of each modality at the peak.
+        thumbnail: the frame shown at the peak as a JPEG, or None.
+        caption: what was said at the peak, or "".
+    """
+
+    expression: str
+    start_us: int
+    peak_us: int
+    end_us: int
+    value: float
+    height: float
+    carried_by: Mapping[str, float]
+    thumbnail: bytes | None = None
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PageVideo:
+    """All that one page shows.
+
+    Attributes:
+        source: address of the video for the browser, relative to the page or a ``data:`` URL; None shows curves alone.
+        timestamps_us: (F,) int64, ascending.
+        curves: (F,) probability in 0..1 for each expression, in the order of the lanes.
+        attention: (F,) share in 0..1 for each modality.
+        captions: (start_us, end_us, text) each.
+        facts: what stands under the title (model, validation score, …), label to text.
+    """
+
+    video_id: str
+    title: str
+    source: str | None
+    timestamps_us: npt.NDArray[np.int64]
+    curves: Mapping[str, npt.NDArray[np.floating]]
+    attention: Mapping[str, npt.NDArray[np.floating]]
+    moments: Sequence[PageMoment] = ()
+    captions: Sequence[tuple[int, int, str]] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("mgn_ma.reporting.page", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+
+
+def _asset(name: str) -> Markup:
+    """A style sheet or script of ours, to stand in the page as it is."""
+    return Markup(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _json_for_script(value: object) -> Markup:
+    """JSON that can't close the script element it stands in, whatever text it holds."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704
+
+
+def _packed(values: npt.NDArray[np.floating]) -> str:
+    """(F,) numbers in 0..1 as base64 of little-endian 16-bit integers."""
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("a curve holds numbers that aren't finite")
+    scaled = np.rint(np.clip(values, 0.0, 1.0) * FULL_SCALE).astype("<u2")
+    return base64.b64encode(scaled.tobytes()).decode("ascii")
+
+
+def _moment_for_script(moment: PageMoment) -> dict[str, object]:
+    entry: dict[str, object] = asdict(moment)
+    entry["carried_by"] = {name: round(float(share), 4) for name, share in moment.carried_by.items()}
+    if moment.thumbnail is not None:
+        entry["thumbnail"] = "data:image/jpeg;base64," + base64.b64encode(moment.thumbnail).decode("ascii")
+    return entry
+
+
+def render_page(video: PageVideo) -> str:
+    """The page of one video as HTML text that needs no network and no other file but the video itself.
+
+    Raises:
+        ValueError: if a curve's length isn't that of the timestamps, or a number isn't finite.
+    """
+    n_frames = len(video.timestamps_us)
+    for name, values in {**video.curves, **video.attention}.items():
+        if len(values) != n_frames:
+            raise ValueError(f"video {video.video_id}: {name} has {len(values)} values for {n_frames} timestamps")
+    data = {
+        "timestamps_us": [int(t) for t in video.timestamps_us],
+        "curves": {name: _packed(values) for name, values in video.curves.items()},
+        "attention": {name: _packed(values) for name, values in video.attention.items()},
+        "moments": [_moment_for_script(moment) for moment in video.moments],
+        "captions": [[int(start), int(end), text] for start, end, text in video.captions],
+        "full_scale": FULL_SCALE,
+    }
+    return (
+        _environment()
+        .get_template("video.html")
+        .render(video=video, style=_asset("page.css"), script=_asset("page.js"), data=_json_for_script(data))
+    )
+
+
+def render_index(
+    entries: Sequence[Mapping[str, object]], *, heading: str = "What these videos make viewers feel"
+) -> str:
+    """A page that lists pages.
+
+    Args:
+        entries: each with ``href``, ``title``, ``video_id``, ``duration`` and ``moments`` (texts), or with ``error``
+            instead of ``href`` for a video that could not be predicted.
+    """
+    return _environment().get_template("index.html").render(heading=heading, entries=entries, style=_asset("page.css"))
