@@ -1,0 +1,5 @@
+"""Renders the sample: raw videos, annotations in EEV's format, and the truth apart from them."""
+
+from .pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

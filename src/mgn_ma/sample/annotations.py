@@ -1,0 +1,100 @@
+"""The sample's annotations in EEV's exact format, traps included, and the truth that they hide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mgn_ma.eev.expressions import ANNOTATION_RATE_HZ, EXPRESSIONS
+from mgn_ma.sample.process import (
+    annotation_noise,
+    draw_signals,
+    label,
+    noise_free_logits,
+    reactions,
+)
+from mgn_ma.sample.script import Split, VideoPlan
+from mgn_ma.sample.world import SIGNALS, THEMES
+
+Array = npt.NDArray[np.float64]
+
+TIMESTAMP_HEADER = "Timestamp (milliseconds)"
+"""What EEV's header says; the numbers below it are microseconds."""
+
+ID_HEADERS: dict[Split, str] = {"train": "YouTube ID", "validation": "YouTube ID", "test": "Video ID"}
+
+_DECIMALS = 6
+_FACELESS_SHARE = 0.4
+_FACELESS_SECONDS = (0.5, 1.5)
+
+
+def grid_us(plan: VideoPlan) -> npt.NDArray[np.int64]:
+    """Timestamps of a video's annotated frames, (F,) microseconds."""
+    # Ceiling division: the last frame lies before the end.
+    count = -(-plan.duration_us * ANNOTATION_RATE_HZ // 1_000_000)
+    return np.arange(count, dtype=np.int64) * 1_000_000 // ANNOTATION_RATE_HZ
+
+
+def annotate(plan: VideoPlan, noise: float) -> tuple[Array, Array]:
+    """(noise-free signal, labels), both (F, 15), of one video.
+
+    Who has no sound to hear does not react to it. Labels are 0 in a row where no viewer's face was detected, and all
+    along for an expression that nobody was seen to show.
+    """
+    seconds = grid_us(plan) / 1e6
+    x = reactions(draw_signals(plan.seed, plan.video_id), seconds)
+    if "no_audio" in plan.quirks:
+        x[:, SIGNALS.index("audio")] = 0
+    random = plan.random("annotation")
+    truth, labels = label(noise_free_logits(plan.theme, x), annotation_noise(random, len(seconds), noise))
+    if random.random() < _FACELESS_SHARE:
+        length = random.uniform(*_FACELESS_SECONDS)
+        start = random.uniform(0, plan.seconds - length)
+        labels[(seconds >= start) & (seconds < start + length)] = 0
+    if plan.silent_expression is not None:
+        labels[:, EXPRESSIONS.index(plan.silent_expression)] = 0
+    return truth, labels
+
+
+def eev_annotations(plans: Iterable[VideoPlan], split: Split, noise: float) -> pd.DataFrame:
+    """The table of one split as EEV publishes it: one contiguous block a video, and no labels in test."""
+    blocks = []
+    for plan in _of(plans, split):
+        block = pd.DataFrame({ID_HEADERS[split]: plan.video_id, TIMESTAMP_HEADER: grid_us(plan)})
+        if split != "test":
+            _, labels = annotate(plan, noise)
+            block = block.assign(**dict(zip(EXPRESSIONS, labels.round(_DECIMALS).T, strict=True)))
+        blocks.append(block)
+    return pd.concat(blocks, ignore_index=True)
+
+
+def noise_free_signal(plans: Iterable[VideoPlan], split: Split, noise: float) -> pd.DataFrame:
+    """Frame table of what viewers of a split would show without noise, all frames."""
+    return _frame_table(plans, split, noise, which=0)
+
+
+def hidden_labels(plans: Iterable[VideoPlan], split: Split, noise: float) -> pd.DataFrame:
+    """Frame table of the labels as annotated, of a split whose published table has none."""
+    return _frame_table(plans, split, noise, which=1)
+
+
+def video_table(plans: Iterable[VideoPlan]) -> pd.DataFrame:
+    """What each video really is: ``video_id``, ``split``, ``theme`` and ``quirks`` (comma-separated)."""
+    rows = [(plan.video_id, plan.split, THEMES[plan.theme].name, ",".join(plan.quirks)) for plan in plans]
+    return pd.DataFrame(rows, columns=["video_id", "split", "theme", "quirks"])
+
+
+def _frame_table(plans: Iterable[VideoPlan], split: Split, noise: float, *, which: int) -> pd.DataFrame:
+    blocks = []
+    for plan in _of(plans, split):
+        values = annotate(plan, noise)[which].astype(np.float32)
+        frame = pd.DataFrame({"video_id": plan.video_id, "timestamp_us": grid_us(plan)})
+        blocks.append(frame.assign(**dict(zip(EXPRESSIONS, values.T, strict=True))))
+    return pd.concat(blocks, ignore_index=True)
+
+
+def _of(plans: Iterable[VideoPlan], split: Split) -> Sequence[VideoPlan]:
+    return [plan for plan in plans if plan.split == split]

@@ -1,0 +1,135 @@
+"""All videos of the sample into a folder: in several processes, each video whole or not at all, none made twice."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from mgn_ma.execution.progress import progress
+from mgn_ma.sample.captions import automatic_captions
+from mgn_ma.sample.movie import write_movie
+from mgn_ma.sample.process import draw_signals
+from mgn_ma.sample.script import VideoPlan
+from mgn_ma.sample.speech import speak
+
+logger = logging.getLogger(__name__)
+
+RECORDS = ".rendered"
+"""Folder beside the videos with one record a video: the fingerprint of its plan, and its files with their sizes."""
+
+_UNFINISHED = "unfinished"
+
+
+class RenderedVideos:
+    """The sample's videos, to be written into a folder of raw videos.
+
+    A video that is there already, whole and of the same plan, is left alone; one that an earlier sample had rendered
+    here and this one doesn't have is removed. Files that were not rendered by us are never touched.
+
+    Args:
+        plans: every video, those that are deliberately missing from disk too.
+        workers: processes that render.
+    """
+
+    def __init__(self, plans: Sequence[VideoPlan], workers: int) -> None:
+        self._plans = [plan for plan in plans if "missing" not in plan.quirks]
+        self._workers = workers
+
+    def write_into(self, folder: Path) -> None:
+        """Render what is missing in ``folder``, which is made if need be."""
+        (folder / RECORDS / _UNFINISHED).mkdir(parents=True, exist_ok=True)
+        _remove_others(folder, {plan.video_id for plan in self._plans})
+        todo = [plan for plan in self._plans if not _is_rendered(plan, folder)]
+        logger.info("Sample: %d videos to render, %d are there already", len(todo), len(self._plans) - len(todo))
+        with closing(_render_all(todo, folder, min(self._workers, len(todo)))) as finished:
+            for _ in progress(finished, len(todo), "sample videos"):
+                pass
+
+
+def _render_all(plans: Sequence[VideoPlan], folder: Path, workers: int) -> Generator[str]:
+    """Ids of the videos as they are done."""
+    if workers <= 1:
+        for plan in plans:
+            yield render_video(plan, folder)
+        return
+    # Spawned, because a fork of a process that runs threads (MLflow, PyTorch) may hang.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        # The longest first, so that no process ends with a long one while the others wait.
+        longest_first = sorted(plans, key=lambda plan: -plan.duration_us)
+        futures = [pool.submit(render_video, plan, folder) for plan in longest_first]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def render_video(plan: VideoPlan, folder: Path) -> str:
+    """Write one video's files aside and move them into ``folder``; its record comes last and vouches for them."""
+    video_id, unfinished = plan.video_id, folder / RECORDS / _UNFINISHED
+    signals = draw_signals(plan.seed, video_id)
+    movie, info = f"{video_id}.mp4", f"{video_id}.info.json"
+    write_movie(plan, signals, unfinished / movie)
+    (unfinished / info).write_text(json.dumps(_info(plan), indent=1), encoding="utf-8")
+    names = [movie, info]
+    if "no_captions" not in plan.quirks:
+        captions = f"{video_id}.en.vtt"
+        text = automatic_captions(speak(plan, signals["speech"]))
+        (unfinished / captions).write_text(text, encoding="utf-8")
+        names.append(captions)
+    record = {"fingerprint": plan.fingerprint, "files": {name: (unfinished / name).stat().st_size for name in names}}
+    for name in names:
+        (unfinished / name).replace(folder / name)
+    record_path = unfinished / f"{video_id}.json"
+    record_path.write_text(json.dumps(record), encoding="utf-8")
+    record_path.replace(_record_path(folder, video_id))
+    return video_id
+
+
+def _info(plan: VideoPlan) -> dict[str, Any]:
+    return {
+        "id": plan.video_id,
+        "title": plan.title,
+        "duration": round(plan.seconds),
+        "width": plan.width,
+        "height": plan.height,
+        "extractor": "mgn_ma sample (rendered)",
+    }
+
+
+def _record_path(folder: Path, video_id: str) -> Path:
+    return folder / RECORDS / f"{video_id}.json"
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {"fingerprint": str(record["fingerprint"]), "files": dict(record["files"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"fingerprint": "", "files": {}}
+
+
+def _is_rendered(plan: VideoPlan, folder: Path) -> bool:
+    record = _read_record(_record_path(folder, plan.video_id))
+    if record["fingerprint"] != plan.fingerprint:
+        return False
+    return all(
+        (folder / name).is_file() and (folder / name).stat().st_size == size for name, size in record["files"].items()
+    )
+
+
+def _remove_others(folder: Path, wanted: Iterable[str]) -> None:
+    """Take away the videos of an earlier sample that this one doesn't have."""
+    wanted = set(wanted)
+    for path in sorted((folder / RECORDS).glob("*.json")):
+        if path.stem in wanted:
+            continue
+        for name in _read_record(path)["files"]:
+            (folder / Path(name).name).unlink(missing_ok=True)
+        path.unlink()
