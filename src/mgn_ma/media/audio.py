@@ -9,8 +9,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 import soxr
+from av.container import InputContainer
 
-from mgn_ma.media.container import audio_stream, open_container, timeline_zero
+from mgn_ma.media.container import audio_stream, decode_packet, open_container, readable_packets, timeline_zero
 from mgn_ma.media.errors import AudioError
 
 Samples = npt.NDArray[np.float32]
@@ -39,7 +40,7 @@ def iter_audio(path: str, sample_rate: int = 16_000) -> Iterator[Samples]:
     with open_container(path) as container:
         stream = audio_stream(container, path)
         zero = timeline_zero(container)
-        for frame in _decode(container, stream):
+        for frame in _frames(container, stream):
             if resampler is None:
                 rate = frame.sample_rate
                 resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
@@ -69,14 +70,6 @@ def mono(frame: av.AudioFrame) -> Samples:
     return samples.mean(axis=0, dtype=np.float32)
 
 
-def _decode(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.FFmpegError, OSError):
-            return
-        try:
-            yield from packet.decode()
-        except av.FFmpegError:
-            continue
+def _frames(container: InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+    for packet in readable_packets(container, stream):
+        yield from decode_packet(stream, packet)

@@ -48,6 +48,10 @@ class PresentationClock:
         self._last, self._end = time, time + length
         return floor_us(time)
 
+    def time_us(self, pts: int, time_base: Fraction) -> int:
+        """Microsecond of a container timestamp, as long as no splice has come."""
+        return floor_us(pts * time_base - self._zero)
+
     @property
     def end_us(self) -> int:
         """Microsecond after the last one of the last frame placed."""

@@ -127,3 +127,25 @@ def timeline_zero(container: InputContainer) -> Fraction:
         and stream.time_base is not None
     ]
     return min(starts, default=Fraction(0))
+
+
+def readable_packets(container: InputContainer, *streams: av.VideoStream | av.AudioStream) -> Iterator[Any]:
+    """The packets of some streams, up to where the file ends or can't be read any further."""
+    packets = container.demux(streams)
+    while True:
+        try:
+            yield next(packets)
+        except (StopIteration, av.FFmpegError, OSError):
+            return
+
+
+def decode_packet(stream: Any, packet: Any) -> list[Any]:
+    """The frames that a packet (``None``: the end) completes; none if it is damaged."""
+    try:
+        frames: list[Any] = stream.decode(packet)
+    except av.FFmpegError:
+        return []
+    for frame in frames:
+        # Those that only the end brings out have none.
+        frame.time_base = stream.time_base
+    return frames

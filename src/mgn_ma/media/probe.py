@@ -13,6 +13,9 @@ from mgn_ma.media.container import MICROSECONDS, audio_stream, open_container, t
 from mgn_ma.media.errors import AudioError, VideoError
 from mgn_ma.media.geometry import displayed_size
 
+# Longer than any reordering of frames, so that the packet that ends last is among those read.
+_TAIL_US = 5_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
@@ -107,14 +110,17 @@ def _promised_end_us(container: InputContainer, stream: av.VideoStream | av.Audi
 def _data_ends(
     container: InputContainer, zero: Fraction, frame_lengths: dict[int, Fraction], *, whole: bool = False
 ) -> dict[int, int]:
-    """Where each stream's packets end, in microseconds; read from the last keyframe on, or from the start."""
+    """Where each stream's packets end, in microseconds; read over the last seconds, or from the start."""
     ends: dict[int, int] = {}
+    tail_us = 0 if whole else max(0, (container.duration or 0) - _TAIL_US)
     try:
-        container.seek(0 if whole else max(0, container.duration or 0) + (container.start_time or 0))
+        container.seek(tail_us + (container.start_time or 0))
         for packet in container.demux():
             if packet.pts is None or packet.time_base is None:
                 continue
-            length = packet.duration * packet.time_base if packet.duration else frame_lengths.get(packet.stream_index, 0)
+            length = (
+                packet.duration * packet.time_base if packet.duration else frame_lengths.get(packet.stream_index, 0)
+            )
             end_us = floor_us(packet.pts * packet.time_base + length - zero)
             ends[packet.stream_index] = max(end_us, ends.get(packet.stream_index, 0))
     except (av.FFmpegError, OSError):

@@ -94,7 +94,11 @@ def read_captions(path: str) -> Captions:
 
 def decode_text(data: bytes) -> str:
     """Text of a caption file in UTF-8, UTF-16 or Windows-1252."""
-    for mark, encoding in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
         if data.startswith(mark):
             return data.decode(encoding, errors="replace")
     head = data[:512]
@@ -177,7 +181,7 @@ def _with_ends(raw: list[_RawCue]) -> tuple[list[_RawCue], int]:
 
 
 def _merge(cues: list[_RawCue]) -> tuple[list[Cue], int]:
-    """Keep of each cue the lines that the one before didn't show; a cue that shows nothing new prolongs its forerunner."""
+    """Keep the lines that the cue before didn't show; a cue that shows nothing new prolongs its forerunner."""
     kept: list[Cue] = []
     merged = 0
     shown: tuple[str, ...] = ()

@@ -13,14 +13,20 @@ from mgn_ma.media.clock import PresentationClock
 from mgn_ma.media.container import (
     MICROSECONDS,
     WITHOUT_PRESENTATION_TIMES,
+    decode_packet,
     open_container,
+    readable_packets,
     timeline_zero,
     video_stream,
 )
 from mgn_ma.media.errors import VideoError
 from mgn_ma.media.geometry import FrameGeometry, Framer, Image
+from mgn_ma.media.selection import AnyPacket, PacketSelector
 
 GRID_HZ = 6
+
+_INDEXED_BY_TIME = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+_SKIPS_EXACTLY = frozenset({"h264", "hevc"})
 
 
 def grid_timestamps_us(duration_us: int) -> npt.NDArray[np.int64]:
@@ -31,7 +37,7 @@ def grid_timestamps_us(duration_us: int) -> npt.NDArray[np.int64]:
 
 
 def iter_frames_at(
-    path: str, timestamps_us: Iterable[int], geometry: FrameGeometry
+    path: str, timestamps_us: Iterable[int], geometry: FrameGeometry, *, threads: int = 0
 ) -> Iterator[tuple[int, Image]]:
     """Yield, for each timestamp, the frame that is shown then.
 
@@ -39,55 +45,63 @@ def iter_frames_at(
     end of the last one nothing is shown, and nothing is yielded. t = 0 is where the earliest stream of the container
     starts. Timestamps that show the same frame get the same array object: don't write into it.
 
-    Memory doesn't depend on the length of the video. A packet that can't be decoded is skipped, as players do; a file
-    that was cut short gives the frames that it still holds.
+    Memory doesn't depend on the length of the video, and only what the wanted frames need is decoded. A packet that
+    can't be decoded is skipped, as players do; a file that was cut short gives the frames that it still holds.
 
     Args:
         path: local path or fsspec URL.
-        timestamps_us: ascending microseconds of presentation time; may be a generator, consumed as frames come.
+        timestamps_us: ascending microseconds of presentation time.
         geometry: shape of the arrays, (H, W, 3) uint8 RGB.
+        threads: of the decoder; 0 lets FFmpeg take one a core.
 
     Raises:
         VideoError: if the file has no video stream, or no frame of it can be decoded.
         MediaError: if the file can't be opened.
         ValueError: if the timestamps don't ascend.
     """
-    times = _ascending(timestamps_us)
-    wanted = next(times, None)
+    wanted_us = np.fromiter(timestamps_us, dtype=np.int64)
+    if np.any(np.diff(wanted_us) < 0):
+        raise ValueError(f"{path}: timestamps must ascend")
     with open_container(path) as container:
         stream = video_stream(container, path)
-        framer = Framer(geometry, stream.sample_aspect_ratio)
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
         clock = _clock(container, stream)
-        shown: av.VideoFrame | None = None
-        for frame in _decode(container, stream):
-            time_us = clock.place(frame.pts, frame.duration, frame.time_base)
-            if time_us is None:
-                continue
-            if shown is not None and wanted is not None and wanted < time_us:
-                image = framer.array(shown)
-                while wanted is not None and wanted < time_us:
-                    yield wanted, image
-                    wanted = next(times, None)
-            shown = frame
-            if wanted is None:
-                return
-        if shown is None:
-            raise VideoError(path, "not one frame of its video can be decoded")
-        if wanted is not None and wanted < clock.end_us:
+        framer = Framer(geometry, stream.sample_aspect_ratio)
+        yield from _shown_at(wanted_us, _decode(container, stream, wanted_us, clock), clock, framer, path)
+
+
+def _shown_at(
+    wanted_us: npt.NDArray[np.int64],
+    frames: Iterator[av.VideoFrame],
+    clock: PresentationClock,
+    framer: Framer,
+    path: str,
+) -> Iterator[tuple[int, Image]]:
+    times = wanted_us.tolist()
+    position = 0
+    shown: av.VideoFrame | None = None
+    for frame in frames:
+        time_us = clock.place(frame.pts, frame.duration, frame.time_base)
+        if time_us is None:
+            continue
+        if shown is not None and position < len(times) and times[position] < time_us:
             image = framer.array(shown)
-            while wanted is not None and wanted < clock.end_us:
-                yield wanted, image
-                wanted = next(times, None)
-
-
-def _ascending(timestamps_us: Iterable[int]) -> Iterator[int]:
-    last: int | None = None
-    for value in timestamps_us:
-        timestamp = int(value)
-        if last is not None and timestamp < last:
-            raise ValueError(f"timestamps must ascend, but {timestamp} follows {last}")
-        last = timestamp
-        yield timestamp
+            while position < len(times) and times[position] < time_us:
+                yield times[position], image
+                position += 1
+        shown = frame
+        if position == len(times):
+            return
+    if shown is None:
+        if times:
+            raise VideoError(path, "not one frame of its video can be decoded")
+        return
+    if times[position] < clock.end_us:
+        image = framer.array(shown)
+        while position < len(times) and times[position] < clock.end_us:
+            yield times[position], image
+            position += 1
 
 
 def _clock(container: InputContainer, stream: av.VideoStream) -> PresentationClock:
@@ -95,15 +109,25 @@ def _clock(container: InputContainer, stream: av.VideoStream) -> PresentationClo
     return PresentationClock(timeline_zero(container), stream.average_rate or stream.guessed_rate, counted=counted)
 
 
-def _decode(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    stream.thread_type = "AUTO"
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.FFmpegError, OSError):
-            return
-        try:
-            yield from packet.decode()
-        except av.FFmpegError:
-            continue
+def _decode(
+    container: InputContainer, stream: av.VideoStream, wanted_us: npt.NDArray[np.int64], clock: PresentationClock
+) -> Iterator[av.VideoFrame]:
+    """Decode what the wanted frames need, or everything where presentation times can't be told from packets."""
+    packets = readable_packets(container, stream)
+    if container.format.name not in _INDEXED_BY_TIME:
+        for packet in packets:
+            yield from decode_packet(stream, packet)
+        return
+
+    def time_us(packet: AnyPacket) -> int | None:
+        return None if packet.pts is None or packet.time_base is None else clock.time_us(packet.pts, packet.time_base)
+
+    context = stream.codec_context
+    may_skip = context.name in _SKIPS_EXACTLY
+    for choice in PacketSelector(wanted_us, time_us).select(packets):
+        if choice.after_gap:
+            yield from decode_packet(stream, None)
+            context.flush_buffers()
+        context.skip_frame = "NONREF" if may_skip and not choice.wanted else "DEFAULT"
+        yield from decode_packet(stream, choice.packet)
+    yield from decode_packet(stream, None)
