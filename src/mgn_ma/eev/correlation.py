@@ -2,8 +2,8 @@
 
 Videos are ragged and are given as one (F, C) matrix with offsets, so that nothing is padded. Each frame is read once:
 the raw moments of a video's C series are taken together in float64, and the few series whose variance is small beside
-their mean, where raw moments lose digits, are done again about their mean. Constant series are told apart exactly, never
-by a tolerance, and nothing is added to a denominator: labels may be as small as 1e-6.
+their mean, where raw moments lose digits, are done again about their mean. Constant series are told apart exactly and
+not by a tolerance, and nothing is added to a denominator: labels may be as small as 1e-6.
 """
 
 from __future__ import annotations
