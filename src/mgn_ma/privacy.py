@@ -16,6 +16,8 @@ SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    # Weights are files that are there or not; nobody waits for a hub that can't be reached.
+    "HF_HUB_OFFLINE": "1",
 }
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+
 from mgn_ma.privacy import stay_silent
 
 stay_silent()  # before Kedro loads its plugins, which read the switches on import
+# What Kedro's and MLflow's insides say about themselves helps nobody who reads a run's output.
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
 
 from kedro.config import OmegaConfigLoader  # noqa: E402
+
+from mgn_ma.hooks import ErrorHooks, PublishingHooks, TrackingHooks  # noqa: E402
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
@@ -15,4 +23,7 @@ CONFIG_LOADER_ARGS = {
     # An environment states only what differs from base; parameters merge key by key.
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
 }
-DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
+# The last one registered is asked first: errors are shown well from the start on, and tracking is checked before work.
+HOOKS = (PublishingHooks(), TrackingHooks(), ErrorHooks())
+# TrackingHooks is kedro-mlflow's hook with this project's wishes; both would start two runs.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro_mlflow")

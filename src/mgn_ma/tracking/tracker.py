@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,13 +9,11 @@ from typing import Protocol
 
 import mlflow
 from mlflow.entities import Metric, RunStatus
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from mgn_ma.tracking.outage import surviving_outage
 from mgn_ma.tracking.records import log_parameters
-
-logger = logging.getLogger(__name__)
 
 MetricLogger = Callable[[Mapping[str, float], int], None]
 """``log(metrics, step)``: the numbers of one epoch, by name."""
@@ -57,26 +54,36 @@ class MlflowTracker:
     @contextmanager
     def member(self, name: str, params: Mapping[str, object]) -> Iterator[MetricLogger]:
         """A nested run called ``name``: FINISHED on a normal exit, FAILED on an error, KILLED on an interrupt."""
-        client = MlflowClient(self.tracking_uri)
-        tags = {MLFLOW_PARENT_RUN_ID: self.parent_run_id}
-        run_id = client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
+        run_id = self._start(name, params)
+        if run_id is None:
+            yield _drop
+            return
         status = RunStatus.KILLED
         try:
-            log_parameters(client, run_id, params)
             yield MemberLog(self.tracking_uri, run_id)
             status = RunStatus.FINISHED
         except Exception:
             status = RunStatus.FAILED
             raise
         finally:
-            client.set_terminated(run_id, RunStatus.to_string(status))
+            with surviving_outage(f"the end of member {name}"):
+                MlflowClient(self.tracking_uri).set_terminated(run_id, RunStatus.to_string(status))
+
+    def _start(self, name: str, params: Mapping[str, object]) -> str | None:
+        client = MlflowClient(self.tracking_uri)
+        run_id = None
+        with surviving_outage(f"member {name}"):
+            tags = {MLFLOW_PARENT_RUN_ID: self.parent_run_id}
+            run_id = client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
+            log_parameters(client, run_id, params)
+        return run_id
 
 
 class MemberLog:
     """Writes one member's metrics to its run at once, so that MLflow's page shows the curve while it grows.
 
-    Training outlives tracking: when the server stops answering, this says so once and stays silent. The numbers are in
-    the learning curves' table anyway.
+    When the server stops answering, this says so once and then stays silent: every call would cost the training a wait.
+    The numbers are in the learning curves' table anyway.
     """
 
     def __init__(self, tracking_uri: str, run_id: str) -> None:
@@ -90,11 +97,10 @@ class MemberLog:
             return
         now = int(time.time() * 1000)
         batch = [Metric(name, float(value), now, step) for name, value in metrics.items()]
-        try:
+        self._lost = True
+        with surviving_outage(f"the curves of run {self.run_id} from step {step} on"):
             MlflowClient(self.tracking_uri).log_batch(self.run_id, metrics=batch)
-        except MlflowException as error:
-            self._lost = True
-            logger.warning("Curves of run %s are no longer tracked, training goes on: %s", self.run_id, error)
+            self._lost = False
 
 
 def current_tracker() -> Tracker:

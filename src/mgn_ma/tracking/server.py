@@ -1,0 +1,116 @@
+"""Where runs are tracked, and whether that place answers: asked once, in seconds, before any work is done."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import sqlalchemy
+from mlflow.tracking import MlflowClient
+
+SQLITE = "sqlite:///"
+TIMEOUT_S = 5
+_LOCAL_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_CONNECT_TIMEOUT = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "timeout"}
+
+
+class TrackingUnavailableError(Exception):
+    """MLflow can't be reached or used where this run is told to track; the message says what to do."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(
+            f"MLflow can't be used at {redacted(uri)}: {reason}\n"
+            "Nothing has been computed yet. Make it work there (is it a server? start it: `mlflow server …`),\n"
+            "or set MLFLOW_TRACKING_URI to one that runs, or unset it to track in this project's own mlflow.db."
+        )
+
+
+def resolve_uri(uri: str, project_path: Path) -> str:
+    """``uri`` with a relative SQLite file taken from the project's root, wherever Kedro is called from."""
+    if uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/"):
+        return SQLITE + (project_path / uri.removeprefix(SQLITE)).resolve().as_posix()
+    return uri
+
+
+def artifact_location(uri: str, project_path: Path) -> str | None:
+    """Where artifacts of a new experiment go: ``mlartifacts`` beside a database; ``None``: its server decides."""
+    scheme = _scheme(uri)
+    if scheme == "sqlite":
+        return (Path(uri.removeprefix(SQLITE)).parent / "mlartifacts").as_posix()
+    if scheme in _LOCAL_DATABASES:
+        return (project_path / "mlartifacts").as_posix()
+    return None
+
+
+def redacted(uri: str) -> str:
+    """``uri`` without user name and password, for messages."""
+    return re.sub(r"//[^/@]*@", "//…@", uri)
+
+
+def check(uri: str) -> None:
+    """Ask the MLflow at ``uri`` for one experiment, without patience.
+
+    Raises:
+        TrackingUnavailableError: nobody answers within seconds, the scheme is unknown, or the database can't be used.
+    """
+    scheme = _scheme(uri)
+    try:
+        if scheme == "sqlite":
+            _check_sqlite(Path(uri.removeprefix(SQLITE)))
+        elif scheme in _LOCAL_DATABASES:
+            _check_database(uri, scheme)
+        with _impatient():
+            MlflowClient(uri).search_experiments(max_results=1)
+    except Exception as error:
+        raise TrackingUnavailableError(uri, _first_lines(redacted(str(error)))) from error
+
+
+def _scheme(uri: str) -> str:
+    return urlsplit(uri).scheme.partition("+")[0]
+
+
+def _check_sqlite(path: Path) -> None:
+    """MLflow retries a file that it can't open for minutes; SQLite itself says at once what is wrong with it."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(f"no permission to write {path}")
+    if path.exists():
+        try:
+            with closing(sqlite3.connect(path, timeout=TIMEOUT_S)) as connection:
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            raise ValueError(f"{path} is not a database that can be read ({error})") from error
+
+
+def _check_database(uri: str, scheme: str) -> None:
+    """One attempt; MLflow alone would try ten times, doubling its pause."""
+    engine = sqlalchemy.create_engine(uri, connect_args={_CONNECT_TIMEOUT[scheme]: TIMEOUT_S})
+    with engine.connect():
+        pass
+    engine.dispose()
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """One attempt of five seconds while the context lasts."""
+    limits = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(TIMEOUT_S), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    before = {name: os.environ.get(name) for name in limits}
+    os.environ.update(limits)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _first_lines(text: str, limit: int = 500) -> str:
+    return text if len(text) <= limit else text[:limit] + " …"
