@@ -67,7 +67,7 @@ def test_a_killed_worker_loses_nothing(config: ExecutionConfig, workers: Any, tm
     found = results(run(trouble, range(10), config))
     assert found == {item: item**2 for item in range(10)}
     assert trouble.tries(4) == 2
-    assert trouble.builds() == 3
+    assert trouble.builds() >= 2
 
 
 @pytest.mark.parametrize("config", THAT_SURVIVE)

@@ -126,7 +126,8 @@ def _connect(config: ExecutionConfig, workers: int) -> bool:
         return False
     _knock(config.address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    options: dict[str, Any] = {"logging_level": logging.WARNING, "include_dashboard": None, "address": config.address}
+    # What workers log reaches this log by itself; Ray's own copy of their output would say it twice.
+    options: dict[str, Any] = {"address": config.address, "logging_level": logging.ERROR, "log_to_driver": False}
     if config.address is None:
         options |= {"address": "local", "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         options |= {"num_cpus": max(workers, usable_cpus())}
