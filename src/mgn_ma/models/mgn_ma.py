@@ -19,11 +19,10 @@ from mgn_ma.models.modal_attention import FusionKind, ModalFusion
 from mgn_ma.models.normalisation import Normalisation
 
 
-class MGNMAConfig(BaseModel):
-    """Architecture of a member; the defaults are the paper's, or the documented choice where it leaves a point open.
+class MGNMAArchitecture(BaseModel):
+    """What a network is, but for its input; defaults are the paper's, or the documented choice where it is silent.
 
     Attributes:
-        modalities: widths by name, in the order of the concatenation.
         hidden: the "dimension of the multi-modal feature" (section 3.2).
         modality_dropout: chance of each modality of each row to be replaced by zeros in training.
         dropout: of units of the hidden layer; the paper has none.
@@ -32,7 +31,6 @@ class MGNMAConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    modalities: dict[str, int] = Field(min_length=1)
     classes: int = Field(default=15, ge=1)
     fusion: FusionKind = "attention"
     classifier: Literal["moe", "mlp"] = "moe"
@@ -44,6 +42,16 @@ class MGNMAConfig(BaseModel):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     input_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     context_gating: bool = False
+
+
+class MGNMAConfig(MGNMAArchitecture):
+    """A network's architecture and input.
+
+    Attributes:
+        modalities: widths by name, in the order of the concatenation.
+    """
+
+    modalities: dict[str, int] = Field(min_length=1)
 
 
 class MGNMAOutput(NamedTuple):

@@ -20,20 +20,16 @@ from mgn_ma.models.netvlad import NetVLAD
 from mgn_ma.models.normalisation import Normalisation, make_normalisation
 
 
-class VideoLevelConfig(BaseModel):
-    """Architecture of the video-level network; the defaults are the paper's, or YouTube-8M's where it is silent.
+class VideoLevelArchitecture(BaseModel):
+    """What the network is, but for its input; the defaults are the paper's, or YouTube-8M's where it is silent.
 
     Attributes:
-        items: widths of the modalities that are pooled over time, by name.
-        vectors: widths of the modalities that are one vector a video (the title), by name.
         clusters: NetVLAD clusters of each pooled modality, by name; 64 where not named.
         tower_width: length that each NetVLAD's K x D vector is projected to before the fusion.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    items: dict[str, int] = Field(min_length=1)
-    vectors: dict[str, int] = {}
     clusters: dict[str, int] = {"audio": 32}
     tower_width: int = Field(default=1024, ge=1)
     hidden: int = Field(default=1024, ge=1)
@@ -45,6 +41,18 @@ class VideoLevelConfig(BaseModel):
     modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     context_gating: bool = False
+
+
+class VideoLevelConfig(VideoLevelArchitecture):
+    """The network's architecture and input.
+
+    Attributes:
+        items: widths of the modalities that are pooled over time, by name.
+        vectors: widths of the modalities that are one vector a video (the title), by name.
+    """
+
+    items: dict[str, int] = Field(min_length=1)
+    vectors: dict[str, int] = {}
 
     @property
     def modalities(self) -> tuple[str, ...]:

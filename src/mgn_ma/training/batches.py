@@ -1,0 +1,209 @@
+"""Batches of frames from a packed split: gathered by whole arrays, read ahead in a thread, or kept on the GPU.
+
+No frame is touched one by one. Per batch there is one vectorised gather a modality, in a thread that works while the
+network does; where the split fits on the GPU (``device_cache``), the gather happens there and nothing is copied at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from mgn_ma.extractors.prefetch import Prefetch
+from mgn_ma.training.gather import DeviceRows, HostBatch, MappedRows, Window
+from mgn_ma.training.order import Frames, batch_sizes, block_windows, full_order
+from mgn_ma.training.packed import PackedSplit
+
+logger = logging.getLogger(__name__)
+
+
+class BatchConfig(BaseModel):
+    """How batches come; all but ``batch_size`` decide speed and memory, and which random order it is.
+
+    Attributes:
+        shuffle: ``full``, ``blocks`` (see `mgn_ma.training.order`), or ``auto``: full where the matrices fit
+            ``page_cache_gib`` or on the device, else blocks.
+        page_cache_gib: how much of the machine's memory may be counted on to cache files; ``None`` is half of it.
+        prefetch: batches that wait ready.
+        device_cache: keep the whole split on a CUDA device: ``on``, ``off``, or ``auto``, where it takes at most
+            ``device_cache_share`` of the device's free memory. Without a CUDA device there is nothing to keep it on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_size: int = Field(default=1536, ge=2)
+    shuffle: Literal["auto", "full", "blocks"] = "auto"
+    block_frames: int = Field(default=8, ge=1)
+    window_frames: int = Field(default=131_072, ge=1)
+    page_cache_gib: float | None = Field(default=None, ge=0.0)
+    prefetch: int = Field(default=3, ge=1)
+    device_cache: Literal["auto", "on", "off"] = "auto"
+    device_cache_share: float = Field(default=0.6, gt=0.0, le=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B frames, on the device.
+
+    Attributes:
+        features: by modality, (B, D_m) float16; rows that are not present hold any finite values.
+        present: by modality, (B,) bool.
+        labels: (B, C) float32, or ``None``.
+        frames: (B,) which frames of the split these are; on the host.
+    """
+
+    features: dict[str, Tensor]
+    present: dict[str, Tensor]
+    labels: Tensor | None
+    frames: Frames
+
+
+class Batches:
+    """Epochs of batches over some frames of a split.
+
+    The order of an epoch depends on ``seed`` and the epoch's number alone, so that training resumes anywhere.
+
+    Args:
+        split: what is read.
+        modalities: which of its modalities, in the order wanted.
+        config: how.
+        device: where batches go.
+        seed: of the shuffles.
+        label_rows: (F,) which row of the labels belongs to each frame; each to its own where not given.
+
+    Attributes:
+        shuffle: the one in force, ``full`` or ``blocks``.
+    """
+
+    def __init__(
+        self,
+        split: PackedSplit,
+        modalities: Sequence[str],
+        config: BatchConfig,
+        device: torch.device,
+        *,
+        seed: int = 0,
+        label_rows: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        self._config = config
+        self._device = device
+        self._seed = seed
+        self._mapped = MappedRows(split, modalities, label_rows)
+        is_cached = _fits_on(device, self._mapped.nbytes, config)
+        self._cached = DeviceRows(self._mapped, device) if is_cached else None
+        self.shuffle: Literal["full", "blocks"] = (
+            _choose_shuffle(self._mapped.nbytes, config) if self._cached is None else "full"
+        )
+        logger.debug("%s: %s shuffle, on the device: %s", split.folder.name, self.shuffle, is_cached)
+
+    def epoch(self, frames: Frames, number: int) -> Iterator[Batch]:
+        """Each of the ascending ``frames`` once, shuffled for the epoch ``number``."""
+        random = np.random.default_rng([self._seed, number])
+        sizes = batch_sizes(len(frames), self._config.batch_size)
+        if self.shuffle == "full":
+            return self._gathered(_cut(full_order(frames, random), sizes))
+        windows = block_windows(
+            frames, random, block_frames=self._config.block_frames, window_frames=self._config.window_frames
+        )
+        return self._streamed(_cut_windows(_read_ahead(self._mapped, windows), sizes))
+
+    def in_order(self, frames: Frames, batch_size: int = 4096) -> Iterator[Batch]:
+        """The ``frames`` as they come, for prediction."""
+        sizes = [min(batch_size, len(frames) - start) for start in range(0, len(frames), batch_size)]
+        return self._gathered(_cut(frames, sizes))
+
+    def _gathered(self, cuts: Iterable[Frames]) -> Iterator[Batch]:
+        if self._cached is None:
+            return self._streamed(self._mapped.gather(frames) for frames in cuts)
+        cached = self._cached
+        return (Batch(*cached.gather(frames), frames) for frames in cuts)
+
+    def _streamed(self, batches: Iterator[HostBatch]) -> Iterator[Batch]:
+        to_device = (_to_device(batch, self._device) for batch in batches)
+        with Prefetch(to_device, self._config.prefetch, name="batches") as ready:
+            yield from ready
+
+
+def _to_device(batch: HostBatch, device: torch.device) -> Batch:
+    def move(array: npt.NDArray[np.generic]) -> Tensor:
+        tensor = torch.from_numpy(array)
+        if device.type != "cuda":
+            return tensor.to(device)
+        # Only a copy from pinned memory runs beside the network's own work.
+        return tensor.pin_memory().to(device, non_blocking=True)
+
+    return Batch(
+        {name: move(vectors) for name, vectors in batch.features.items()},
+        {name: move(mask) for name, mask in batch.present.items()},
+        None if batch.labels is None else move(batch.labels),
+        batch.frames,
+    )
+
+
+def _cut(order: Frames, sizes: Sequence[int]) -> Iterator[Frames]:
+    start = 0
+    for size in sizes:
+        yield order[start : start + size]
+        start += size
+
+
+def _read_ahead(mapped: MappedRows, windows: Iterator[tuple[Frames, Frames]]) -> Iterator[tuple[Window, Frames]]:
+    """Read the next window while the last one is used: never more than two are in memory."""
+    with ThreadPoolExecutor(1, thread_name_prefix="window") as reader:
+        coming = None
+        for frames, order in windows:
+            submitted = (reader.submit(Window, mapped, frames), order)
+            if coming is not None:
+                yield coming[0].result(), coming[1]
+            coming = submitted
+        if coming is not None:
+            yield coming[0].result(), coming[1]
+
+
+def _cut_windows(windows: Iterable[tuple[Window, Frames]], sizes: Sequence[int]) -> Iterator[HostBatch]:
+    """Batches of the given sizes; one may begin in a window and end in the next."""
+    wanted = iter(sizes)
+    size = next(wanted, 0)
+    pieces: list[HostBatch] = []
+    for window, order in windows:
+        start = 0
+        while start < len(order):
+            piece = window.gather(order[start : start + size - sum(len(p.frames) for p in pieces)])
+            start += len(piece.frames)
+            pieces.append(piece)
+            if sum(len(p.frames) for p in pieces) == size:
+                yield HostBatch.join(pieces)
+                pieces, size = [], next(wanted, 0)
+
+
+def _fits_on(device: torch.device, nbytes: int, config: BatchConfig) -> bool:
+    if device.type != "cuda" or config.device_cache == "off":
+        return False
+    if config.device_cache == "on":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return nbytes <= config.device_cache_share * free
+
+
+def _choose_shuffle(nbytes: int, config: BatchConfig) -> Literal["full", "blocks"]:
+    if config.shuffle != "auto":
+        return config.shuffle
+    allowed = _physical_memory() / 2 if config.page_cache_gib is None else config.page_cache_gib * 2**30
+    return "full" if nbytes <= allowed else "blocks"
+
+
+def _physical_memory() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return 8.0 * 2**30

@@ -1,0 +1,146 @@
+"""A trained network with what it must know of its input: weights as safetensors, everything else as JSON.
+
+A checkpoint is two files, ``<name>.safetensors`` and ``<name>.json``; the JSON holds the digest of the weights, so that
+halves of two checkpoints are never taken for one. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import safetensors.torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
+from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
+from mgn_ma.training.files import Folder
+from mgn_ma.training.packed import PackedModality
+
+FORMAT = 1
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class CheckpointError(Exception):
+    """A checkpoint can't be used: it is incomplete, damaged, or of another kind. The message says which."""
+
+
+class CheckpointDescription(BaseModel):
+    """What travels with the weights.
+
+    Attributes:
+        kind: which network.
+        architecture: its configuration, `MGNMAConfig` or `VideoLevelConfig`.
+        inputs: by modality, width, extractor fingerprint, clock and tolerance of the vectors that it was trained on.
+        expressions: what its outputs are, in their order.
+        training: seed, settings, data fingerprints, and which epoch this is; for people and for comparison.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    kind: Literal["mgn_ma", "video_level"]
+    architecture: dict[str, Any]
+    inputs: dict[str, PackedModality]
+    expressions: tuple[str, ...] = EXPRESSIONS
+    training: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network at rest.
+
+    Attributes:
+        weights: by the name that the network gives them, on the CPU.
+    """
+
+    description: CheckpointDescription
+    weights: Mapping[str, Tensor]
+
+    @property
+    def inputs(self) -> dict[str, PackedModality]:
+        """What the network must be given, by modality."""
+        return self.description.inputs
+
+    def build(self) -> MGNMA:
+        """The MGN-MA, in evaluation mode on the CPU.
+
+        Raises:
+            CheckpointError: another network, or weights that don't fit it.
+        """
+        self._require("mgn_ma")
+        return self._filled(MGNMA(MGNMAConfig.model_validate(self.description.architecture)))
+
+    def build_video_level(self) -> VideoLevelNetwork:
+        """The video-level network, in evaluation mode on the CPU.
+
+        Raises:
+            CheckpointError: another network, or weights that don't fit it.
+        """
+        self._require("video_level")
+        return self._filled(VideoLevelNetwork(VideoLevelConfig.model_validate(self.description.architecture)))
+
+    def digest(self) -> str:
+        """Hex digest of description and weights."""
+        content = self.description.model_dump_json().encode() + safetensors.torch.save(dict(self.weights))
+        return hashlib.sha256(content).hexdigest()
+
+    def _require(self, kind: str) -> None:
+        if self.description.kind != kind:
+            raise CheckpointError(f"this is a checkpoint of {self.description.kind}, wanted is one of {kind}")
+
+    def _filled(self, network: Network) -> Network:
+        try:
+            network.load_state_dict(dict(self.weights), strict=True)
+        except RuntimeError as error:
+            raise CheckpointError(f"the weights don't fit the architecture: {error}") from error
+        return network.eval()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Bytes, because torch would send tensors between processes through shared memory that may be gone on arrival.
+        return _from_bytes, (self.description, safetensors.torch.save(dict(self.weights)))
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Folder, name: str) -> None:
+    """Write a checkpoint's two files, each atomically."""
+    weights = safetensors.torch.save({key: value.contiguous() for key, value in checkpoint.weights.items()})
+    described = _Stored(description=checkpoint.description, weights_sha256=hashlib.sha256(weights).hexdigest())
+    folder.write(f"{name}.safetensors", weights)
+    folder.write(f"{name}.json", described.model_dump_json(indent=1).encode())
+
+
+def load_checkpoint(folder: Folder, name: str) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: it is incomplete, damaged, or of a format that this version does not read.
+    """
+    described, weights = folder.read(f"{name}.json"), folder.read(f"{name}.safetensors")
+    place = f"{folder.root}/{name}"
+    if described is None or weights is None:
+        raise CheckpointError(f"there is no whole checkpoint at {place}.json and {place}.safetensors")
+    try:
+        stored = _Stored.model_validate_json(described)
+    except ValueError as error:
+        raise CheckpointError(f"{place}.json does not describe a checkpoint: {error}") from error
+    if stored.description.format != FORMAT:
+        raise CheckpointError(f"{place} is of format {stored.description.format}; this version reads {FORMAT}")
+    if hashlib.sha256(weights).hexdigest() != stored.weights_sha256:
+        raise CheckpointError(f"{place}.safetensors is damaged, or belongs to another {name}.json")
+    return Checkpoint(stored.description, safetensors.torch.load(weights))
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    description: CheckpointDescription
+    weights_sha256: str
+
+
+def _from_bytes(description: CheckpointDescription, weights: bytes) -> Checkpoint:
+    return Checkpoint(description, safetensors.torch.load(weights))

@@ -1,0 +1,90 @@
+"""What can be set of training; the defaults are the paper's (section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mgn_ma.models.mgn_ma import MGNMAArchitecture, MGNMAConfig
+from mgn_ma.training.batches import BatchConfig
+
+ZeroRows = Literal["left_out", "kept", "dropped"]
+"""Rows whose labels are all zero (no face was seen): left out of training and kept in evaluation, kept in both, or
+dropped from both."""
+
+Precision = Literal["float32", "bfloat16"]
+
+
+class ModelConfig(MGNMAArchitecture):
+    """The parameter ``model``: an architecture, and the names of the modalities that it reads.
+
+    Attributes:
+        modalities: in the order of the concatenation; their widths are those of the packed split.
+    """
+
+    modalities: tuple[str, ...] = Field(default=("image", "audio", "action", "subtitle", "video"), min_length=1)
+
+    def sized(self, widths: Mapping[str, int]) -> MGNMAConfig:
+        """The network for vectors of these ``widths``.
+
+        Raises:
+            ValueError: a modality has no width, because it was not packed.
+        """
+        missing = [name for name in self.modalities if name not in widths]
+        if missing:
+            raise ValueError(f"the model reads the modality {missing[0]!r}, which is not among {', '.join(widths)}")
+        settings = self.model_dump(exclude={"modalities"})
+        return MGNMAConfig(modalities={name: widths[name] for name in self.modalities}, **settings)
+
+
+class TrainingConfig(BaseModel):
+    """The parameter ``training``: how one network is trained.
+
+    Attributes:
+        learning_rate: of Adam.
+        weight_decay: decoupled from the gradient, as in AdamW; 0 is plain Adam, the paper's.
+        precision: of the matrix products; weights, statistics and losses stay float32.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
+        all_zero_rows: what becomes of frames without any face.
+        snapshot: keep the epoch with the best correlation on validation (the paper), or the last one.
+        early_stopping: stop after so many epochs without a better correlation; ``None`` trains them all (the paper).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(default=30, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    batches: BatchConfig = BatchConfig()
+    precision: Precision = "float32"
+    device: str = "auto"
+    all_zero_rows: ZeroRows = "left_out"
+    snapshot: Literal["best", "last"] = "best"
+    early_stopping: int | None = Field(default=None, ge=1)
+
+
+class EnsembleConfig(BaseModel):
+    """The parameter ``ensemble_members``: how many networks are trained, and what they differ in.
+
+    Attributes:
+        count: the paper has five.
+        seed: of the first member; the others count up.
+        variants: changes of ``model`` that the members take in turn, such as ``{"hidden": 512}`` or
+            ``{"modalities": ["audio", "subtitle"]}``; none in the default, where members differ in their seed only.
+        shuffled_control: train one more on labels shuffled across videos, which must score about 0.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    count: int = Field(default=5, ge=1)
+    seed: int = Field(default=0, ge=0)
+    variants: tuple[dict[str, Any], ...] = ()
+    shuffled_control: bool = True
+
+    def model_of(self, number: int, model: ModelConfig) -> ModelConfig:
+        """The model of the member ``number``, with its variant's changes validated."""
+        if not self.variants:
+            return model
+        return ModelConfig.model_validate({**model.model_dump(), **self.variants[number % len(self.variants)]})

@@ -1,0 +1,181 @@
+"""One split ready for training: a float16 matrix a modality, and for each labelled frame a pointer into each matrix.
+
+Nothing is repeated to the 6 Hz of the frames: an audio patch that serves six frames is stored once. Everything is
+memory-mapped, so that a split may be larger than memory. The folder holds::
+
+    split.json               what it is: modalities with widths, extractor fingerprints and tolerances; video ids
+    matrices/<modality>.npy  (R_m, D_m) float16, the rows that frames point to
+    index.npy                (F, M) int32, row of each modality's matrix, -1 where the modality is absent
+    labels.npy               (F, C) float32; no such file where there are no labels
+    timestamps_us.npy        (F,) int64
+    offsets.npy              (V + 1,) int64, first frame of every video, then F
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from mgn_ma.extractors.base import Clock
+
+FORMAT = 1
+DESCRIPTION = "split.json"
+MATRIX_DTYPE = np.float16
+
+Halves = npt.NDArray[np.float16]
+Integers = npt.NDArray[np.int64]
+
+
+class PackedModality(BaseModel):
+    """What the vectors of a modality are, and so what a model trained on them must be given later.
+
+    Attributes:
+        fingerprint: of the extractor.
+        clock: what the timestamps of its tracks are.
+        tolerance_us: how far from a row a frame may be that is still served by it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int
+    fingerprint: str
+    clock: Clock
+    tolerance_us: int
+
+
+class PackedDescription(BaseModel):
+    """The content of ``split.json``.
+
+    Attributes:
+        fingerprint: of everything that the split was packed from: frames, labels, extractors and sources.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    split: str
+    modalities: dict[str, PackedModality]
+    expressions: tuple[str, ...]
+    video_ids: tuple[str, ...]
+    fingerprint: str
+
+
+class PackedSplit:
+    """A packed split, opened; it pickles as its path.
+
+    Attributes:
+        folder: where it stands.
+        description: what it is.
+        matrices: (R_m, D_m) float16 by modality, mapped.
+        index: (F, M) int32, mapped; columns in the order of the modalities.
+        labels: (F, C) float32, mapped, or ``None``.
+        timestamps_us: (F,) int64, mapped.
+        offsets: (V + 1,) int64.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        described = self.folder / DESCRIPTION
+        if not described.exists():
+            raise FileNotFoundError(f"{self.folder} holds no packed split: run the pipeline model_input first")
+        self.description = PackedDescription.model_validate_json(described.read_bytes())
+        if self.description.format != FORMAT:
+            raise ValueError(
+                f"{self.folder} is a packed split of format {self.description.format}, this version reads {FORMAT}: "
+                "run the pipeline model_input again"
+            )
+        self.matrices: dict[str, Halves] = {
+            name: np.load(matrix_path(self.folder, name), mmap_mode="r") for name in self.modalities
+        }
+        self.index: npt.NDArray[np.int32] = self._map("index")
+        self.timestamps_us: Integers = self._map("timestamps_us")
+        self.offsets: Integers = np.load(self.folder / "offsets.npy")
+        has_labels = (self.folder / "labels.npy").exists()
+        self.labels: npt.NDArray[np.float32] | None = self._map("labels") if has_labels else None
+
+    @property
+    def modalities(self) -> dict[str, PackedModality]:
+        """What is known of each modality, in the order of the index."""
+        return self.description.modalities
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Length of a vector by modality."""
+        return {name: modality.width for name, modality in self.modalities.items()}
+
+    @property
+    def video_ids(self) -> tuple[str, ...]:
+        """The videos in the order of their blocks."""
+        return self.description.video_ids
+
+    @property
+    def n_frames(self) -> int:
+        """F."""
+        return len(self.index)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all matrices together."""
+        return sum(matrix.nbytes for matrix in self.matrices.values())
+
+    def video_numbers(self, frames: npt.NDArray[np.integer[Any]]) -> Integers:
+        """Which video, by its number, each of ``frames`` is of."""
+        return np.searchsorted(self.offsets, frames, side="right") - 1
+
+    def names_of_videos(self, frames: npt.NDArray[np.integer[Any]]) -> list[str]:
+        """Ids of the videos that ``frames`` are of, each once, in their order."""
+        return [self.video_ids[number] for number in np.unique(self.video_numbers(frames))]
+
+    def face_frames(self) -> Integers:
+        """The frames whose labels are not all zero: those where a viewer's face was seen, ascending.
+
+        Raises:
+            ValueError: the split has no labels.
+        """
+        found = [start + np.flatnonzero(block.any(axis=1)) for start, block in self._label_blocks()]
+        return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+    def _label_blocks(self, rows: int = 1 << 18) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        if self.labels is None:
+            raise ValueError(f"the {self.description.split} split has no labels")
+        for start in range(0, self.n_frames, rows):
+            yield start, self.labels[start : start + rows]
+
+    def _map(self, name: str) -> Any:
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
+
+    def __reduce__(self) -> tuple[type[PackedSplit], tuple[Path]]:
+        return PackedSplit, (self.folder,)
+
+
+def matrix_path(folder: Path, modality: str) -> Path:
+    """File of a modality's matrix in the folder of a packed split."""
+    return folder / "matrices" / f"{modality}.npy"
+
+
+def check_modalities(split: PackedSplit, expected: dict[str, PackedModality], whose: str) -> None:
+    """Refuse a split whose vectors are not those that a model was trained on.
+
+    Raises:
+        ValueError: a modality is missing, or its width or fingerprint differs; the message names both sides.
+    """
+    name = f"the {split.description.split} split"
+    for modality, wanted in expected.items():
+        found = split.modalities.get(modality)
+        if found is None:
+            raise ValueError(f"{whose} needs the modality {modality!r}; {name} has {_listed(split.modalities)}")
+        for what in ("width", "fingerprint"):
+            if getattr(found, what) != getattr(wanted, what):
+                raise ValueError(
+                    f"{modality} vectors of {whose} have {what} {getattr(wanted, what)}, those of {name} "
+                    f"{getattr(found, what)}: extract and pack again with the settings of the model, or train again"
+                )
+
+
+def _listed(names: Sequence[str] | dict[str, Any]) -> str:
+    return ", ".join(names) or "none"

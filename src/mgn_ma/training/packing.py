@@ -1,0 +1,214 @@
+"""Packs the tracks and labels of one split into the folder that `mgn_ma.training.packed` describes, as a stream.
+
+Videos are read one after the other and written on; what is held at a time is one track, so peak memory does not depend
+on how many videos there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mgn_ma.eev.correlation import frames_to_offsets
+from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.execution.progress import Progress
+from mgn_ma.extractors.base import Clock
+from mgn_ma.features.alignment import locate
+from mgn_ma.features.track import Track, TrackHeader
+from mgn_ma.training.npy import NpyWriter
+from mgn_ma.training.packed import (
+    DESCRIPTION,
+    FORMAT,
+    MATRIX_DTYPE,
+    PackedDescription,
+    PackedModality,
+    PackedSplit,
+    matrix_path,
+)
+
+
+class Tracks(Protocol):
+    """What packing needs of a modality's tracks; `mgn_ma.features.view.TrackView` is one."""
+
+    @property
+    def width(self) -> int:
+        """Length of a vector."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What the timestamps are."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the extractor."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, TrackHeader]:
+        """Of the videos that have a track."""
+        ...
+
+    def read(self, video_id: str) -> Track:
+        """The track of a video that has one."""
+        ...
+
+
+@dataclass(frozen=True)
+class PackPlan:
+    """Everything a packed split is made of; nothing is read before `pack`.
+
+    Attributes:
+        split: its name.
+        frames: ``video_id`` and ``timestamp_us``, one block a video, and the expressions where there are labels.
+        tracks: by modality, in the order that the index will have.
+        tolerances_us: by modality, how far from a row a frame may be.
+    """
+
+    split: str
+    frames: pd.DataFrame
+    tracks: Mapping[str, Tracks]
+    tolerances_us: Mapping[str, int]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the frames come with all expressions."""
+        return set(EXPRESSIONS) <= set(self.frames.columns)
+
+    def modalities(self) -> dict[str, PackedModality]:
+        """What the packed split will say of its modalities."""
+        return {
+            name: PackedModality(
+                width=tracks.width,
+                fingerprint=tracks.fingerprint,
+                clock=tracks.clock,
+                tolerance_us=self.tolerances_us[name],
+            )
+            for name, tracks in self.tracks.items()
+        }
+
+    def fingerprint(self) -> str:
+        """Hex digest of frames, labels, extractors and sources: equal plans pack to equal bytes."""
+        ids = self.frames["video_id"].unique().tolist()
+        made_from = {
+            "format": FORMAT,
+            "split": self.split,
+            "modalities": {name: modality.model_dump() for name, modality in self.modalities().items()},
+            "sources": {
+                name: [(v, tracks.headers[v].source_digest) for v in ids if v in tracks.headers]
+                for name, tracks in self.tracks.items()
+            },
+        }
+        digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode())
+        digest.update(pd.util.hash_pandas_object(self.frames, index=False).to_numpy().tobytes())
+        return digest.hexdigest()
+
+
+def pack(plan: PackPlan, folder: Path | str) -> PackedSplit:
+    """Write a split as a whole, or not at all; one that is there already and was packed from the same is kept.
+
+    Raises:
+        ValueError: no frames, no modalities, or the frames of a video are not one block.
+        TrackError: a track can't be read.
+    """
+    folder = Path(folder)
+    if plan.frames.empty or not plan.tracks:
+        missing = "labelled frames" if plan.frames.empty else "modalities"
+        raise ValueError(f"the {plan.split} split has no {missing}: there is nothing to pack")
+    fingerprint = plan.fingerprint()
+    if _stands(folder, fingerprint):
+        return PackedSplit(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
+    matrix_path(unfinished, "").parent.mkdir(parents=True)
+    try:
+        _write(plan, unfinished, fingerprint)
+        _put_in_place(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return PackedSplit(folder)
+
+
+def _stands(folder: Path, fingerprint: str) -> bool:
+    described = folder / DESCRIPTION
+    if not described.exists():
+        return False
+    return bool(json.loads(described.read_bytes()).get("fingerprint") == fingerprint)
+
+
+def _put_in_place(unfinished: Path, folder: Path) -> None:
+    if folder.exists():
+        replaced = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.old")
+        folder.rename(replaced)
+        unfinished.rename(folder)
+        shutil.rmtree(replaced, ignore_errors=True)
+    else:
+        unfinished.rename(folder)
+
+
+def _write(plan: PackPlan, folder: Path, fingerprint: str) -> None:
+    video_ids, offsets = frames_to_offsets(plan.frames["video_id"])
+    modalities = plan.modalities()
+    timestamps_us = plan.frames["timestamp_us"].to_numpy(np.int64)
+    with ExitStack() as files:
+        matrices = {
+            name: files.enter_context(NpyWriter(matrix_path(folder, name), (modality.width,), MATRIX_DTYPE))
+            for name, modality in modalities.items()
+        }
+        index = files.enter_context(NpyWriter(folder / "index.npy", (len(modalities),), np.int32))
+        meter = files.enter_context(Progress(len(video_ids), f"packing {plan.split}", unit="video"))
+        for video_id, start, stop in zip(video_ids, offsets[:-1], offsets[1:], strict=True):
+            times = timestamps_us[start:stop]
+            pointers = [_append(plan, name, video_id, times, matrices[name]) for name in modalities]
+            index.append(np.stack(pointers, axis=1))
+            meter.update()
+    np.save(folder / "offsets.npy", offsets)
+    np.save(folder / "timestamps_us.npy", timestamps_us)
+    if plan.has_labels:
+        _write_labels(plan.frames, folder / "labels.npy")
+    description = PackedDescription(
+        split=plan.split,
+        modalities=modalities,
+        expressions=EXPRESSIONS,
+        video_ids=tuple(video_ids),
+        fingerprint=fingerprint,
+    )
+    (folder / DESCRIPTION).write_text(description.model_dump_json(indent=1))
+
+
+def _append(
+    plan: PackPlan, modality: str, video_id: str, times_us: npt.NDArray[np.int64], matrix: NpyWriter
+) -> npt.NDArray[np.int64]:
+    """Append the rows that a video's frames point to, and return where each frame's row went, -1 for absent."""
+    tracks = plan.tracks[modality]
+    pointers = np.full(len(times_us), -1, dtype=np.int64)
+    if video_id not in tracks.headers:
+        return pointers
+    rows = tracks.read(video_id).rows
+    found = locate(rows.timestamps_us, rows.ends_us, times_us, plan.tolerances_us[modality])
+    served = found >= 0
+    used, position = np.unique(found[served], return_inverse=True)
+    pointers[served] = matrix.n_rows + position
+    matrix.append(rows.vectors[used])
+    if matrix.n_rows > np.iinfo(np.int32).max:
+        raise ValueError(f"more than {np.iinfo(np.int32).max} {modality} rows don't fit the index")
+    return pointers
+
+
+def _write_labels(frames: pd.DataFrame, path: Path, rows: int = 1 << 18) -> None:
+    columns: list[Any] = list(EXPRESSIONS)
+    with NpyWriter(path, (len(columns),), np.float32) as labels:
+        for start in range(0, len(frames), rows):
+            labels.append(frames[columns].iloc[start : start + rows].to_numpy(np.float32))

@@ -1,0 +1,164 @@
+"""Packing against a frame-by-frame reading of the tracks, and what becomes of it when it is interrupted."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.training.packed import PackedSplit, check_modalities
+from mgn_ma.training.packing import PackPlan, pack
+
+Plans = Callable[..., PackPlan]
+
+
+def serving_row(starts: np.ndarray, ends: np.ndarray, t: int, tolerance_us: int) -> int:
+    """One frame, one track: the latest-starting row that holds, else the nearest within the tolerance, else -1."""
+    holding = [i for i in range(len(starts)) if starts[i] <= t < ends[i]]
+    if holding:
+        return holding[-1]
+    gaps = [t - (ends[i] - 1) if t >= ends[i] else starts[i] - t for i in range(len(starts))]
+    if not gaps or min(gaps) > tolerance_us:
+        return -1
+    return gaps.index(min(gaps))
+
+
+def test_every_frame_points_at_the_vector_that_serves_it(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(7)
+    split = pack(plan, tmp_path / "train")
+    n_absent = 0
+    for column, (name, tracks) in enumerate(plan.tracks.items()):
+        for frame, (video_id, t) in enumerate(zip(plan.frames["video_id"], plan.frames["timestamp_us"], strict=True)):
+            pointer = split.index[frame, column]
+            rows = tracks.rows.get(video_id)  # type: ignore[attr-defined]
+            row = -1 if rows is None else serving_row(rows.timestamps_us, rows.ends_us, t, plan.tolerances_us[name])
+            assert (pointer < 0) == (row < 0)
+            n_absent += pointer < 0
+            if row >= 0:
+                np.testing.assert_array_equal(
+                    split.matrices[name][pointer], rows.vectors[row].astype(np.float16), err_msg=f"{name} {frame}"
+                )
+    assert n_absent > 50, "the plan must have absent modalities for this test to mean something"
+    np.testing.assert_array_equal(split.labels, plan.frames[list(EXPRESSIONS)].to_numpy(np.float32))
+    np.testing.assert_array_equal(split.timestamps_us, plan.frames["timestamp_us"])
+    assert list(split.video_ids) == list(plan.frames["video_id"].unique())
+    assert split.offsets[-1] == split.n_frames == len(plan.frames)
+
+
+def test_rows_are_stored_once_and_only_if_a_frame_points_at_them(plan_of: Plans, tmp_path: Path) -> None:
+    split = pack(plan_of(5), tmp_path / "train")
+    for column, matrix in enumerate(split.matrices.values()):
+        pointers = split.index[:, column]
+        assert set(pointers[pointers >= 0].tolist()) == set(range(len(matrix)))
+    assert len(split.matrices["video"]) == 5
+    assert len(split.matrices["audio"]) < split.n_frames / 4
+
+
+def test_a_split_without_labels(plan_of: Plans, tmp_path: Path) -> None:
+    split = pack(plan_of(2, split="test", labelled=False), tmp_path / "test")
+    assert split.labels is None
+    with pytest.raises(ValueError, match="test split has no labels"):
+        split.face_frames()
+
+
+def test_a_modality_that_no_video_of_the_split_has_is_absent_everywhere(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(2)
+    plan.tracks["subtitle"].headers.clear()  # type: ignore[attr-defined]
+    split = pack(plan, tmp_path / "train")
+    assert (split.index[:, 2] == -1).all()
+    assert split.matrices["subtitle"].shape == (0, 4)
+
+
+def test_face_frames_are_those_with_any_label(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(4)
+    expected = np.flatnonzero((plan.frames[list(EXPRESSIONS)] > 0).any(axis=1))
+    np.testing.assert_array_equal(pack(plan, tmp_path / "train").face_frames(), expected)
+
+
+def test_an_equal_plan_is_not_packed_again_and_another_is(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(3)
+    first = pack(plan, tmp_path / "train")
+    again = plan_of(3)
+    assert pack(again, tmp_path / "train").description == first.description
+    assert all(tracks.reads <= 1 for tracks in again.tracks.values())  # type: ignore[attr-defined]
+    changed = replace(plan, frames=plan.frames.assign(anger=0.25))
+    assert pack(changed, tmp_path / "train").description.fingerprint != first.description.fingerprint
+    assert np.all(PackedSplit(tmp_path / "train").labels[:, 1] == 0.25)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("what", ["fingerprint", "tolerance", "source", "timestamp"])
+def test_the_fingerprint_covers_everything_that_is_packed(plan_of: Plans, what: str) -> None:
+    plan, other = plan_of(3), plan_of(3)
+    assert plan.fingerprint() == other.fingerprint()
+    if what == "fingerprint":
+        other.tracks["audio"].fingerprint = "e" * 64  # type: ignore[misc]
+    elif what == "tolerance":
+        other = replace(other, tolerances_us={**other.tolerances_us, "audio": 1})
+    elif what == "source":
+        headers = other.tracks["image"].headers
+        first = next(iter(headers))
+        headers[first] = replace(headers[first], source_digest="other")  # type: ignore[index]
+    else:
+        other.frames.loc[0, "timestamp_us"] += 1
+    assert other.fingerprint() != plan.fingerprint()
+
+
+def test_an_interrupted_packing_leaves_what_was_there(plan_of: Plans, tmp_path: Path) -> None:
+    before = pack(plan_of(2), tmp_path / "train").description
+    broken = plan_of(3, seed=5)
+    broken.tracks["audio"].rows.popitem()  # type: ignore[attr-defined]
+    with pytest.raises(KeyError):
+        pack(broken, tmp_path / "train")
+    assert PackedSplit(tmp_path / "train").description == before
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+
+
+def test_nothing_to_pack_is_an_error(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(2)
+    with pytest.raises(ValueError, match="train split has no labelled frames"):
+        pack(replace(plan, frames=plan.frames.iloc[:0]), tmp_path / "train")
+    with pytest.raises(ValueError, match="no modalities"):
+        pack(replace(plan, tracks={}), tmp_path / "train")
+
+
+def test_interleaved_videos_are_refused(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(2)
+    mixed = pd.concat([plan.frames, plan.frames.iloc[:1]], ignore_index=True)
+    with pytest.raises(ValueError, match="not one block"):
+        pack(replace(plan, frames=mixed), tmp_path / "train")
+
+
+def test_a_folder_without_a_split_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="model_input"):
+        PackedSplit(tmp_path)
+
+
+def test_a_split_travels_as_its_path(plan_of: Plans, tmp_path: Path) -> None:
+    split = pack(plan_of(2), tmp_path / "train")
+    content = pickle.dumps(split)
+    assert len(content) < 1000
+    np.testing.assert_array_equal(pickle.loads(content).index, split.index)
+
+
+def test_videos_of_frames(plan_of: Plans, tmp_path: Path) -> None:
+    split = pack(plan_of(3), tmp_path / "train")
+    last_of_first = int(split.offsets[1]) - 1
+    assert split.names_of_videos(np.array([last_of_first])) == [split.video_ids[0]]
+    assert split.names_of_videos(np.array([last_of_first + 1, 0])) == list(split.video_ids[:2])
+
+
+@pytest.mark.parametrize("field", ["width", "fingerprint"])
+def test_a_mismatch_with_a_model_names_both_sides(plan_of: Plans, tmp_path: Path, field: str) -> None:
+    split = pack(plan_of(2), tmp_path / "train")
+    wrong = split.modalities["audio"].model_copy(update={field: 7 if field == "width" else "abc"})
+    with pytest.raises(ValueError, match=f"audio vectors of member 1 have {field} (7|abc), those of the train split"):
+        check_modalities(split, {"audio": wrong}, "member 1")
+    with pytest.raises(ValueError, match="needs the modality 'smell'"):
+        check_modalities(split, {"smell": wrong}, "member 1")
+    check_modalities(split, split.modalities, "member 1")
