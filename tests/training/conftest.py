@@ -40,7 +40,7 @@ class MemoryTracks:
 def rows_of(modality: str, duration_us: int, random: np.random.Generator) -> TrackRows:
     """Rows on the modality's clock for a video of this duration."""
     if modality == "image":
-        n = duration_us * 6 // 1_000_000 + 1
+        n = duration_us * 6 // 1_000_000 + 2
         starts = np.array([grid_timestamp_us(i) for i in range(n)])
         ends = np.array([grid_timestamp_us(i + 1) for i in range(n)])
     elif modality == "audio":

@@ -1,0 +1,214 @@
+"""The loop: it learns what can be learnt, resumes to the same bits, and stops where numbers break down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.files import Folder
+from mgn_ma.training.loop import MemberJob, NonFiniteLossError, train_member
+from mgn_ma.training.packed import PackedSplit
+from mgn_ma.training.states import StateStore
+
+Packed = Callable[..., PackedSplit]
+
+
+def make_job(split: PackedSplit, **changes: Any) -> MemberJob:
+    training = {"epochs": 5, "learning_rate": 1e-2, "batches": {"batch_size": 64}, **changes.pop("config", {})}
+    model = {"modalities": ("image", "audio", "subtitle"), "hidden": 24, "dropout": 0.1, **changes.pop("model", {})}
+    return MemberJob(
+        name="member_1",
+        architecture=ModelConfig.model_validate(model).sized(split.widths),
+        config=TrainingConfig.model_validate(training),
+        seed=3,
+        **changes,
+    )
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def kill_in(epoch: int) -> Callable[[Mapping[str, float], int], None]:
+    def on_epoch(metrics: Mapping[str, float], number: int) -> None:
+        if number == epoch:
+            raise KilledError
+
+    return on_epoch
+
+
+def test_learns_a_learnable_law_and_reports_every_epoch(packed: Packed) -> None:
+    train, validation = packed(12, learnable=True), packed(4, split="validation", learnable=True)
+    heard: list[tuple[int, dict[str, float]]] = []
+    member = train_member(
+        make_job(train, config={"epochs": 12}),
+        train,
+        validation,
+        on_epoch=lambda metrics, epoch: heard.append((epoch, dict(metrics))),
+    )
+    assert [epoch for epoch, _ in heard] == list(range(1, 13))
+    assert [metrics for _, metrics in heard] == member.history
+    losses = [metrics["train_loss"] for metrics in member.history]
+    assert losses[-1] < losses[0]
+    assert max(metrics["validation_correlation"] for metrics in member.history) > 0.5
+
+
+def test_the_snapshot_is_of_the_best_epoch(packed: Packed) -> None:
+    train, validation = packed(5), packed(3, split="validation")
+    job = make_job(train, config={"epochs": 8})
+    member = train_member(job, train, validation)
+    scores = [metrics["validation_correlation"] for metrics in member.history]
+    best = int(np.argmax(scores)) + 1
+    assert member.checkpoint.description.training["epoch"] == best
+    assert member.checkpoint.description.training["validation_correlation"] == max(scores)
+    until_best = train_member(make_job(train, config={"epochs": best, "snapshot": "last"}), train, validation)
+    assert weights_of(member) == weights_of(until_best)
+
+
+def weights_of(member: Any) -> dict[str, bytes]:
+    return {key: value.numpy().tobytes() for key, value in member.checkpoint.weights.items()}
+
+
+@pytest.mark.parametrize("shuffle", ["full", "blocks"])
+def test_killed_in_epoch_3_it_resumes_to_the_same_bits(packed: Packed, tmp_path: Path, shuffle: str) -> None:
+    train, validation = packed(6), packed(3, split="validation")
+    job = make_job(train, config={"batches": {"batch_size": 64, "shuffle": shuffle, "window_frames": 100}})
+    undisturbed = train_member(job, train, validation)
+
+    states = StateStore(Folder(tmp_path / "states"))
+    with pytest.raises(KilledError):
+        train_member(job, train, validation, states=states, on_epoch=kill_in(3))
+    torch.rand(100)  # a new process has another random state
+    heard: list[int] = []
+    resumed = train_member(job, train, validation, states=states, on_epoch=lambda _, epoch: heard.append(epoch))
+    assert weights_of(resumed) == weights_of(undisturbed)
+    assert heard == [1, 2, 3, 4, 5]
+    for ours, theirs in zip(resumed.history, undisturbed.history, strict=True):
+        assert ours["train_loss"] == theirs["train_loss"]
+        assert ours["validation_correlation"] == theirs["validation_correlation"]
+
+
+def test_a_finished_training_is_not_repeated(packed: Packed, tmp_path: Path) -> None:
+    train, validation = packed(4), packed(3, split="validation")
+    states = StateStore(Folder(tmp_path / "states"))
+    first = train_member(make_job(train), train, validation, states=states)
+    again = train_member(make_job(train), train, validation, states=states)
+    assert again.history == first.history  # with the seconds of the first
+    assert weights_of(again) == weights_of(first)
+    assert again.checkpoint.description == first.checkpoint.description
+
+
+@pytest.mark.parametrize("what", ["seed", "config", "architecture", "train", "validation", "control"])
+def test_the_fingerprint_covers_job_and_data(packed: Packed, what: str) -> None:
+    train, validation, other = packed(4), packed(3, split="validation"), packed(4, seed=8)
+    job = make_job(train)
+    before = job.fingerprint(train, validation)
+    changed = {
+        "seed": lambda: job.model_copy(update={"seed": 4}).fingerprint(train, validation),
+        "config": lambda: make_job(train, config={"learning_rate": 1e-3}).fingerprint(train, validation),
+        "architecture": lambda: make_job(train, model={"experts": 4}).fingerprint(train, validation),
+        "train": lambda: job.fingerprint(other, validation),
+        "validation": lambda: job.fingerprint(train, other),
+        "control": lambda: make_job(train, shuffle_labels=True).fingerprint(train, validation),
+    }
+    assert changed[what]() != before
+    faster = make_job(train, config={"batches": {"batch_size": 64, "prefetch": 9}})
+    assert faster.fingerprint(train, validation) == before
+
+
+def test_training_leaves_the_random_state_of_the_process_alone(packed: Packed) -> None:
+    train, validation = packed(4), packed(3, split="validation")
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    train_member(make_job(train, config={"epochs": 1}), train, validation)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_non_finite_loss_names_the_videos_of_the_batch(packed: Packed, tmp_path: Path) -> None:
+    train, validation = packed(3), packed(3, split="validation")
+    matrix = np.load(train.folder / "matrices" / "image.npy", mmap_mode="r+")
+    matrix[int(train.index[train.offsets[1] + 2, 0])] = np.inf
+    matrix.flush()
+    with pytest.raises(NonFiniteLossError, match=r"epoch 1, batch \d+\. The batch has frames of .*-train_01"):
+        train_member(make_job(train), PackedSplit(train.folder), validation)
+
+
+@pytest.mark.parametrize(("policy", "trained_on"), [("left_out", "faces"), ("kept", "all"), ("dropped", "faces")])
+def test_rows_of_zeros(packed: Packed, policy: str, trained_on: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mgn_ma.training import loop
+
+    train, validation = packed(4), packed(3, split="validation")
+    n_scored = []
+    original = loop.video_correlations
+    monkeypatch.setattr(
+        loop, "video_correlations", lambda p, y, offsets: n_scored.append(len(y)) or original(p, y, offsets)
+    )
+    seen: list[int] = []
+    epoch = loop.Batches.epoch
+    monkeypatch.setattr(
+        loop.Batches, "epoch", lambda self, frames, number: seen.append(len(frames)) or epoch(self, frames, number)
+    )
+    train_member(make_job(train, config={"epochs": 1, "all_zero_rows": policy}), train, validation)
+    assert seen == [len(train.face_frames()) if trained_on == "faces" else train.n_frames]
+    assert n_scored == [len(validation.face_frames()) if policy == "dropped" else validation.n_frames]
+    assert len(train.face_frames()) < train.n_frames
+
+
+def test_early_stopping(packed: Packed) -> None:
+    train, validation = packed(4), packed(3, split="validation")
+    member = train_member(make_job(train, config={"epochs": 40, "early_stopping": 2}), train, validation)
+    scores = [metrics["validation_correlation"] for metrics in member.history]
+    assert len(scores) < 40
+    assert len(scores) - (int(np.argmax(scores)) + 1) == 2
+
+
+def test_bfloat16_learns_too(packed: Packed) -> None:
+    train, validation = packed(10, learnable=True), packed(4, split="validation", learnable=True)
+    member = train_member(make_job(train, config={"epochs": 10, "precision": "bfloat16"}), train, validation)
+    assert max(metrics["validation_correlation"] for metrics in member.history) > 0.4
+    assert all(value.dtype != torch.bfloat16 for value in member.checkpoint.weights.values())
+
+
+def test_a_validation_split_that_defines_no_correlation_still_gives_a_snapshot(packed: Packed) -> None:
+    train, validation = packed(4), packed(2, split="validation", frames=(1, 2))
+    member = train_member(make_job(train), train, validation)
+    assert member.checkpoint.description.training["epoch"] == 5
+    assert member.checkpoint.description.training["validation_correlation"] is None
+
+
+def test_what_the_checkpoint_says_of_its_input(packed: Packed) -> None:
+    train, validation = packed(4), packed(3, split="validation")
+    member = train_member(make_job(train, config={"epochs": 1}), train, validation)
+    assert list(member.checkpoint.inputs) == ["image", "audio", "subtitle"]
+    assert member.checkpoint.inputs["audio"] == train.modalities["audio"]
+    assert member.checkpoint.description.expressions[:2] == ("amusement", "anger")
+    assert member.checkpoint.build().config.hidden == 24
+
+
+def test_too_little_to_train_on(packed: Packed) -> None:
+    train, validation = packed(1, frames=(1, 2), seed=1), packed(3, split="validation")
+    with pytest.raises(ValueError, match="frames to train on"):
+        train_member(make_job(train), train, validation)
+
+
+def test_members_take_the_variants_in_turn() -> None:
+    ensemble = EnsembleConfig.model_validate(
+        {"count": 3, "variants": [{"hidden": 512}, {"modalities": ["audio"], "experts": 4}]}
+    )
+    models = [ensemble.model_of(number, ModelConfig(hidden=64)) for number in range(3)]
+    assert [model.hidden for model in models] == [512, 64, 512]
+    assert models[1].modalities == ("audio",)
+    with pytest.raises(ValueError, match="hiden"):
+        EnsembleConfig.model_validate({"variants": [{"hiden": 1}]}).model_of(0, ModelConfig())
+
+
+def test_a_model_of_a_modality_that_was_not_packed() -> None:
+    with pytest.raises(ValueError, match="reads the modality 'action', which is not among image, audio"):
+        ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2})
