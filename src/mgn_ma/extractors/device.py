@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import TypeVar
 
@@ -35,24 +33,30 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def place(network: NetworkT, device: torch.device, precision: Precision, *, layout: torch.memory_format) -> NetworkT:
-    """Freeze a network and put it on a device, in a memory layout (``torch.channels_last`` for images).
+def dtype_of(precision: Precision) -> torch.dtype:
+    """What a network of this precision computes in, and takes as input."""
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
-    The weights stay float32; :func:`inference` chooses what is computed in bfloat16.
+
+def place(
+    network: NetworkT, device: torch.device, precision: Precision, layout: torch.memory_format | None = None
+) -> NetworkT:
+    """Freeze a loaded network and put it on a device, in a precision and a memory layout.
+
+    bfloat16 is a cast of weights and input, not autocast: on these networks both are equally near to float32, and the
+    cast is the faster by a quarter, since autocast converts the weights again in every pass.
+
+    Args:
+        network: what is moved, in place.
+        device: where to.
+        precision: see :func:`dtype_of`.
+        layout: of convolutions' weights: ``torch.channels_last`` or, for video, ``torch.channels_last_3d``.
     """
     network.eval().requires_grad_(False)
     if precision == "bfloat16":
         _warn_where_slow(device)
-    placed = network.to(device)
-    # memory_format moves only the weights of convolutions of that rank, and leaves the rest alone.
-    return placed.to(memory_format=layout)
-
-
-@contextlib.contextmanager
-def inference(device: torch.device, precision: Precision) -> Iterator[None]:
-    """A context of no gradients, and of bfloat16 where that is asked for."""
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        yield
+    placed = network.to(device, dtype_of(precision))
+    return placed if layout is None else placed.to(memory_format=layout)
 
 
 @lru_cache(maxsize=1)

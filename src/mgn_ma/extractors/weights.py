@@ -159,6 +159,23 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], origin: str |
     network.load_state_dict(dict(state), strict=True)
 
 
+def randomise(network: nn.Module, seed: int) -> None:
+    """Fill a network with random weights that keep a signal alive through many layers (He's, biases zero).
+
+    What frameworks initialise with by default lets the signal of a deep network fade to a constant: every input would
+    get the same vector. The global random state is neither used nor changed.
+    """
+    import torch
+    from torch import nn
+
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 def _some(names: Iterable[str]) -> str:
     names = list(names)
     more = f" and {len(names) - _NAMED_KEYS} more" if len(names) > _NAMED_KEYS else ""
