@@ -1,0 +1,43 @@
+"""learning curves · evaluation · predictions, labels, attention of one video -> four figures -> one page."""
+
+from kedro.pipeline import Node, Pipeline
+
+from mgn_ma.reporting.correlations import expression_correlation_figure
+from mgn_ma.reporting.learning_curves import learning_curves_figure
+
+from .nodes import choose_example_video, draw_attention, draw_curves, draw_page
+
+
+def create_pipeline() -> Pipeline:
+    """The pipeline that draws; nothing depends on it."""
+    return Pipeline(
+        [
+            Node(learning_curves_figure, "learning_curves", "learning_curves_figure", name="draw_learning_curves"),
+            Node(
+                expression_correlation_figure,
+                "evaluation",
+                "expression_correlation_figure",
+                name="draw_expression_correlation",
+            ),
+            Node(
+                choose_example_video,
+                ["ensemble_predictions", "labels_validation", "params:reporting"],
+                "example_video",
+                name="choose_example_video",
+            ),
+            Node(
+                draw_curves,
+                ["ensemble_predictions", "labels_validation", "example_video"],
+                "curves_figure",
+                name="draw_curves",
+            ),
+            Node(draw_attention, ["member_attention", "example_video"], "attention_figure", name="draw_attention"),
+            Node(
+                draw_page,
+                ["expression_correlation_figure", "curves_figure", "attention_figure", "learning_curves_figure"],
+                "figures_page",
+                name="draw_page",
+            ),
+        ],
+        tags="reporting",
+    )

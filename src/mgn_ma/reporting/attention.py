@@ -1,0 +1,57 @@
+"""Which modality the model listened to, when: the weights of eq. 1 over one video."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from mgn_ma.reporting.errors import FigureError
+from mgn_ma.reporting.example import frames_of
+from mgn_ma.reporting.style import TEMPLATE, colour, plain, seconds, titled
+
+NOT_WEIGHTS = ("member", "split", "video_id", "timestamp_us")
+
+
+def attention_figure(attention: pd.DataFrame, video_id: str) -> go.Figure:
+    """A stacked area of the modalities' shares over time, the mean over members; absent modalities are named only.
+
+    Args:
+        attention: ``video_id``, ``timestamp_us`` and one column a modality (shares that sum to 1 over those present);
+            with a column ``member`` there are as many rows a frame.
+
+    Raises:
+        FigureError: the table has no frame of the video.
+    """
+    rows = frames_of(attention, video_id)
+    if rows.empty:
+        raise FigureError(f"video {video_id!r} has no attention weights")
+    names = [column for column in attention.columns if column not in NOT_WEIGHTS]
+    shares = rows.groupby("timestamp_us")[names].mean()
+    heard = shares.max() > 0
+    figure = go.Figure()
+    for index, name in enumerate(names):
+        if heard[name]:
+            figure.add_scatter(
+                x=seconds(shares.index.to_numpy()),
+                y=100 * shares[name],
+                name=plain(name),
+                mode="lines",
+                line={"width": 0.5, "color": colour(index)},
+                stackgroup="modalities",
+                hovertemplate="%{fullData.name}: %{y:.0f} %<extra></extra>",
+            )
+    absent = [name for name in names if not heard[name]]
+    members = f"mean of {rows['member'].nunique()} members" if "member" in rows else "weights of eq. 1"
+    figure.update_layout(
+        template=TEMPLATE,
+        height=460,
+        hovermode="x unified",
+        title=titled(
+            f"Modal attention over video {video_id}",
+            members + (f"; this video has no {', no '.join(absent)}" if absent else ""),
+        ),
+        legend={"traceorder": "normal"},
+    )
+    figure.update_xaxes(title="time (s)")
+    figure.update_yaxes(title="share of attention (%)", range=[0, 100])
+    return figure

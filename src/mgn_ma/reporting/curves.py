@@ -1,0 +1,100 @@
+"""What viewers felt and what was predicted, for one video: the paper's figure 1 as fifteen small panels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from mgn_ma.eev.correlation import video_correlations
+from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.frames import expression_matrix, locate_frames
+from mgn_ma.reporting.errors import FigureError
+from mgn_ma.reporting.example import ExampleVideo, frames_of
+from mgn_ma.reporting.style import FAINT, PREDICTED, TEMPLATE, seconds, titled
+
+COLUMNS = 3
+
+
+def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: ExampleVideo) -> go.Figure:
+    """A panel an expression: labels as a grey area, predictions as a blue line, their correlation in its title.
+
+    Panels share the time and have a height of their own each, since correlation asks for shape, not for size.
+
+    Args:
+        predictions: frame table.
+        labels: frame table.
+
+    Raises:
+        FigureError: the two tables share no frame of the video.
+    """
+    truth = frames_of(labels, video.video_id)
+    rows = locate_frames(truth, predictions)
+    truth, predicted = truth[rows >= 0], predictions.iloc[rows[rows >= 0]]
+    if truth.empty:
+        raise FigureError(f"video {video.video_id!r} has no frame with both a label and a prediction")
+    table = video_correlations(expression_matrix(predicted), expression_matrix(truth), np.array([0, len(truth)]))
+    titles = [_panel_title(name, r) for name, r in zip(EXPRESSIONS, table.r[0], strict=True)]
+    figure = make_subplots(
+        rows=len(EXPRESSIONS) // COLUMNS,
+        cols=COLUMNS,
+        shared_xaxes=True,
+        subplot_titles=titles,
+        vertical_spacing=0.045,
+        horizontal_spacing=0.06,
+    )
+    time = seconds(truth["timestamp_us"].to_numpy())
+    for index, name in enumerate(EXPRESSIONS):
+        at = {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
+        _add_curves(figure, time, truth[name], predicted[name], first=index == 0, at=at)
+    score = "no score: its labels never change" if video.rank is None else f"mean correlation {video.correlation:.2f}"
+    place = "" if video.rank is None else f", rank {video.rank} of {video.of_videos} validation videos"
+    figure.update_layout(
+        template=TEMPLATE,
+        height=1000,
+        title=titled(f"Evoked expressions over video {video.video_id}", score + place),
+        # Panels have titles of their own between them and the legend.
+        title_pad={"b": 66},
+        legend={"y": 1.025},
+        margin={"t": 130},
+    )
+    figure.update_annotations(font_size=13)
+    figure.update_yaxes(rangemode="tozero", nticks=4)
+    figure.update_yaxes(title="intensity (0..1)", col=1)
+    figure.update_xaxes(title="time (s)", row=len(EXPRESSIONS) // COLUMNS)
+    return figure
+
+
+def _panel_title(name: str, r: float) -> str:
+    return f"{name}  (labels never change)" if np.isnan(r) else f"{name}  r = {r:.2f}"
+
+
+def _add_curves(
+    figure: go.Figure, time: object, truth: pd.Series, predicted: pd.Series, *, first: bool, at: dict[str, int]
+) -> None:
+    hover = "%{x:.1f} s: %{y:.3f}"
+    figure.add_scatter(
+        x=time,
+        y=truth,
+        name="labels",
+        legendgroup="labels",
+        showlegend=first,
+        mode="lines",
+        line={"color": FAINT, "width": 1},
+        fill="tozeroy",
+        fillcolor="rgba(138,146,155,0.3)",
+        hovertemplate=hover,
+        **at,
+    )
+    figure.add_scatter(
+        x=time,
+        y=predicted,
+        name="prediction of the ensemble",
+        legendgroup="prediction",
+        showlegend=first,
+        mode="lines",
+        line={"color": PREDICTED, "width": 2},
+        hovertemplate=hover,
+        **at,
+    )

@@ -1,0 +1,81 @@
+"""One video of a validation split for the figures that show a single one: which, and its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mgn_ma.eev.correlation import frames_to_offsets, video_correlations, video_scores
+from mgn_ma.eev.frames import expression_matrix, locate_frames
+from mgn_ma.reporting.errors import FigureError
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleVideo:
+    """The video that a figure shows.
+
+    Attributes:
+        correlation: its own score, the mean over its expressions (eq. 4); NaN where its labels never change.
+        rank: its place among the scored videos, 1 the best; ``None`` without a score.
+        of_videos: how many videos have a score.
+    """
+
+    video_id: str
+    correlation: float
+    rank: int | None
+    of_videos: int
+
+    def to_report(self) -> dict[str, str | float | int | None]:
+        """As JSON keeps it: no NaN."""
+        return asdict(self) | {"correlation": self.correlation if self.rank is not None else None}
+
+    @classmethod
+    def from_report(cls, report: Mapping[str, Any]) -> ExampleVideo:
+        """Read back what :meth:`to_report` gave."""
+        correlation = report["correlation"]
+        return cls(
+            str(report["video_id"]),
+            float("nan") if correlation is None else float(correlation),
+            report["rank"],
+            report["of_videos"],
+        )
+
+
+def choose_video(predictions: pd.DataFrame, labels: pd.DataFrame, video_id: str | None = None) -> ExampleVideo:
+    """``video_id``, or without one the video whose score is the median: neither the best nor the worst case.
+
+    Args:
+        predictions: frame table.
+        labels: frame table of the validation videos; only videos that both tables have can be chosen.
+
+    Raises:
+        FigureError: there is no such video, or no video with a score to choose from.
+    """
+    rows = locate_frames(labels, predictions)
+    labels = labels[rows >= 0]
+    if labels.empty:
+        raise FigureError("no validation video has predictions")
+    ids, offsets = frames_to_offsets(labels["video_id"].to_numpy())
+    matrix = expression_matrix(predictions)[rows[rows >= 0]]
+    scores = dict(zip(ids, video_scores(video_correlations(matrix, expression_matrix(labels), offsets)), strict=True))
+    ranking = sorted((i for i in scores if np.isfinite(scores[i])), key=lambda i: (-scores[i], i))
+    if video_id is None:
+        if not ranking:
+            raise FigureError("no validation video has a score to choose the middle one by")
+        video_id = ranking[(len(ranking) - 1) // 2]
+    if video_id not in scores:
+        some = ", ".join(list(scores)[:5])
+        raise FigureError(
+            f"reporting.video_id: {video_id!r} is no validation video with predictions (some are: {some})"
+        )
+    rank = ranking.index(video_id) + 1 if video_id in ranking else None
+    return ExampleVideo(str(video_id), float(scores[video_id]), rank, len(ranking))
+
+
+def frames_of(table: pd.DataFrame, video_id: str) -> pd.DataFrame:
+    """The rows of one video in the order of time."""
+    return table[table["video_id"] == video_id].sort_values("timestamp_us")

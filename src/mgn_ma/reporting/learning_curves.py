@@ -1,0 +1,81 @@
+"""How the members learned: loss on training frames and correlation on validation videos, epoch by epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from mgn_ma.reporting.errors import FigureError
+from mgn_ma.reporting.style import TEMPLATE, colour, dash, plain, titled
+
+LOSS = "train_loss"
+SCORE = "validation_correlation"
+COLUMNS = ("member", "epoch", LOSS, SCORE)
+
+
+def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
+    """One line a member in two panels over one axis of epochs; a star marks the epoch whose weights were kept.
+
+    Args:
+        curves: one row a member and epoch, with ``member``, ``epoch``, ``train_loss``, ``validation_correlation``.
+
+    Raises:
+        FigureError: a column is missing, or there is no row.
+    """
+    missing = [column for column in COLUMNS if column not in curves]
+    if missing or curves.empty:
+        raise FigureError(
+            f"no learning curves can be drawn: {f'columns {missing} are missing' if missing else 'no row'}"
+        )
+    figure = make_subplots(
+        rows=2, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.45, 0.55], subplot_titles=None
+    )
+    for index, (member, rows) in enumerate(curves.groupby("member", sort=False)):
+        _add_member(figure, plain(member), rows.sort_values("epoch"), index)
+    # The star's meaning stands in the legend once.
+    figure.add_scatter(
+        x=[None], y=[None], mode="markers", name="best epoch", marker={"symbol": "star", "size": 12, "color": "black"}
+    )
+    figure.update_layout(
+        template=TEMPLATE,
+        height=620,
+        title=titled("Learning curves", f"{curves['member'].nunique()} members; the marked epoch's weights are used"),
+    )
+    figure.update_yaxes(title="training loss (eq. 3)", row=1, col=1)
+    figure.update_yaxes(title="validation correlation (eq. 4)", row=2, col=1)
+    figure.update_xaxes(title="epoch", row=2, col=1)
+    return figure
+
+
+def _add_member(figure: go.Figure, name: str, rows: pd.DataFrame, index: int) -> None:
+    line = {"color": colour(index), "dash": dash(index), "width": 2}
+    hover = "%{fullData.name}, epoch %{x}: %{y:.4f}<extra></extra>"
+    for row, column in ((1, LOSS), (2, SCORE)):
+        figure.add_scatter(
+            x=rows["epoch"],
+            y=rows[column],
+            mode="lines" if len(rows) > 1 else "markers",
+            name=name,
+            legendgroup=name,
+            showlegend=row == 1,
+            line=line,
+            hovertemplate=hover,
+            row=row,
+            col=1,
+        )
+    if rows[SCORE].notna().any():
+        best = rows.iloc[int(np.nanargmax(rows[SCORE].to_numpy(dtype=float)))]
+        figure.add_scatter(
+            x=[best["epoch"]],
+            y=[best[SCORE]],
+            mode="markers",
+            name=name,
+            legendgroup=name,
+            showlegend=False,
+            marker={"symbol": "star", "size": 14, "color": colour(index), "line": {"color": "black", "width": 1}},
+            hovertemplate="%{fullData.name}, best: %{y:.4f} at epoch %{x}<extra></extra>",
+            row=2,
+            col=1,
+        )

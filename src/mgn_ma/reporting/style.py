@@ -1,0 +1,79 @@
+"""The look that all figures share: colours that colour-blind readers tell apart, one template, text kept as text."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+
+import plotly.graph_objects as go
+
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+"""Okabe and Ito's colours without black, ordered so that neighbours differ in lightness too."""
+INK = "#1b1f24"
+FAINT = "#8a929b"
+GRID = "#e4e7eb"
+PREDICTED = PALETTE[0]
+ACCENT = PALETTE[5]
+_LONGEST_TEXT = 120
+
+_AXIS = {
+    "gridcolor": GRID,
+    "linecolor": FAINT,
+    "zerolinecolor": FAINT,
+    "ticks": "outside",
+    "tickcolor": GRID,
+    "title": {"font": {"size": 13}, "standoff": 8},
+}
+TEMPLATE = go.layout.Template(
+    layout={
+        "colorway": list(PALETTE),
+        "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": INK},
+        # The title stands a legend's height above the panels, whatever the figure's own height.
+        "title": {
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "pad": {"b": 44},
+            "font": {"size": 17},
+        },
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "margin": {"l": 70, "r": 30, "t": 110, "b": 60},
+        "hoverlabel": {"align": "left"},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"},
+    }
+)
+
+
+def colour(index: int) -> str:
+    """The ``index``-th colour, starting again after the last."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def dash(index: int) -> str:
+    """A line's dash for the ``index``-th of many: it changes when the colours start again."""
+    return ("solid", "dash", "dot", "dashdot")[index // len(PALETTE) % 4]
+
+
+def plain(text: object) -> str:
+    """``text`` to stand in a figure as it is: plotly reads a subset of HTML in titles, names and labels.
+
+    Control and direction-changing characters go, and what is longer than 120 characters is cut.
+    """
+    shown = "".join(c if c.isprintable() and unicodedata.category(c) != "Cf" else " " for c in str(text))
+    return html.escape(shown if len(shown) <= _LONGEST_TEXT else shown[: _LONGEST_TEXT - 1] + "…", quote=False)
+
+
+def titled(title: str, subtitle: str) -> str:
+    """A title with a smaller line under it; both are escaped."""
+    return f"{plain(title)}<br><sup>{plain(subtitle)}</sup>"
+
+
+def seconds(timestamps_us: object) -> object:
+    """Presentation time in seconds, for axes."""
+    return timestamps_us / 1_000_000  # type: ignore[operator]
