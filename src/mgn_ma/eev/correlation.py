@@ -108,19 +108,26 @@ def video_correlations(
     return CorrelationTable(r, constant_truth, constant_prediction, n_frames)
 
 
+def mean_of_defined(values: _Floats, axis: int) -> _Floats:
+    """Mean along ``axis`` over what is not NaN; NaN where nothing is."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(defined, values, 0.0).sum(axis=axis) / defined.sum(axis=axis))
+
+
 def video_scores(table: CorrelationTable) -> _Floats:
     """(V,) mean over the expressions of each video; NaN for a video whose every pair is left out."""
-    return _mean_of_defined(table.r, axis=1)
+    return mean_of_defined(table.r, axis=1)
 
 
 def expression_scores(table: CorrelationTable) -> _Floats:
     """(C,) mean over videos of each expression; NaN for an expression that no video defines."""
-    return _mean_of_defined(table.r, axis=0)
+    return mean_of_defined(table.r, axis=0)
 
 
 def challenge_score(table: CorrelationTable) -> float:
     """Mean over the expressions within a video, then over videos (section 3.1); NaN if nothing is defined."""
-    return float(_mean_of_defined(video_scores(table), axis=0))
+    return float(mean_of_defined(video_scores(table), axis=0))
 
 
 def frames_to_offsets(
@@ -140,12 +147,6 @@ def frames_to_offsets(
         raise ValueError(f"the rows of video {ids[codes[row]]!r} are not one block: it comes again at row {row}")
     starts = np.r_[0, changes, len(codes)] if len(codes) else np.zeros(1)
     return [str(video_id) for video_id in ids], starts.astype(np.int64)
-
-
-def _mean_of_defined(values: _Floats, axis: int) -> _Floats:
-    defined = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(defined, values, 0.0).sum(axis=axis) / defined.sum(axis=axis))
 
 
 def _check(

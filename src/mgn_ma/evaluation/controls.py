@@ -1,0 +1,93 @@
+"""A control that sees nothing of a video: it predicts from the time since its start alone.
+
+What correlates within a video may be a mere habit of viewers (they warm up, they tire). A model that has learned from
+what is seen and heard must score higher than the best curve over time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.ndimage import gaussian_filter1d
+
+from mgn_ma.eev.correlation import frames_to_offsets
+from mgn_ma.eev.expressions import EXPRESSIONS
+
+_Floats = npt.NDArray[np.float64]
+_ROUNDS = 5
+_LEAST_FRAMES = 1e-6
+"""Bins that hold less of a frame, smoothed, are gaps; the curve is interpolated there."""
+
+
+class TimeOnlyConfig(BaseModel):
+    """How fine and how smooth the curve over time is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bin_seconds: Annotated[float, Field(gt=0)] = 0.5
+    smoothing_seconds: Annotated[float, Field(ge=0)] = 2.0
+    """Standard deviation of the Gaussian that the bins are smoothed with, each bin weighing as its frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOnlyBaseline:
+    """An expected label for every time since the start of a video.
+
+    Attributes:
+        times_us: (N,) centres of the bins that have labels.
+        curve: (N, 15) float64.
+    """
+
+    times_us: npt.NDArray[np.float64]
+    curve: _Floats
+
+    @classmethod
+    def learn(cls, labels: pd.DataFrame, config: TimeOnlyConfig) -> TimeOnlyBaseline:
+        """Learn from the labels (frame table) of the training videos.
+
+        Every video has its own level and all share the curve (fitted in turns): what counts is the course within a
+        video, and late times would otherwise show the level of the few long videos. Rows of all-zero labels (no face
+        detected) are not labels.
+
+        Raises:
+            ValueError: no row has labels.
+        """
+        seen = np.logical_or.reduce([labels[name].to_numpy() != 0 for name in EXPRESSIONS])
+        if not seen.any():
+            raise ValueError("the time-only baseline can't be learned: no row has a label above 0")
+        _, offsets = frames_to_offsets(labels["video_id"][seen])
+        bin_us = config.bin_seconds * 1e6
+        bins = (labels["timestamp_us"].to_numpy()[seen] // bin_us).astype(np.int64)
+        smoothing = config.smoothing_seconds / config.bin_seconds
+        counts = _smoothed(np.bincount(bins).astype(np.float64), smoothing)
+        known = counts > _LEAST_FRAMES
+        curve = np.empty((int(known.sum()), len(EXPRESSIONS)))
+        for column, name in enumerate(EXPRESSIONS):
+            values = labels[name].to_numpy(np.float64)[seen]
+            course = np.zeros(len(counts))
+            for _ in range(_ROUNDS):
+                levels = _video_means(values - course[bins], offsets)
+                sums = np.bincount(bins, weights=values - levels, minlength=len(counts)).astype(np.float64)
+                course = np.divide(_smoothed(sums, smoothing), counts, out=np.zeros(len(counts)), where=known)
+            curve[:, column] = course[known] + (values - course[bins]).mean()
+        return cls(bin_us * (np.flatnonzero(known).astype(np.float64) + 0.5), curve)
+
+    def predict(self, timestamps_us: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """(F, 15) in 0..1 for timestamps (F,); linear between the bins, constant beyond the last one."""
+        columns = [np.interp(timestamps_us, self.times_us, self.curve[:, column]) for column in range(len(EXPRESSIONS))]
+        return np.clip(np.stack(columns, axis=1), 0, 1).astype(np.float32)
+
+
+def _smoothed(values: _Floats, bins: float) -> _Floats:
+    return np.asarray(gaussian_filter1d(values, bins, mode="constant")) if bins > 0 else values
+
+
+def _video_means(values: _Floats, offsets: npt.NDArray[np.int64]) -> _Floats:
+    """(F,) every frame's video's mean."""
+    lengths = np.diff(offsets)
+    return np.repeat(np.add.reduceat(values, offsets[:-1]) / lengths, lengths)

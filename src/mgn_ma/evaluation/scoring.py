@@ -1,0 +1,74 @@
+"""Scores every predictor of a split side by side: members, the two controls and the oracle."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from mgn_ma.eev.correlation import ConstantPolicy
+from mgn_ma.evaluation.bootstrap import BootstrapConfig
+from mgn_ma.evaluation.controls import TimeOnlyBaseline, TimeOnlyConfig
+from mgn_ma.evaluation.metrics import score_rows
+from mgn_ma.evaluation.predictions import SHUFFLED, SplitPredictions
+
+ORACLE = "oracle"
+TIME_ONLY = "time_only"
+ENSEMBLE = "ensemble"
+
+
+class EvaluationConfig(BaseModel):
+    """How predictions are scored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    constant: ConstantPolicy = "left_out"
+    """What an expression counts in a video where its truth never changes: nothing, or 0."""
+    bootstrap: BootstrapConfig = BootstrapConfig()
+    time_only: TimeOnlyConfig = TimeOnlyConfig()
+    calibration_bins: Annotated[int, Field(ge=2)] = 10
+
+
+def score_split(
+    predictions: SplitPredictions,
+    labels: pd.DataFrame,
+    *,
+    split: str,
+    baseline: TimeOnlyBaseline,
+    noise_free: pd.DataFrame | None = None,
+    themes: dict[str, str] | None = None,
+    config: EvaluationConfig,
+) -> pd.DataFrame:
+    """Score table (``metrics.SCORE_COLUMNS``) of the oracle, the time-only baseline, the control and the members.
+
+    Args:
+        predictions: of the members, for the frames to score.
+        labels: frame table that has these frames.
+        split: for the table.
+        baseline: learned on other videos.
+        noise_free: frame table of the labels without their noise, the best that any model could say.
+        themes: video ID -> theme.
+        config: policies.
+    """
+    predictors = {}
+    if noise_free is not None:
+        predictors[ORACLE] = predictions.labels(noise_free)
+    predictors[TIME_ONLY] = baseline.predict(predictions.frames["timestamp_us"].to_numpy())
+    if predictions.control is not None:
+        predictors[SHUFFLED] = predictions.control
+    truth = predictions.labels(labels)
+    tables = [
+        score_rows(
+            values,
+            truth,
+            predictions.video_ids,
+            predictions.offsets,
+            split=split,
+            predictor=name,
+            constant=config.constant,
+            themes=themes,
+        )
+        for name, values in (predictors | predictions.members).items()
+    ]
+    return pd.concat(tables, ignore_index=True)

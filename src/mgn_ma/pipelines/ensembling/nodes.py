@@ -1,0 +1,124 @@
+"""Nodes that make one prediction of several, score it and report; docs/evaluation.md describes the methods."""
+
+from typing import Any
+
+import pandas as pd
+
+from mgn_ma.eev import submission
+from mgn_ma.eev.annotations import validate_annotations
+from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn_all
+from mgn_ma.evaluation.metrics import calibration_errors, calibration_table, dispersion, score_rows
+from mgn_ma.evaluation.mixture_scores import MemberMoments
+from mgn_ma.evaluation.predictions import SplitPredictions
+from mgn_ma.evaluation.recipe import EnsembleRecipe
+from mgn_ma.evaluation.report import comparisons, counts, method_report, plain, split_report
+from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
+from mgn_ma.pipelines.evaluation.nodes import video_themes
+
+
+def learn_ensemble(
+    member_predictions: pd.DataFrame,
+    labels_validation: pd.DataFrame,
+    ensembling: EnsemblingConfig,
+    evaluation: EvaluationConfig,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The chosen method's recipe, and what every method scores when it is cross-validated over videos."""
+    predictions = SplitPredictions.of(member_predictions, "validation")
+    members, labels = list(predictions.members), predictions.labels(labels_validation)
+    moments = MemberMoments.of(
+        list(predictions.members.values()), labels, predictions.offsets, constant=evaluation.constant
+    )
+    learned = learn_all(moments, ensembling)
+    recipe = EnsembleRecipe.of(ensembling.method, learned[ensembling.method], members, predictions.video_ids)
+    return recipe.model_dump(mode="json"), plain(method_report(learned, members, evaluation.bootstrap))
+
+
+def combine_members(member_predictions: pd.DataFrame, ensemble_recipe: dict[str, Any]) -> pd.DataFrame:
+    """The ensemble's predictions for validation, with weights that have not seen the video, and for test."""
+    recipe = EnsembleRecipe.model_validate(ensemble_recipe)
+    splits = [split for split in ("validation", "test") if (member_predictions["split"] == split).any()]
+    return pd.concat(
+        [recipe.predict(SplitPredictions.of(member_predictions, split)) for split in splits], ignore_index=True
+    )
+
+
+def write_submission(annotations_test: pd.DataFrame, ensemble_predictions: pd.DataFrame) -> pd.DataFrame:
+    """The challenge's file: every row of test.csv in its order."""
+    frames = validate_annotations(annotations_test, source="annotations_test", labelled=False)
+    return submission.make_submission(frames, ensemble_predictions)
+
+
+def score_ensemble(
+    ensemble_predictions: pd.DataFrame,
+    labels_validation: pd.DataFrame,
+    truth_test_labels: pd.DataFrame | None,
+    truth_videos: pd.DataFrame | None,
+    evaluation: EvaluationConfig,
+) -> pd.DataFrame:
+    """Score table of the ensemble on validation, and on test where the test labels are known."""
+    tables = []
+    for split, labels in (("validation", labels_validation), ("test", truth_test_labels)):
+        predictions = None if labels is None else _predictions_for(ensemble_predictions, labels)
+        if labels is None or predictions is None:
+            continue
+        rows = score_rows(
+            predictions.members[ENSEMBLE],
+            predictions.labels(labels),
+            predictions.video_ids,
+            predictions.offsets,
+            split=split,
+            predictor=ENSEMBLE,
+            constant=evaluation.constant,
+            themes=video_themes(truth_videos),
+        )
+        tables.append(rows)
+    return pd.concat(tables, ignore_index=True)
+
+
+def calibrate(
+    ensemble_predictions: pd.DataFrame, labels_validation: pd.DataFrame, evaluation: EvaluationConfig
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What correlation does not see, on validation: the reliability of each bin, and errors by expression."""
+    predictions = _predictions_for(ensemble_predictions, labels_validation)
+    if predictions is None:
+        raise ValueError("no validation video has a prediction")
+    values, labels = predictions.members[ENSEMBLE], predictions.labels(labels_validation)
+    bins = calibration_table(values, labels, evaluation.calibration_bins)
+    by_expression = calibration_errors(bins).join(dispersion(values, labels, predictions.offsets))
+    return bins, by_expression.reset_index()
+
+
+def report(
+    video_scores: pd.DataFrame,
+    ensemble_scores: pd.DataFrame,
+    ensemble_recipe: dict[str, Any],
+    ensembling_methods: dict[str, Any],
+    calibration_by_expression: pd.DataFrame,
+    evaluation: EvaluationConfig,
+) -> dict[str, Any]:
+    """All that is known of how well this run predicts."""
+    scores = pd.concat([video_scores, ensemble_scores], ignore_index=True)
+    of_split = {str(split): rows for split, rows in scores.groupby("split", sort=False)}
+    validation = of_split["validation"]
+    found = {
+        "validation": split_report(validation, evaluation.bootstrap),
+        **counts(validation, ENSEMBLE),
+        "comparisons": comparisons(validation, evaluation.bootstrap),
+        "method": ensemble_recipe["method"],
+        "methods": ensembling_methods,
+        "calibration": calibration_by_expression.set_index("expression").to_dict("index"),
+        "test": None,
+    }
+    if "test" in of_split:
+        test = of_split["test"]
+        found["test"] = split_report(test, evaluation.bootstrap) | counts(test, ENSEMBLE)
+    cleaned: dict[str, Any] = plain(found)
+    return cleaned
+
+
+def _predictions_for(ensemble_predictions: pd.DataFrame, labels: pd.DataFrame) -> SplitPredictions | None:
+    """The ensemble's predictions for the videos of ``labels``, as if of one member; ``None`` if there are none."""
+    rows = ensemble_predictions[ensemble_predictions["video_id"].isin(labels["video_id"].unique()).to_numpy()]
+    if rows.empty:
+        return None
+    return SplitPredictions.of(rows.assign(member=ENSEMBLE, split="any"), "any")

@@ -1,0 +1,58 @@
+"""members' predictions -> recipe -> the ensemble's predictions -> submission · scores · calibration -> the report."""
+
+from kedro.pipeline import Node, Pipeline
+
+from .nodes import calibrate, combine_members, learn_ensemble, report, score_ensemble, write_submission
+
+
+def create_pipeline() -> Pipeline:
+    """The pipeline that makes one prediction of several and reports on everything."""
+    return Pipeline(
+        [
+            Node(
+                learn_ensemble,
+                ["member_predictions", "labels_validation", "params:ensembling", "params:evaluation"],
+                ["ensemble_recipe", "ensembling_methods"],
+                name="learn_ensemble",
+            ),
+            Node(
+                combine_members,
+                ["member_predictions", "ensemble_recipe"],
+                "ensemble_predictions",
+                name="combine_members",
+            ),
+            Node(write_submission, ["annotations_test", "ensemble_predictions"], "submission", name="write_submission"),
+            Node(
+                score_ensemble,
+                [
+                    "ensemble_predictions",
+                    "labels_validation",
+                    "truth_test_labels",
+                    "truth_videos",
+                    "params:evaluation",
+                ],
+                "ensemble_scores",
+                name="score_ensemble",
+            ),
+            Node(
+                calibrate,
+                ["ensemble_predictions", "labels_validation", "params:evaluation"],
+                ["calibration_bins", "calibration_by_expression"],
+                name="calibrate",
+            ),
+            Node(
+                report,
+                [
+                    "video_scores",
+                    "ensemble_scores",
+                    "ensemble_recipe",
+                    "ensembling_methods",
+                    "calibration_by_expression",
+                    "params:evaluation",
+                ],
+                "evaluation",
+                name="report",
+            ),
+        ],
+        tags="ensembling",
+    )

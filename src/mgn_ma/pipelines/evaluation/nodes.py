@@ -1,0 +1,56 @@
+"""Nodes that score the members; what the numbers mean is in docs/evaluation.md."""
+
+from typing import Any
+
+import pandas as pd
+
+from mgn_ma.evaluation.controls import TimeOnlyBaseline
+from mgn_ma.evaluation.predictions import SplitPredictions
+from mgn_ma.evaluation.report import plain, split_report
+from mgn_ma.evaluation.scoring import EvaluationConfig, score_split
+
+
+def score_members(
+    member_predictions: pd.DataFrame,
+    labels_train: pd.DataFrame,
+    labels_validation: pd.DataFrame,
+    truth_validation: pd.DataFrame | None,
+    truth_test: pd.DataFrame | None,
+    truth_test_labels: pd.DataFrame | None,
+    truth_videos: pd.DataFrame | None,
+    evaluation: EvaluationConfig,
+) -> pd.DataFrame:
+    """Score table of every predictor on validation, and on test where the test labels are known."""
+    baseline = TimeOnlyBaseline.learn(labels_train, evaluation.time_only)
+    splits = {"validation": (labels_validation, truth_validation), "test": (truth_test_labels, truth_test)}
+    tables = [
+        score_split(
+            SplitPredictions.of(member_predictions, split),
+            labels,
+            split=split,
+            baseline=baseline,
+            noise_free=noise_free,
+            themes=video_themes(truth_videos),
+            config=evaluation,
+        )
+        for split, (labels, noise_free) in splits.items()
+        if labels is not None and (member_predictions["split"] == split).any()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def report_members(video_scores: pd.DataFrame, evaluation: EvaluationConfig) -> dict[str, Any]:
+    """Each split's scores with their bootstrap intervals over videos."""
+    report = {
+        str(split): split_report(rows, evaluation.bootstrap)
+        for split, rows in video_scores.groupby("split", sort=False)
+    }
+    cleaned: dict[str, Any] = plain(report)
+    return cleaned
+
+
+def video_themes(truth_videos: pd.DataFrame | None) -> dict[str, str] | None:
+    """Theme of every video, where the data come with their truth."""
+    if truth_videos is None:
+        return None
+    return dict(zip(truth_videos["video_id"], truth_videos["theme"], strict=True))

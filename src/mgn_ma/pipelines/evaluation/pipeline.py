@@ -1,0 +1,30 @@
+"""members' predictions · labels -> a score for every predictor, video and expression -> the members' report."""
+
+from kedro.pipeline import Node, Pipeline
+
+from .nodes import report_members, score_members
+
+
+def create_pipeline() -> Pipeline:
+    """The pipeline between training and ensembling."""
+    return Pipeline(
+        [
+            Node(
+                score_members,
+                [
+                    "member_predictions",
+                    "labels_train",
+                    "labels_validation",
+                    "truth_validation",
+                    "truth_test",
+                    "truth_test_labels",
+                    "truth_videos",
+                    "params:evaluation",
+                ],
+                "video_scores",
+                name="score_members",
+            ),
+            Node(report_members, ["video_scores", "params:evaluation"], "member_evaluation", name="report_members"),
+        ],
+        tags="evaluation",
+    )
