@@ -12,6 +12,7 @@ from typing import IO, Any
 import av
 import fsspec
 from av.container import InputContainer
+from av.frame import Frame
 from av.stream import Disposition
 
 from mgn_ma.media.errors import AudioError, MediaError, VideoError
@@ -20,6 +21,8 @@ MICROSECONDS = 1_000_000
 
 # Containers only. FFmpeg also opens playlists and scripts, which make a "video" read other files or the network.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,flv,avi,ogg,asf,wav,mp3,aac,flac"
+
+NO_DECODER = "is in a format for which there is no decoder here"
 
 WITHOUT_PRESENTATION_TIMES = frozenset({"avi"})
 """Formats that store frames at a constant rate in decoding order, so that FFmpeg's presentation times are guesses."""
@@ -90,7 +93,8 @@ def video_stream(container: InputContainer, path: str) -> av.VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
         raise VideoError(path, "has no video stream")
-    return _decodable(streams, container.streams.best("video"), VideoError(path, "no decoder for its video"))
+    stream: av.VideoStream = _decodable(streams, container.streams.best("video"), VideoError(path, NO_DECODER))
+    return stream
 
 
 def audio_stream(container: InputContainer, path: str) -> av.AudioStream:
@@ -102,7 +106,8 @@ def audio_stream(container: InputContainer, path: str) -> av.AudioStream:
     streams = list(container.streams.audio)
     if not streams:
         raise AudioError(path, "has no audio stream")
-    return _decodable(streams, container.streams.best("audio"), AudioError(path, "no decoder for its audio"))
+    stream: av.AudioStream = _decodable(streams, container.streams.best("audio"), AudioError(path, NO_DECODER))
+    return stream
 
 
 def _decodable(streams: list[Any], best: Any, error: MediaError) -> Any:
@@ -149,3 +154,12 @@ def decode_packet(stream: Any, packet: Any) -> list[Any]:
         # Those that only the end brings out have none.
         frame.time_base = stream.time_base
     return frames
+
+
+def span(frame: Frame) -> tuple[Fraction | None, Fraction | None]:
+    """(time, length) of a decoded frame in container time, in seconds; ``None`` for what it doesn't tell."""
+    time_base = frame.time_base
+    if time_base is None:
+        return None, None
+    time = None if frame.pts is None else frame.pts * time_base
+    return time, frame.duration * time_base if frame.duration > 0 else None

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from mgn_ma.media.clock import floor_us
 from mgn_ma.media.container import MICROSECONDS, audio_stream, open_container, timeline_zero, video_stream
 from mgn_ma.media.errors import AudioError, VideoError
-from mgn_ma.media.geometry import displayed_size
+from mgn_ma.media.geometry import displayed_size, orientation
 
 # Longer than any reordering of frames, so that the packet that ends last is among those read.
 _TAIL_US = 5_000_000
@@ -71,16 +71,16 @@ def probe(path: str) -> MediaInfo:
             ends = _data_ends(container, zero, frame_lengths, whole=True)
         duration_us = ends.get(stream.index, promised_us)
         width, height = displayed_size(first.width, first.height, stream.sample_aspect_ratio or Fraction(1))
-        rotation = round(first.rotation / 90) * 90 % 360
+        _, quarter_turns = orientation(first)
         return MediaInfo(
             duration_us=duration_us,
             fps=float(rate),
-            width=height if rotation % 180 else width,
-            height=width if rotation % 180 else height,
+            width=height if quarter_turns % 2 else width,
+            height=width if quarter_turns % 2 else height,
             has_video=True,
             has_audio=audio is not None,
             audio_duration_us=0 if audio is None else ends.get(audio.index, _promised_end_us(container, audio, zero)),
-            rotation=rotation,
+            rotation=90 * quarter_turns,
             n_frames_hint=stream.frames or round(duration_us * rate / MICROSECONDS),
             truncated=promised_us - duration_us > MICROSECONDS,
         )

@@ -14,10 +14,13 @@ import numpy.typing as npt
 from av.packet import Packet
 from av.stream import Stream
 
+from mgn_ma.media.clock import SPLICE_AHEAD, SPLICE_BACK, floor_us
+
 # In decoding order no frame's successor on screen is further away: codecs reorder over at most 16 frames, twice.
 _LOOKAHEAD = 64
 _MOST_BYTES_PENDING = 64 << 20
-_SPLICE_US = 1_000_000
+_SPLICE_BACK_US = floor_us(SPLICE_BACK)
+_SPLICE_AHEAD_US = floor_us(SPLICE_AHEAD)
 
 AnyPacket: TypeAlias = "Packet[Stream]"
 
@@ -51,8 +54,8 @@ class PacketSelector:
     packet is read, and its fate decided when the packets after it are known. Memory is bounded by what lies between
     two keyframes, and by 64 MiB.
 
-    Only for containers that store presentation times. A packet without one, or a jump backwards by more than a second,
-    ends the selection: from there on everything is decoded.
+    Only for containers that store presentation times. A packet without one, or a splice of another clock, ends the
+    selection: from there on everything is decoded.
 
     Args:
         wanted_us: (N,) int64, ascending.
@@ -68,7 +71,7 @@ class PacketSelector:
         self._pending: list[AnyPacket] = []
         self._pending_bytes = 0
         self._left_out = False
-        self._latest_us: int | None = None
+        self._latest_us = 0
         self._first_us: int | None = None
 
     def select(self, packets: Iterator[AnyPacket]) -> Iterator[Choice]:
@@ -93,9 +96,9 @@ class PacketSelector:
             yield from self._decide(self._window.popleft())
 
     def _is_unreliable(self, time_us: int | None) -> bool:
-        if time_us is None or (self._latest_us is not None and time_us < self._latest_us - _SPLICE_US):
+        if time_us is None or not -_SPLICE_BACK_US <= time_us - self._latest_us <= _SPLICE_AHEAD_US:
             return True
-        self._latest_us = time_us if self._latest_us is None else max(self._latest_us, time_us)
+        self._latest_us = max(self._latest_us, time_us)
         return False
 
     def _everything_from(self, packet: AnyPacket, packets: Iterator[AnyPacket]) -> Iterator[Choice]:

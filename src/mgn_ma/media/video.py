@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from mgn_ma.media.container import (
     decode_packet,
     open_container,
     readable_packets,
+    span,
     timeline_zero,
     video_stream,
 )
@@ -25,6 +27,7 @@ from mgn_ma.media.selection import AnyPacket, PacketSelector
 
 GRID_HZ = 6
 
+_DEFAULT_RATE = Fraction(25)
 _INDEXED_BY_TIME = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 _SKIPS_EXACTLY = frozenset({"h264", "hevc"})
 
@@ -82,7 +85,7 @@ def _shown_at(
     position = 0
     shown: av.VideoFrame | None = None
     for frame in frames:
-        time_us = clock.place(frame.pts, frame.duration, frame.time_base)
+        time_us = clock.place(*span(frame))
         if time_us is None:
             continue
         if shown is not None and position < len(times) and times[position] < time_us:
@@ -105,8 +108,9 @@ def _shown_at(
 
 
 def _clock(container: InputContainer, stream: av.VideoStream) -> PresentationClock:
+    rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
     counted = container.format.name in WITHOUT_PRESENTATION_TIMES
-    return PresentationClock(timeline_zero(container), stream.average_rate or stream.guessed_rate, counted=counted)
+    return PresentationClock(timeline_zero(container), 1 / rate, counted=counted)
 
 
 def _decode(
@@ -120,7 +124,7 @@ def _decode(
         return
 
     def time_us(packet: AnyPacket) -> int | None:
-        return None if packet.pts is None or packet.time_base is None else clock.time_us(packet.pts, packet.time_base)
+        return None if packet.pts is None else clock.time_us(packet.pts * packet.time_base)
 
     context = stream.codec_context
     may_skip = context.name in _SKIPS_EXACTLY
