@@ -1,0 +1,167 @@
+"""`kedro run` as a user sees it: what is tracked, what is printed, and how it stops."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+pytestmark = pytest.mark.slow
+
+
+def unused_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class TestATrackedRun:
+    def test_ends_well_and_is_found_by_its_name(self, tracked):
+        project, ended = tracked
+        assert ended.code == 0, ended.errors
+        (run,) = project.runs
+        assert (run.info.status, run.info.run_name) == ("FINISHED", "__default__ [sample]")
+        assert run.data.tags["env"] == "sample"
+        assert run.data.tags["kedro_command"] == "kedro run --env sample"
+        assert run.data.tags["runner"] == "SequentialRunner"
+
+    def test_has_typed_parameters_flat_and_long_ones_as_tags(self, tracked):
+        (run,) = tracked[0].runs
+        assert run.data.params == {"training.optimiser.rate": "0.2", "training.optimiser.betas": "[0.9, 0.999]"}
+        assert run.data.tags["training.note"] == "x" * 7000
+
+    def test_has_code_and_data(self, tracked):
+        project, _ = tracked
+        (run,) = project.runs
+        head = subprocess.check_output(["git", "-C", str(project.path), "rev-parse", "HEAD"], text=True).strip()
+        assert run.data.tags["git_commit"] == run.data.tags["mlflow.source.git.commit"] == head
+        assert run.data.tags["git_dirty"] == "false"
+        assert run.data.tags["data_fingerprint"] == "0123abcd"
+
+    def test_has_scores_and_reports(self, tracked):
+        project, _ = tracked
+        (run,) = project.runs
+        assert run.data.metrics == {
+            "validation/ensemble": 0.3,
+            "validation/members/0": 0.1,
+            "validation/members/1": 0.2,
+            "n_videos": 3.0,
+        }
+        (kept,) = (project.path / "mlartifacts").glob("*/artifacts/reports/evaluation.json")
+        assert json.loads(kept.read_text())["n_videos"] == 3
+
+    def test_has_a_run_with_curves_for_each_member(self, tracked):
+        project, _ = tracked
+        (run,) = project.runs
+        client = MlflowClient(project.uri)
+        members = client.search_runs(
+            [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'", order_by=["start_time"]
+        )
+        assert [(m.info.run_name, m.info.status) for m in members] == [
+            ("member_0", "FINISHED"),
+            ("member_1", "FINISHED"),
+        ]
+        assert members[1].data.params["training.optimiser.rate"] == "0.2"
+        history = client.get_metric_history(members[1].info.run_id, "validation_correlation")
+        assert [(point.step, point.value) for point in history] == [(1, 1.1), (2, 1.2), (3, 1.3)]
+
+    def test_publishes_the_newest_version(self, tracked):
+        project, _ = tracked
+        (version,) = project.path.glob("data/08_reporting/versions/evaluation.json/*/evaluation.json")
+        assert (project.path / "data/08_reporting/evaluation.json").read_bytes() == version.read_bytes()
+
+    def test_prints_plain_lines_and_no_noise(self, tracked):
+        _, ended = tracked
+        assert ended.errors == ""
+        assert "\x1b[" not in ended.output
+        assert "Running node: train" in ended.output
+        assert "Tracked as '__default__ [sample]'" in ended.output
+        for noise in ("alembic", "Warning", "WARNING", "Loading data from", "params:"):
+            assert noise not in ended.output.replace("params:training;", "")
+
+    def test_tells_nobody(self, tracked):
+        project, _ = tracked
+        assert project.outbound == []
+        assert subprocess.check_output(["git", "-C", str(project.path), "status", "--porcelain"], text=True) == ""
+
+
+def test_the_guard_would_have_seen_a_call_home(project):
+    """The control of the test above: with the switches turned round, libraries do try."""
+    on = {"DO_NOT_TRACK": "", "KEDRO_DISABLE_TELEMETRY": "", "MLFLOW_DISABLE_TELEMETRY": "false"}
+    project.kedro("run", **on)
+    assert project.outbound
+
+
+def test_a_failed_run_is_marked_with_its_reason(project, tracked):
+    (project.path / "src/scratch/new.py").touch()
+    ended = project.kedro("run", "--pipelines", "fails", cwd="data/01_raw")
+    assert ended.code == 1
+    assert ended.errors.rstrip().endswith("ValueError: the disk is made of cheese")
+    run = project.runs[0]
+    assert (run.info.status, run.info.run_name) == ("FAILED", "fails [base]")
+    assert run.data.tags["error"] == "ValueError: the disk is made of cheese"
+    assert (run.data.tags["git_dirty"], run.data.tags["git_changed_files"]) == ("true", "1")
+    # It is kept in the project's database, wherever the run was started.
+    assert run.info.artifact_uri.startswith((tracked[0].path / "mlartifacts").as_uri())
+    assert list((project.path / "data/01_raw").iterdir()) == []
+    # The data of a run that does not read it anew are those on disk.
+    assert run.data.tags["data_fingerprint"] == "0123abcd"
+
+
+def test_an_interrupted_run_is_not_called_finished(project):
+    process = project.process("run", "--pipelines", "waits")
+    deadline = time.monotonic() + 120
+    while not (project.path / "waiting").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert project.runs[0].info.status == "KILLED"
+
+
+def test_a_server_that_is_down_stops_the_run_before_any_work(project):
+    for marker in project.path.glob("epoch_*"):
+        marker.unlink()
+    uri = f"http://127.0.0.1:{unused_port()}"
+    ended = project.kedro("run", MLFLOW_TRACKING_URI=uri)
+    assert ended.code == 1
+    assert "Traceback" not in ended.errors
+    assert f"MLflow can't be used at {uri}" in ended.errors
+    assert "unset it to track in this project's own mlflow.db" in ended.errors
+    assert "Running node" not in ended.output
+    assert list(project.path.glob("epoch_*")) == []
+    assert len(project.runs) == 1
+
+
+def test_no_data_ends_with_the_two_ways_to_come_by_it(project):
+    ended = project.kedro("run", "--pipelines", "reads")
+    assert ended.code == 1
+    assert "Traceback" not in ended.errors
+    error = ended.errors.strip().splitlines()
+    assert error[0] == "Error: data/01_raw/annotations/train.csv does not exist: there is no data to run on. Either"
+    assert "make run" in ended.errors
+    assert "data/01_raw" in error[1]
+    assert project.runs[0].info.status == "FAILED"
+
+
+def test_no_data_in_the_sample_says_how_to_render_it(project):
+    ended = project.kedro("run", "--env", "sample", "--pipelines", "reads")
+    assert "kedro run --env sample --pipelines sample_data,__default__" in ended.errors
+
+
+def test_an_unknown_parameter_ends_the_run_early_by_name(project):
+    ended = project.kedro("run", "--params", "training.optimiser.learning_rate=1")
+    assert ended.code == 1
+    assert "Traceback" not in ended.errors
+    assert "optimiser.learning_rate" in ended.errors
+    assert "Running node" not in ended.output
+
+
+def test_a_runner_that_cannot_be_tracked_is_refused(project):
+    ended = project.kedro("run", "--runner", "ParallelRunner")
+    assert ended.code == 1
+    assert "ParallelRunner can't be tracked" in ended.errors
+    assert len(project.runs) == 1

@@ -1,0 +1,81 @@
+"""The reporting pipeline on an in-memory catalog: from the tables of a run to figures and one page."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.pipelines.reporting import create_pipeline
+from mgn_ma.reporting.config import ReportingConfig
+from mgn_ma.reporting.errors import FigureError
+
+ROOT = Path(__file__).parents[2]
+FIGURES = {"learning_curves_figure", "expression_correlation_figure", "curves_figure", "attention_figure"}
+
+
+def tables():
+    generator = np.random.default_rng(0)
+    labels = pd.DataFrame(generator.random((60, 15), np.float32), columns=list(EXPRESSIONS))
+    labels.insert(0, "video_id", np.repeat(["a", "b", "c"], 20))
+    labels.insert(1, "timestamp_us", np.tile(np.arange(20) * 166_667, 3))
+    attention = labels[["video_id", "timestamp_us"]].assign(member="member_0", image=0.25, audio=0.75)
+    curves = pd.DataFrame({"member": "member_0", "epoch": [1, 2], "train_loss": 0.5, "validation_correlation": 0.1})
+    scores = {name: {"ensemble": 0.1} for name in EXPRESSIONS}
+    return {
+        "learning_curves": curves,
+        "evaluation": {"validation": {"ensemble": 0.1, "per_expression": scores}},
+        "ensemble_predictions": labels,
+        "labels_validation": labels,
+        "member_attention": attention,
+    }
+
+
+def run(**settings):
+    catalog = DataCatalog(
+        {name: MemoryDataset(table) for name, table in tables().items()}
+        | {"params:reporting": MemoryDataset(ReportingConfig(**settings), copy_mode="assign")}
+    )
+    return SequentialRunner().run(create_pipeline(), catalog)["figures_page"].load()
+
+
+def test_makes_every_figure_and_the_page():
+    made = create_pipeline().all_outputs()
+    assert made == FIGURES | {"example_video", "figures_page"}
+    page = run(video_id="b")
+    assert page.count("<section") == 4
+    assert "Evoked expressions over video b" in page
+    assert "Modal attention over video b" in page
+
+
+def test_a_wrong_video_ends_the_run_with_the_parameter_s_name():
+    with pytest.raises(FigureError, match=r"reporting\.video_id"):
+        run(video_id="nobody")
+
+
+def test_inputs_come_from_earlier_pipelines_only():
+    assert {name for name in create_pipeline().inputs() if not name.startswith("params:")} == set(tables())
+
+
+def test_figures_are_versioned_previewable_and_published():
+    catalog = yaml.safe_load((ROOT / "conf/base/catalog_reporting.yml").read_text())
+    for name in FIGURES:
+        assert catalog[name]["type"] == "plotly.JSONDataset"
+        assert catalog[name]["versioned"]
+        assert catalog[name]["metadata"]["mgn_ma"]["publish"].endswith(f"08_reporting/{name}.json")
+    parameters = yaml.safe_load((ROOT / "conf/base/parameters_reporting.yml").read_text())
+    assert ReportingConfig(**parameters["reporting"]).video_id is None
+
+
+def test_figure_dataset_gives_the_figure_back(tmp_path):
+    catalog = DataCatalog.from_config(
+        {"figure": {"type": "plotly.JSONDataset", "filepath": str(tmp_path / "figure.json"), "versioned": True}}
+    )
+    catalog.save("figure", go.Figure(go.Scatter(x=[1, 2], y=[3, 4])))
+    assert list(catalog.load("figure").data[0].y) == [3, 4]
+    assert catalog.get("figure").preview()["data"][0]["x"] == [1, 2]
