@@ -6,8 +6,9 @@ hidden layer is the video-level feature, learnt by predicting the mean of the vi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -97,7 +98,11 @@ class VideoLevelNetwork(nn.Module):
 
     Attributes:
         num_features: length of the video-level feature.
+        rotation: (H, H) and ``shift`` (H,), see `set_motion`; they are no part of what is trained.
     """
+
+    rotation: Tensor
+    shift: Tensor
 
     def __init__(self, config: VideoLevelConfig) -> None:
         super().__init__()
@@ -119,9 +124,21 @@ class VideoLevelNetwork(nn.Module):
         self.gating = ContextGating(config.hidden) if config.context_gating else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.head = MixtureOfExperts(config.hidden, config.classes, experts=config.experts, reading=config.reading)
+        self.register_buffer("rotation", torch.eye(config.hidden))
+        self.register_buffer("shift", torch.zeros(config.hidden))
+
+    def set_motion(self, rotation: npt.NDArray[Any], shift: npt.NDArray[Any]) -> None:
+        """Turn and shift the vectors that are given out, (H, H) and (H,), into the space of another network's."""
+        self.rotation.copy_(torch.from_numpy(rotation))
+        self.shift.copy_(torch.from_numpy(shift))
+
+    def forward_vectors(self, batch: VideoBatch) -> Tensor:
+        """The video-level feature (B, H) in the space that all networks share."""
+        vectors: Tensor = self.forward_features(batch) @ self.rotation + self.shift  # (B, H)
+        return vectors
 
     def forward_features(self, batch: VideoBatch) -> Tensor:
-        """The video-level feature (B, H) of each video."""
+        """The last hidden layer (B, H) of each video."""
         vectors = [tower(batch.items[name], batch.masks[name]) for name, tower in self.towers.items()]
         vectors += [batch.vectors[name] for name in self.config.vectors]  # M x (B, D_m)
         present = [batch.masks[name].any(dim=1) for name in self.config.items]

@@ -1,0 +1,5 @@
+"""Packs each split's tracks and labels into what training reads."""
+
+from .pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

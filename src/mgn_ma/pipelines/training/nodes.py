@@ -1,0 +1,52 @@
+"""Nodes that train the members, and predict with them."""
+
+from typing import Any
+
+import pandas as pd
+
+from mgn_ma.execution import ExecutionConfig
+from mgn_ma.training.checkpoints import Checkpoint
+from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.members import CONTROL, learning_curves, member_jobs, predict_split, train_members
+from mgn_ma.training.packed import PackedSplit
+from mgn_ma.training.states import StateStore
+
+
+def train(
+    train_input: PackedSplit,
+    validation_input: PackedSplit,
+    model: ModelConfig,
+    training: TrainingConfig,
+    ensemble_members: EnsembleConfig,
+    training_execution: ExecutionConfig,
+    tracker: Any,
+    training_states: StateStore,
+) -> tuple[dict[str, Checkpoint], dict[str, Checkpoint], pd.DataFrame]:
+    """Train all members and the control: checkpoints of either, and the learning curves of all."""
+    trained = train_members(
+        member_jobs(model, training, ensemble_members, train_input.widths),
+        train_input,
+        validation_input,
+        execution=training_execution,
+        tracker=tracker,
+        states=training_states,
+    )
+    members = {name: member.checkpoint for name, member in trained.items() if name != CONTROL}
+    control = {name: member.checkpoint for name, member in trained.items() if name == CONTROL}
+    return members, control, learning_curves(trained)
+
+
+def predict(
+    members: dict[str, Checkpoint],
+    shuffled_member: dict[str, Checkpoint],
+    validation_input: PackedSplit,
+    test_input: PackedSplit,
+    training: TrainingConfig,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Probabilities and attention weights of all members on validation and test, and of the control on validation."""
+    on_validation = predict_split({**members, **shuffled_member}, validation_input, training)
+    on_test = predict_split(members, test_input, training)
+    predictions, attention = (
+        pd.concat(tables, ignore_index=True) for tables in zip(on_validation, on_test, strict=True)
+    )
+    return predictions, attention

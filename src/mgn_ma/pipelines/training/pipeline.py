@@ -1,0 +1,35 @@
+"""packed splits -> members · control · learning curves -> predictions and modal attention of each."""
+
+from kedro.pipeline import Node, Pipeline
+
+from .nodes import predict, train
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """The pipeline between model_input and evaluation."""
+    return Pipeline(
+        [
+            Node(
+                train,
+                [
+                    "train_input",
+                    "validation_input",
+                    "params:model",
+                    "params:training",
+                    "params:ensemble_members",
+                    "params:training_execution",
+                    "tracker",
+                    "training_states",
+                ],
+                ["members", "shuffled_member", "learning_curves"],
+                name="train_members",
+            ),
+            Node(
+                predict,
+                ["members", "shuffled_member", "validation_input", "test_input", "params:training"],
+                ["member_predictions", "member_attention"],
+                name="predict_with_members",
+            ),
+        ],
+        tags="training",
+    )

@@ -1,0 +1,5 @@
+"""Video-level features (section 2.1.3): titles, the video-level network, and one vector a video."""
+
+from .pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,169 @@
+"""Trains the members of an ensemble and the control, one after the other or several at once, each resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.execution import ExecutionConfig, PerItem, run
+from mgn_ma.extractors.device import resolve_device
+from mgn_ma.training.batches import Batches
+from mgn_ma.training.checkpoints import Checkpoint
+from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.loop import MemberJob, OnEpoch, TrainedMember, train_member
+from mgn_ma.training.packed import PackedSplit, check_modalities
+from mgn_ma.training.predict import Predictions, predict
+from mgn_ma.training.states import StateStore
+
+CONTROL = "shuffled"
+"""Name of the network that is trained on labels shuffled across videos."""
+
+CURVE_COLUMNS = ("member", "epoch", "train_loss", "validation_correlation", "seconds")
+
+
+class MemberTracker(Protocol):
+    """Where a training reports to; `mgn_ma.tracking.tracker.Tracker` is one."""
+
+    def member(self, name: str, params: Mapping[str, object]) -> AbstractContextManager[OnEpoch]:
+        """A record of its own for one member."""
+        ...
+
+
+def member_jobs(
+    model: ModelConfig, training: TrainingConfig, ensemble: EnsembleConfig, widths: Mapping[str, int]
+) -> list[MemberJob]:
+    """What is to be trained: the members, then the control.
+
+    The control is the first member's network, trained as long as it takes and never looked at: choosing its snapshot on
+    validation would already make it better than chance.
+    """
+    jobs = [
+        MemberJob(
+            name=f"member_{number + 1}",
+            architecture=ensemble.model_of(number, model).sized(widths),
+            config=training,
+            seed=ensemble.seed + number,
+        )
+        for number in range(ensemble.count)
+    ]
+    if ensemble.shuffled_control:
+        last = training.model_copy(update={"snapshot": "last", "early_stopping": None})
+        jobs.append(jobs[0].model_copy(update={"name": CONTROL, "config": last, "shuffle_labels": True}))
+    return jobs
+
+
+def train_members(
+    jobs: Sequence[MemberJob],
+    train: PackedSplit,
+    validation: PackedSplit,
+    *,
+    execution: ExecutionConfig,
+    tracker: MemberTracker,
+    states: StateStore | None = None,
+) -> dict[str, TrainedMember]:
+    """Train every job through the execution seam, and return them in the order of the jobs.
+
+    Those that can be trained are, and are kept in ``states``, before the first error is raised.
+
+    Raises:
+        NonFiniteLossError: see `mgn_ma.training.loop`.
+    """
+    make = PerItem(partial(_Trainer, train, validation, tracker, states))
+    trained: dict[str, TrainedMember] = {}
+    errors: list[Exception] = []
+    for outcome in run(make, jobs, execution):
+        if outcome.result is not None:
+            trained[outcome.item.name] = outcome.result
+        else:
+            errors.append(outcome.error or RuntimeError(f"{outcome.item.name} ended without a result"))
+    if errors:
+        raise errors[0]
+    return {job.name: trained[job.name] for job in jobs}
+
+
+@dataclass(frozen=True)
+class _Trainer:
+    """Trains one job where the work is done, and reports to the tracker from there."""
+
+    train: PackedSplit
+    validation: PackedSplit
+    tracker: MemberTracker
+    states: StateStore | None
+
+    def __call__(self, job: MemberJob) -> TrainedMember:
+        params = job.model_dump(mode="json", exclude={"name"})
+        with self.tracker.member(job.name, params) as log:
+            return train_member(job, self.train, self.validation, states=self.states, on_epoch=log)
+
+
+def learning_curves(members: Mapping[str, TrainedMember]) -> pd.DataFrame:
+    """One row a member and epoch: ``member``, ``epoch``, ``train_loss``, ``validation_correlation``, ``seconds``."""
+    rows = [
+        {"member": name, "epoch": epoch, **metrics}
+        for name, member in members.items()
+        for epoch, metrics in enumerate(member.history, start=1)
+    ]
+    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
+
+
+def predict_split(
+    members: Mapping[str, Checkpoint], split: PackedSplit, training: TrainingConfig
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What every member says of a split.
+
+    Returns:
+        Two tables with ``member``, ``split``, ``video_id`` and ``timestamp_us``: 15 probabilities; and the attention
+        weights, a column a modality, NaN where a member does not read the modality.
+
+    Raises:
+        ValueError: the split's vectors are not those that a member was trained on.
+    """
+    predicted = {name: _predict(name, checkpoint, split, training) for name, checkpoint in members.items()}
+    modalities = _in_first_order(checkpoint.inputs for checkpoint in members.values())
+    probabilities, attention = [], []
+    for name, (of_frames, of_modalities) in predicted.items():
+        frames = _frames(name, split)
+        probabilities.append(frames.assign(**_columns(EXPRESSIONS, of_frames)))
+        weights = _columns(members[name].inputs, of_modalities)
+        absent = np.full(len(frames), np.nan, dtype=np.float32)
+        attention.append(frames.assign(**{modality: weights.get(modality, absent) for modality in modalities}))
+    return _stacked(probabilities), _stacked(attention)
+
+
+def _predict(name: str, checkpoint: Checkpoint, split: PackedSplit, training: TrainingConfig) -> Predictions:
+    check_modalities(split, checkpoint.inputs, name)
+    device = resolve_device(training.device)
+    batches = Batches(split, list(checkpoint.inputs), training.batches, device)
+    network = checkpoint.build().to(device)
+    return predict(network, batches, np.arange(split.n_frames), device, precision=training.precision)
+
+
+def _frames(member: str, split: PackedSplit) -> pd.DataFrame:
+    lengths = np.diff(split.offsets)
+    return pd.DataFrame(
+        {
+            "member": member,
+            "split": split.description.split,
+            "video_id": np.repeat(np.array(split.video_ids, dtype=object), lengths),
+            "timestamp_us": np.array(split.timestamps_us),
+        }
+    ).astype({"member": "str", "split": "str", "video_id": "str"})
+
+
+def _columns(names: Iterable[str], values: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> dict[str, np.ndarray]:
+    return {name: values[:, column] for column, name in enumerate(names)}
+
+
+def _in_first_order(names: Iterable[Iterable[str]]) -> list[str]:
+    return list(dict.fromkeys(name for some in names for name in some))
+
+
+def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True)

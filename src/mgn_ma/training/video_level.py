@@ -1,0 +1,285 @@
+"""Trains the video-level network (section 2.1.3), once on all training videos and once a fold, and takes its vectors.
+
+A network that has seen a video's labels knows them by heart, so that the video vectors of training videos would promise
+more than those of new videos keep. Therefore a training video's vector comes from a network that was trained without it
+(K-fold), and those of other videos from the network trained on all (``fold_vectors: in_sample`` is the paper's way, one
+network for everybody).
+
+The hidden spaces of separately trained networks have nothing to do with one another, and one model must read all of
+them. So all networks start from the same weights, and each fold's vectors are turned into the space of the network
+trained on all by the rigid motion that fits best on the videos that both have seen (`mgn_ma.training.procrustes`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from mgn_ma.execution.progress import Progress
+from mgn_ma.extractors.device import resolve_device
+from mgn_ma.models.mixture_of_experts import expression_loss
+from mgn_ma.models.video_level import VideoLevelArchitecture, VideoLevelConfig, VideoLevelNetwork
+from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
+from mgn_ma.training.config import ZeroRows
+from mgn_ma.training.order import batch_sizes
+from mgn_ma.training.packed import PackedModality
+from mgn_ma.training.packing import Tracks
+from mgn_ma.training.procrustes import rigid_motion
+from mgn_ma.training.states import StateStore, TrainingState
+from mgn_ma.training.video_items import VideoItems, collect, sources_digest, video_means
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+FULL = "full"
+"""Name of the network that is trained on all training videos."""
+
+Vectors = npt.NDArray[np.float32]
+
+
+class VideoLevelSettings(BaseModel):
+    """The parameter ``video_level``; the paper gives the 80 items and the 1024-D hidden layer, and no more.
+
+    Attributes:
+        pooled: modalities that are pooled over time by a NetVLAD each.
+        single: modalities that are one vector a video.
+        items: how many frames or patches of a video are pooled.
+        fold_vectors: ``k_fold`` or ``in_sample``, see the module.
+        folds: K.
+        alignment: bring the folds' vectors into one space, or take them as they are.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pooled: tuple[str, ...] = ("image", "audio")
+    single: tuple[str, ...] = ("title",)
+    items: int = Field(default=80, ge=1)
+    fold_vectors: Literal["k_fold", "in_sample"] = "k_fold"
+    folds: int = Field(default=5, ge=2)
+    alignment: Literal["rigid", "none"] = "rigid"
+    architecture: VideoLevelArchitecture = VideoLevelArchitecture()
+    epochs: int = Field(default=30, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    batch_size: int = Field(default=64, ge=2)
+    seed: int = Field(default=0, ge=0)
+    device: str = "auto"
+
+    def sized(self, items: VideoItems) -> VideoLevelConfig:
+        """The network for these items' widths."""
+        return VideoLevelConfig(
+            items={name: array.shape[2] for name, array in items.items.items()},
+            vectors={name: array.shape[1] for name, array in items.vectors.items()},
+            **self.architecture.model_dump(),
+        )
+
+
+@dataclass(frozen=True)
+class TrainingVideos:
+    """The videos that networks learn from.
+
+    Attributes:
+        items: of N videos.
+        means: (N, C) float32, what is learnt.
+        inputs: by modality, whose vectors the items are.
+        digest: of everything above.
+    """
+
+    items: VideoItems
+    means: Vectors
+    inputs: dict[str, PackedModality]
+    digest: str
+
+
+def training_videos(
+    labels: pd.DataFrame, tracks: Mapping[str, Tracks], settings: VideoLevelSettings, all_zero_rows: ZeroRows
+) -> TrainingVideos:
+    """Read what the networks learn from: the videos that have a mean label and any track.
+
+    Raises:
+        ValueError: there is none.
+    """
+    labelled, means = video_means(labels, all_zero_rows)
+    chosen = [number for number, v in enumerate(labelled) if any(v in some.headers for some in tracks.values())]
+    if not chosen:
+        raise ValueError("no training video has both a labelled face and a track: there is nothing to learn from")
+    video_ids = [labelled[number] for number in chosen]
+    inputs = {
+        name: PackedModality(width=some.width, fingerprint=some.fingerprint, clock=some.clock, tolerance_us=0)
+        for name, some in tracks.items()
+    }
+    seen = repr((settings.items, inputs, [(video_id, sources_digest(video_id, tracks)) for video_id in video_ids]))
+    digest = hashlib.sha256(seen.encode() + means[chosen].tobytes()).hexdigest()
+    items = collect(video_ids, tracks, settings.pooled, settings.items)
+    return TrainingVideos(items, means[chosen], inputs, digest)
+
+
+def train_networks(
+    videos: TrainingVideos, settings: VideoLevelSettings, states: StateStore | None = None
+) -> dict[str, Checkpoint]:
+    """Train the network on all videos and, for ``k_fold``, once without each fold.
+
+    Networks that ``states`` holds finished are taken from there.
+
+    Raises:
+        ValueError: fewer than two videos, or fewer than folds.
+    """
+    n_videos = len(videos.means)
+    if n_videos < 2 or (settings.fold_vectors == "k_fold" and n_videos < settings.folds):
+        raise ValueError(
+            f"{n_videos} training videos have labels: the video-level network needs at least two, and as many as folds "
+            f"({settings.folds}); set video_level.fold_vectors to in_sample to train without folds"
+        )
+    folds = assign_folds(n_videos, settings)
+    parts = {FULL: np.arange(n_videos)}
+    for fold in range(int(folds.max(initial=-1)) + 1):
+        parts[f"fold_{fold + 1}"] = np.flatnonzero(folds != fold)
+    networks: dict[str, VideoLevelNetwork] = {}
+    with Progress(len(parts) * settings.epochs, "training the video-level networks", unit="epoch") as meter:
+        for name, rows in parts.items():
+            networks[name] = _trained(name, rows, videos, settings, states, meter)
+    checkpoints = {}
+    for name, network in networks.items():
+        if name != FULL and settings.alignment == "rigid":
+            shared = parts[name]
+            theirs = embed(network, videos.items, shared, settings)
+            network.set_motion(*rigid_motion(theirs, embed(networks[FULL], videos.items, shared, settings)))
+        left_out = np.setdiff1d(parts[FULL], parts[name])
+        checkpoints[name] = _checkpoint(network, videos, settings, left_out)
+    return checkpoints
+
+
+def assign_folds(n_videos: int, settings: VideoLevelSettings) -> npt.NDArray[np.int64]:
+    """Which fold each training video is left out with, (N,), folds being as equal as can be; -1 without folds."""
+    if settings.fold_vectors == "in_sample":
+        return np.full(n_videos, -1)
+    shuffled = np.random.default_rng(settings.seed).permutation(n_videos)
+    folds = np.empty(n_videos, dtype=np.int64)
+    folds[shuffled] = np.arange(n_videos) % settings.folds
+    return folds
+
+
+@torch.inference_mode()
+def embed(
+    network: VideoLevelNetwork, items: VideoItems, rows: npt.NDArray[np.int64], settings: VideoLevelSettings
+) -> Vectors:
+    """The video-level vectors (len(rows), H) of some videos."""
+    device = resolve_device(settings.device)
+    network = network.to(device).eval()
+    chunks = [rows[start : start + settings.batch_size] for start in range(0, len(rows), settings.batch_size)]
+    vectors = [network.forward_vectors(items.batch(chunk, device)).float().cpu().numpy() for chunk in chunks]
+    return np.concatenate(vectors) if vectors else np.zeros((0, network.num_features), dtype=np.float32)
+
+
+def video_vectors(
+    networks: Mapping[str, Checkpoint], items: VideoItems, settings: VideoLevelSettings
+) -> Iterator[tuple[str, Vectors]]:
+    """The vector (H,) of every video of ``items``: of the network that was trained without it, if it has one."""
+    source = {
+        video_id: name
+        for name, checkpoint in networks.items()
+        for video_id in checkpoint.description.training["left_out"]
+    }
+    for name, checkpoint in networks.items():
+        mine = [video_id for video_id in items.video_ids if source.get(video_id, FULL) == name]
+        if mine:
+            vectors = embed(checkpoint.build_video_level(), items, items.rows(mine), settings)
+            yield from zip(mine, vectors, strict=True)
+
+
+def _trained(
+    name: str,
+    rows: npt.NDArray[np.int64],
+    videos: TrainingVideos,
+    settings: VideoLevelSettings,
+    states: StateStore | None,
+    meter: Progress,
+) -> VideoLevelNetwork:
+    """Train one network on the videos at ``rows``, or take it as it was trained before."""
+    device = resolve_device(settings.device)
+    job = settings.model_dump_json(exclude={"fold_vectors", "folds", "alignment"})
+    key = repr((VERSION, job, videos.digest, [videos.items.video_ids[row] for row in rows]))
+    fingerprint = hashlib.sha256(key.encode()).hexdigest()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(settings.seed)  # the same for all, lest their hidden spaces differ more than they must
+        network = VideoLevelNetwork(settings.sized(videos.items)).to(device)
+        kept = states.load(f"video_level_{name}", fingerprint) if states is not None else None
+        if kept is not None:
+            network.load_state_dict(dict(kept.best_weights))
+            meter.update(settings.epochs)
+            return network
+        loss = _fit(network, rows, videos, settings, meter)
+    if states is not None:
+        weights = network.state_dict()
+        state = TrainingState(settings.epochs, [], {}, {}, settings.epochs, -loss, weights, finished=True)
+        states.save(f"video_level_{name}", fingerprint, state)
+    return network
+
+
+def _fit(
+    network: VideoLevelNetwork,
+    rows: npt.NDArray[np.int64],
+    videos: TrainingVideos,
+    settings: VideoLevelSettings,
+    meter: Progress,
+) -> float:
+    """Adam on eq. 3 against the videos' mean labels; the mean loss of the last epoch."""
+    device = next(network.parameters()).device
+    optimizer = torch.optim.Adam(
+        network.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        decoupled_weight_decay=True,
+        fused=device.type in ("cpu", "cuda"),
+    )
+    random = np.random.default_rng(settings.seed)
+    network.train()
+    mean_loss = 0.0
+    for _ in range(settings.epochs):
+        order = random.permutation(rows)
+        total = torch.zeros((), device=device)
+        start = 0
+        for size in batch_sizes(len(order), settings.batch_size):
+            chosen = order[start : start + size]
+            start += size
+            logits = network(videos.items.batch(chosen, device))
+            loss = expression_loss(logits, torch.from_numpy(videos.means[chosen]).to(device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.detach() * size
+        mean_loss = float(total) / len(order)
+        if not np.isfinite(mean_loss):
+            raise ValueError(f"the video-level network's loss is {mean_loss}: lower video_level.learning_rate")
+        meter.update(note=f"loss {mean_loss:.4f}")
+    return mean_loss
+
+
+def _checkpoint(
+    network: VideoLevelNetwork,
+    videos: TrainingVideos,
+    settings: VideoLevelSettings,
+    left_out: npt.NDArray[np.int64],
+) -> Checkpoint:
+    training: dict[str, Any] = {
+        "settings": settings.model_dump(mode="json"),
+        "data_digest": videos.digest,
+        "left_out": [videos.items.video_ids[row] for row in left_out],
+    }
+    description = CheckpointDescription(
+        kind="video_level",
+        architecture=network.config.model_dump(mode="json"),
+        inputs=videos.inputs,
+        training=training,
+    )
+    weights = {key: value.detach().to("cpu", copy=True) for key, value in network.state_dict().items()}
+    return Checkpoint(description, weights)
