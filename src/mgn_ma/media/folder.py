@@ -1,0 +1,134 @@
+"""A folder of videos as yt-dlp writes it: ``<id>.mp4``, ``<id>.en.vtt``, ``<id>.info.json``."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+
+from mgn_ma.media.errors import MediaError
+
+VIDEO_SUFFIXES = ("mp4", "mkv", "webm")
+CAPTION_SUFFIXES = ("vtt", "srt")
+INFO_SUFFIX = "info.json"
+
+_LONGEST_TITLE = 500
+_MOST_INFO_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFiles:
+    """What there is of one video; ``None`` for what there isn't. Nothing has been opened yet."""
+
+    video_path: str | None = None
+    captions_path: str | None = None
+    info_path: str | None = None
+
+
+class MediaFolder:
+    """The files of a folder by video id.
+
+    The folder is listed once. An id is matched as a whole: it may hold dots and start with ``-``.
+
+    Args:
+        root: local path or fsspec URL. A folder that isn't there is an empty one.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/") or "/"
+        self._names: list[str] = []
+        self._names_set: frozenset[str] = frozenset()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """List the folder again, after files have come or gone."""
+        filesystem, path = fsspec.core.url_to_fs(self.root)
+        filesystem.invalidate_cache()
+        try:
+            entries = filesystem.ls(path, detail=False)
+        except FileNotFoundError:
+            entries = []
+        self._names = sorted(str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
+        self._names_set = frozenset(self._names)
+
+    def __len__(self) -> int:
+        """How many entries the folder has, of whatever kind."""
+        return len(self._names)
+
+    def files(self, video_id: str, caption_languages: Sequence[str] = ("en",)) -> MediaFiles:
+        """The files of one video.
+
+        Args:
+            video_id: their common first part.
+            caption_languages: in order of preference. Of one language, WebVTT comes before SubRip, and its plain name
+                before YouTube's ``en-orig`` and regional ones such as ``en-GB``. Last comes a file without a language.
+        """
+        video = next((f"{video_id}.{suffix}" for suffix in VIDEO_SUFFIXES if self._has(f"{video_id}.{suffix}")), None)
+        captions = self._captions(video_id, caption_languages)
+        info = f"{video_id}.{INFO_SUFFIX}" if self._has(f"{video_id}.{INFO_SUFFIX}") else None
+        return MediaFiles(self._path(video), self._path(captions), self._path(info))
+
+    def _has(self, name: str) -> bool:
+        return name in self._names_set
+
+    def _path(self, name: str | None) -> str | None:
+        return None if name is None else f"{self.root}/{name}"
+
+    def _captions(self, video_id: str, languages: Sequence[str]) -> str | None:
+        for language in languages:
+            regional = self._starting_with(f"{video_id}.{language}-")
+            for suffix in CAPTION_SUFFIXES:
+                exact = [f"{video_id}.{language}.{suffix}", f"{video_id}.{language}-orig.{suffix}"]
+                matching = [name for name in exact if self._has(name)]
+                matching += [name for name in regional if name.endswith(f".{suffix}")]
+                if matching:
+                    return matching[0]
+        bare = (f"{video_id}.{suffix}" for suffix in CAPTION_SUFFIXES)
+        return next((name for name in bare if self._has(name)), None)
+
+    def _starting_with(self, prefix: str) -> list[str]:
+        first = bisect_left(self._names, prefix)
+        last = first
+        while last < len(self._names) and self._names[last].startswith(prefix):
+            last += 1
+        return self._names[first:last]
+
+
+def read_title(path: str) -> str | None:
+    """A video's title from its info.json; ``None`` if it has none.
+
+    Args:
+        path: local path or fsspec URL.
+
+    Raises:
+        MediaError: if the file can't be read or holds no JSON object.
+    """
+    info = _read_info(path)
+    title = info.get("title") or info.get("fulltitle")
+    if not isinstance(title, str):
+        return None
+    # Lone surrogates, which JSON can spell, can't be written to any file in UTF-8.
+    printable = title.encode("utf-8", errors="replace").decode("utf-8")
+    words = "".join(character if character.isprintable() else " " for character in printable).split()
+    return " ".join(words)[:_LONGEST_TITLE] or None
+
+
+def _read_info(path: str) -> dict[str, Any]:
+    try:
+        with fsspec.open(path, "rb") as file:
+            data = file.read(_MOST_INFO_BYTES + 1)
+    except OSError as error:
+        raise MediaError(path, f"can't be read: {error.strerror or error}") from error
+    if len(data) > _MOST_INFO_BYTES:
+        raise MediaError(path, f"is larger than {_MOST_INFO_BYTES >> 20} MiB, so it's no info.json of a video")
+    try:
+        info = json.loads(data.decode("utf-8-sig", errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise MediaError(path, f"is no JSON: {error}") from error
+    if not isinstance(info, dict):
+        raise MediaError(path, f"is no JSON object but {type(info).__name__}")
+    return info

@@ -1,0 +1,66 @@
+"""Nodes that check what comes in; a bad table stops the run, a bad video is left out with its reason."""
+
+import hashlib
+from typing import Any
+
+import pandas as pd
+
+from mgn_ma.eev.annotations import validate_annotations
+from mgn_ma.execution.progress import progress
+from mgn_ma.media.folder import MediaFolder
+from mgn_ma.media.manifest import ManifestConfig, build_manifest, exclusions, iter_digests
+
+
+def validate_train(annotations: pd.DataFrame) -> pd.DataFrame:
+    """Labels of the training split as a frame table."""
+    return validate_annotations(annotations, source="annotations/train.csv", labelled=True)
+
+
+def validate_validation(annotations: pd.DataFrame) -> pd.DataFrame:
+    """Labels of the validation split as a frame table."""
+    return validate_annotations(annotations, source="annotations/val.csv", labelled=True)
+
+
+def validate_test(annotations: pd.DataFrame) -> pd.DataFrame:
+    """Frames of the test split, which has no labels, as a frame table."""
+    return validate_annotations(annotations, source="annotations/test.csv", labelled=False)
+
+
+def list_videos(
+    labels_train: pd.DataFrame,
+    labels_validation: pd.DataFrame,
+    labels_test: pd.DataFrame,
+    videos: MediaFolder,
+    ingestion: ManifestConfig,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Manifest of all annotated videos, and the part of it that can't be used."""
+    splits = {"train": labels_train, "validation": labels_validation, "test": labels_test}
+    manifest = build_manifest(
+        splits,
+        videos,
+        ingestion,
+        show_progress=lambda rows, total: progress(rows, total, "probing videos", unit="video"),
+    )
+    return manifest, exclusions(manifest)
+
+
+def fingerprint_data(
+    labels_train: pd.DataFrame, labels_validation: pd.DataFrame, labels_test: pd.DataFrame, manifest: pd.DataFrame
+) -> dict[str, Any]:
+    """Hex SHA-256 of the annotations, of the videos with their captions and titles, and of both together."""
+    parts = {
+        "labels_train": _table_hash(labels_train),
+        "labels_validation": _table_hash(labels_validation),
+        "labels_test": _table_hash(labels_test),
+        "videos": _hash("\n".join("\t".join(digests) for digests in iter_digests(manifest))),
+    }
+    return {"fingerprint": _hash("\n".join(parts.values())), **parts}
+
+
+def _table_hash(table: pd.DataFrame) -> str:
+    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    return hashlib.sha256(",".join(table.columns).encode() + rows.tobytes()).hexdigest()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
