@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mgn_ma.eev.frames import expression_matrix
+from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn
+from mgn_ma.evaluation.mixture_scores import MemberMoments
+from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
+from mgn_ma.evaluation.recipe import EnsembleRecipe
+
+
+def recipe_of(world, method="stacking"):
+    predictions = SplitPredictions.of(world.predictions_table(), "validation")
+    moments = MemberMoments.of(list(predictions.members.values()), world.labels, world.offsets)
+    learned = learn(method, moments, EnsemblingConfig())
+    return EnsembleRecipe.of(method, learned, list(predictions.members), predictions.video_ids), learned, predictions
+
+
+def test_a_recipe_survives_json_and_predicts_the_same(world):
+    recipe, _, predictions = recipe_of(world())
+    again = EnsembleRecipe.model_validate(json.loads(json.dumps(recipe.model_dump(mode="json"))))
+    assert again == recipe
+    assert again.predict(predictions).equals(recipe.predict(predictions))
+
+
+def test_known_videos_get_weights_that_have_not_seen_them_and_new_ones_get_all(world):
+    world = world()
+    recipe, learned, predictions = recipe_of(world, "greedy")
+    assert recipe.weights == tuple(learned.weights)
+    assert recipe.video_weights["v3"] == tuple(learned.video_weights[3])
+    v3 = slice(world.offsets[3], world.offsets[4])
+    members = [values.astype(float) for values in world.members.values()]
+    known = expression_matrix(recipe.predict(predictions))
+    np.testing.assert_allclose(
+        known[v3], np.tensordot(learned.video_weights[3], [m[v3] for m in members], axes=1), atol=1e-6
+    )
+    table = world.predictions_table()
+    table["video_id"] = "new_" + table["video_id"]
+    new = expression_matrix(recipe.predict(SplitPredictions.of(table, "validation")))
+    np.testing.assert_allclose(new, np.tensordot(learned.weights, members, axes=1), atol=1e-6)
+
+
+def test_weights_go_to_their_member_whatever_the_order_of_the_table(world):
+    world = world()
+    recipe, _, predictions = recipe_of(world)
+    expected = recipe.predict(predictions)
+    world.members = dict(reversed(world.members.items()))
+    reversed_members = SplitPredictions.of(world.predictions_table(), "validation")
+    np.testing.assert_array_equal(expression_matrix(recipe.predict(reversed_members)), expression_matrix(expected))
+
+
+def test_predictions_of_other_members_are_refused(world):
+    world = world()
+    recipe, _, _ = recipe_of(world)
+    del world.members["member_2"]
+    with pytest.raises(PredictionError, match="made of member_0, member_1, member_2, member_3, but the predictions"):
+        recipe.predict(SplitPredictions.of(world.predictions_table(), "validation"))

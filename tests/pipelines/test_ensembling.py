@@ -1,0 +1,154 @@
+"""The ensembling pipeline, through the files of the real catalog: what is published, and that the numbers agree."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from mgn_ma.eev.correlation import challenge_score, frames_to_offsets, video_correlations
+from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.frames import FRAME_COLUMNS, expression_matrix
+from mgn_ma.eev.submission import SUBMISSION_COLUMNS
+from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
+from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.pipelines import ensembling, evaluation
+
+CONF = Path(__file__).parents[2] / "conf" / "base"
+N_FRAMES = 40
+# IDs that a careless reader takes for an option, a missing value or a number.
+VALIDATION = ["-a_1", "NA", "1e5", "007", "v4", "v5", "v6", "v7", "v8", "v9"]
+TEST = ["-t", "null", "t2"]
+
+
+def frame_table(video_ids, values):
+    frames = pd.DataFrame(
+        [(video_id, grid_timestamp_us(index)) for video_id in video_ids for index in range(N_FRAMES)],
+        columns=["video_id", "timestamp_us"],
+    )
+    return frames.assign(**{name: values[:, c].astype(np.float32) for c, name in enumerate(EXPRESSIONS)})
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    random = np.random.default_rng(1)
+    labels = {name: random.random((len(ids) * N_FRAMES, 15)) for name, ids in (("v", VALIDATION), ("t", TEST))}
+    members = [
+        frame_table(ids, 0.6 * labels[key] + 0.4 * noise * random.random(labels[key].shape)).assign(
+            member=name, split=split
+        )
+        for split, key, ids in (("validation", "v", VALIDATION), ("test", "t", TEST))
+        for name, noise in (("member_0", 1.0), ("member_1", 0.6), ("member_2", 0.9), ("shuffled", 2.5))
+    ]
+    members[3][list(EXPRESSIONS)] = random.random((len(members[3]), 15))
+    rows = [("gone", 0), *[(video, grid_timestamp_us(index)) for video in TEST[::-1] for index in range(N_FRAMES)]]
+    return {
+        "member_predictions": pd.concat(members, ignore_index=True),
+        "labels_train": frame_table([f"train{n}" for n in range(10)], random.random((10 * N_FRAMES, 15))),
+        "labels_validation": frame_table(VALIDATION, labels["v"]),
+        "annotations_test": pd.DataFrame(rows, columns=["Video ID", "Timestamp (milliseconds)"]),
+        "truth_validation": frame_table(VALIDATION, labels["v"] + 0.01),
+        "truth_test": frame_table(TEST, labels["t"]),
+        "truth_test_labels": frame_table(TEST, labels["t"]),
+        "truth_videos": pd.DataFrame({"video_id": VALIDATION + TEST, "split": "x", "theme": "calm"}),
+    }
+
+
+def run(folder, inputs, config=None):
+    """Both pipelines with every result going through its file as the catalog says; the catalog, to look at them."""
+    entries = {}
+    for name in ("evaluation", "ensembling"):
+        text = (CONF / f"catalog_{name}.yml").read_text().replace("${globals:data}", str(folder))
+        entries |= yaml.safe_load(text)
+    catalog = DataCatalog.from_config(entries)
+    for name, data in inputs.items():
+        catalog[name] = MemoryDataset(data)
+    catalog["params:evaluation"] = MemoryDataset(EvaluationConfig())
+    catalog["params:ensembling"] = MemoryDataset(config or EnsemblingConfig())
+    pipeline = evaluation.create_pipeline() + ensembling.create_pipeline()
+    assert set(pipeline.all_outputs()) == set(entries)
+    SequentialRunner().run(pipeline, catalog)
+    return catalog
+
+
+@pytest.fixture(scope="module")
+def catalog(inputs, tmp_path_factory):
+    return run(tmp_path_factory.mktemp("data"), inputs)
+
+
+def test_the_report_has_what_others_look_for(catalog):
+    report = json.loads(json.dumps(catalog["evaluation"].load(), allow_nan=False))
+    validation = report["validation"]
+    assert {"oracle", "time_only", "shuffled", "members", "ensemble", "per_expression"} <= set(validation)
+    assert len(validation["members"]) == 3
+    assert set(validation["per_expression"]) == set(EXPRESSIONS)
+    assert (report["n_videos"], report["n_frames"]) == (10, 400)
+    assert report["undefined"]["constant_truth"] == 0
+    assert validation["oracle"] == pytest.approx(1, abs=1e-6)
+    assert validation["ensemble"] > max(validation["members"]) > validation["time_only"]
+    assert validation["per_theme"]["calm"]["score"] == pytest.approx(validation["ensemble"])
+    assert np.mean(list(validation["per_expression"].values())) == pytest.approx(validation["ensemble"])
+    assert report["test"]["ensemble"] > 0.8
+    assert (report["test"]["n_videos"], report["test"]["n_frames"]) == (3, 120)
+    interval = validation["intervals"]["ensemble"]
+    assert interval["low"] < validation["ensemble"] < interval["high"]
+    assert report["comparisons"]["ensemble_over_time_only"]["low"] > 0
+    assert report["comparisons"]["ensemble_over_median_member"]["low"] > 0
+    assert set(report["calibration"]) == set(EXPRESSIONS)
+
+
+def test_the_predictions_are_the_mean_and_score_what_is_reported(catalog, inputs):
+    predictions = catalog["ensemble_predictions"].load()
+    assert tuple(predictions.columns) == FRAME_COLUMNS
+    assert set(predictions["video_id"]) == {*VALIDATION, *TEST}
+    members = inputs["member_predictions"]
+    of_members = [expression_matrix(members[members["member"] == f"member_{n}"]) for n in range(3)]
+    np.testing.assert_allclose(expression_matrix(predictions), np.mean(of_members, axis=0), atol=1e-6)
+    validation = predictions[predictions["video_id"].isin(VALIDATION)]
+    _, offsets = frames_to_offsets(validation["video_id"])
+    labels = expression_matrix(inputs["labels_validation"])
+    score = challenge_score(video_correlations(expression_matrix(validation), labels, offsets))
+    assert catalog["evaluation"].load()["validation"]["ensemble"] == pytest.approx(score, abs=1e-9)
+
+
+def test_the_submission_has_every_row_of_the_test_table_in_its_order(catalog, inputs):
+    submission = catalog["submission"].load()
+    assert tuple(submission.columns) == SUBMISSION_COLUMNS
+    pd.testing.assert_frame_equal(submission.iloc[:, :2], inputs["annotations_test"], check_dtype=False)
+    assert (submission.iloc[0, 2:] == 0).all()
+    assert (submission.iloc[1:, 2:] > 0).all(axis=None)
+
+
+def test_every_method_is_scored_with_weights_and_an_interval(catalog):
+    methods = catalog["evaluation"].load()["methods"]
+    assert set(methods) == set(METHODS)
+    for name, method in methods.items():
+        assert sum(method["weights"].values()) == pytest.approx(1), name
+        assert method["interval"]["low"] < method["score"] < method["interval"]["high"]
+    assert methods["mean"]["score"] == pytest.approx(catalog["evaluation"].load()["validation"]["ensemble"], abs=1e-6)
+    assert methods["mean"]["over_mean"]["difference"] == 0
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_the_chosen_method_makes_the_predictions(inputs, tmp_path, method):
+    report = run(tmp_path, inputs, EnsemblingConfig(method=method))["evaluation"].load()
+    assert report["method"] == method
+    # The validation predictions are the cross-validated ones: they score what the method's cross-validation says.
+    assert report["validation"]["ensemble"] == pytest.approx(report["methods"][method]["score"], abs=1e-5)
+
+
+def test_scores_keep_ids_as_they_are_written(catalog):
+    scores = catalog["video_scores"].load()
+    assert set(scores.loc[scores["split"] == "validation", "video_id"]) == set(VALIDATION)
+
+
+def test_configuration_files_say_the_defaults(inputs):
+    for name, config in (("evaluation", EvaluationConfig), ("ensembling", EnsemblingConfig)):
+        stated = yaml.safe_load((CONF / f"parameters_{name}.yml").read_text())[name]
+        assert config.model_validate(stated) == config()
+        with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+            config.model_validate(stated | {"resample": 3})
