@@ -1,0 +1,49 @@
+"""Settings of the S3D extractor, and what is known of its weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import PositiveInt
+
+from mgn_ma.extractors.pretrained import NetworkConfig, PublicWeights, WeightsNeed
+
+if TYPE_CHECKING:
+    from mgn_ma.extractors.s3d.network import S3D
+
+PUBLIC = PublicWeights(
+    title="S3D with self-gating, trained with MIL-NCE on HowTo100M",
+    source="github.com/antoine77340/S3D_HowTo100M",
+    licence="its code is Apache-2.0, the weights come without a licence of their own",
+    size_bytes=125_000_000,
+    files=("s3d_howto100m.pth|model.safetensors",),
+    note=(
+        "Its old address at INRIA is reported dead since June 2024, so look for a copy and give its sha256 once you "
+        "trust it. The S3D of torchvision is another network and no substitute."
+    ),
+)
+
+
+class S3DConfig(NetworkConfig):
+    """Action features, 512-D: 32 frames at 10 fps around each timestamp of the 6 Hz grid (paper, section 2.1.2).
+
+    Attributes:
+        batch_size: windows that go through the network at a time; a large GPU takes 32 and more.
+        readers: videos that are decoded at a time, each in a thread of its own; their windows take turns.
+        edge: what stands in for frames before the first and after the last one: the nearest frame again, or black.
+    """
+
+    name: Literal["s3d"] = "s3d"
+    batch_size: PositiveInt = 4
+    readers: PositiveInt = 1
+    edge: Literal["repeat", "zeros"] = "repeat"
+
+    def weights_needed(self) -> tuple[WeightsNeed, ...]:
+        """Its one file."""
+        return (WeightsNeed(self.name, "network", self.pretrained, PUBLIC),)
+
+    def load(self) -> S3D:
+        """The plain network on the CPU with its weights; see :meth:`NetworkConfig.load`."""
+        from mgn_ma.extractors.s3d.network import load_network
+
+        return load_network(self.weights_needed()[0])
