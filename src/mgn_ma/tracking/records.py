@@ -18,6 +18,7 @@ from mlflow.utils.validation import (
 from pydantic import BaseModel
 
 _FORBIDDEN = re.compile(r"[^\w./ -]")
+_DOTS = re.compile(r"^\.+$|^\.\.")
 
 
 def flatten_parameters(values: Mapping[str, object]) -> dict[str, str]:
@@ -61,7 +62,10 @@ def _numbers(prefix: str, value: object) -> Iterator[tuple[str, float]]:
 
 
 def _name(key: str) -> str:
-    return _FORBIDDEN.sub("_", key)[:MAX_ENTITY_KEY_LENGTH]
+    """``key`` as MLflow takes it: its characters, its length, and nothing that would be another path when resolved."""
+    clean = _FORBIDDEN.sub("_", key)[:MAX_ENTITY_KEY_LENGTH]
+    parts = (_DOTS.sub("_", part) for part in clean.split("/") if part)
+    return "/".join(parts) or "_"
 
 
 def log_parameters(client: MlflowClient, run_id: str, values: Mapping[str, object]) -> None:

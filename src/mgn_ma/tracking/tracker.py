@@ -71,10 +71,10 @@ class MlflowTracker:
 
     def _start(self, name: str, params: Mapping[str, object]) -> str | None:
         client = MlflowClient(self.tracking_uri)
-        run_id = None
+        run_id: str | None = None
         with surviving_outage(f"member {name}"):
             tags = {MLFLOW_PARENT_RUN_ID: self.parent_run_id}
-            run_id = client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
+            run_id = str(client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id)
             log_parameters(client, run_id, params)
         return run_id
 

@@ -1,0 +1,86 @@
+"""Which errors end with their message alone, and which with every frame."""
+
+import sys
+
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
+from kedro.validation.exceptions import ParameterValidationError
+
+from mgn_ma.datasets.tracker import TrackerDataset
+from mgn_ma.hooks.errors import ErrorHooks, NoDataError, foreseen, no_data_message, show
+from mgn_ma.reporting.errors import FigureError
+
+
+def wrapped(cause):
+    try:
+        try:
+            raise cause
+        except Exception as error:
+            raise DatasetError("Failed while loading data from dataset X") from error
+    except DatasetError as error:
+        return error
+
+
+def test_our_own_errors_are_foreseen_also_where_kedro_wraps_them():
+    assert foreseen(FigureError("no row")) == "no row"
+    assert foreseen(wrapped(FigureError("no row"))) == "no row"
+    assert foreseen(ParameterValidationError("unknown key rat")) == "unknown key rat"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), wrapped(ValueError("x")), KeyboardInterrupt()])
+def test_other_errors_are_not(error):
+    assert foreseen(error) is None
+
+
+def printed(error, capsys):
+    try:
+        raise error
+    except Exception:
+        show(*sys.exc_info())
+    return capsys.readouterr().err
+
+
+def test_a_foreseen_error_is_its_message(capsys, monkeypatch):
+    monkeypatch.delenv("MGN_MA_TRACEBACK", raising=False)
+    text = printed(FigureError("no row"), capsys)
+    assert text.startswith("\nError: no row\n")
+    assert "Traceback" not in text
+
+
+def test_its_frames_are_there_on_demand(capsys, monkeypatch):
+    monkeypatch.setenv("MGN_MA_TRACEBACK", "1")
+    text = printed(FigureError("no row"), capsys)
+    assert "Traceback" in text
+    assert text.rstrip().endswith("FigureError: no row")
+
+
+def test_any_other_error_is_shown_in_full(capsys):
+    text = printed(ValueError("x"), capsys)
+    assert "Traceback" in text
+    assert text.rstrip().endswith("ValueError: x")
+
+
+def test_only_a_raw_file_that_is_missing_means_no_data(tmp_path):
+    def table(name, layer):
+        path = str(tmp_path / f"{name}.csv")
+        return {"type": "pandas.CSVDataset", "filepath": path, "metadata": {"kedro-viz": {"layer": layer}}}
+
+    catalog = DataCatalog.from_config(
+        {"missing": table("missing", "raw"), "there": table("there", "raw"), "later": table("later", "primary")}
+    )
+    catalog["tracker"] = TrackerDataset(metadata={"kedro-viz": {"layer": "raw"}})
+    catalog["memory"] = MemoryDataset(1, metadata={"kedro-viz": {"layer": "raw"}})
+    catalog.save("there", pd.DataFrame({"a": [1]}))
+    hooks = ErrorHooks()
+    hooks._project_path = tmp_path
+    hooks.after_catalog_created(catalog)
+    for name in ("there", "later", "tracker", "memory", "unknown"):
+        hooks.before_dataset_loaded(name)
+    with pytest.raises(NoDataError, match=r"^missing\.csv does not exist"):
+        hooks.before_dataset_loaded("missing")
+
+
+def test_message_depends_on_the_environment():
+    assert "docs/data.md" in no_data_message("x", "base")
+    assert "sample_data,__default__" in no_data_message("x", "sample")
