@@ -1,0 +1,159 @@
+"""The trained ensemble as one thing: members, video-level network, how they combine, and what they must be given.
+
+A bundle is a folder: ``bundle.json`` and one checkpoint a network (safetensors and JSON, nothing pickled). Whoever has
+it, this package and the weights of the extractors can predict; no repository and no catalog is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from mgn_ma.evaluation.recipe import EnsembleRecipe
+from mgn_ma.extractors.base import ExtractorConfig
+from mgn_ma.extractors.registry import parse_config
+from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from mgn_ma.training.files import Folder
+from mgn_ma.training.video_level import VideoLevelSettings
+
+FORMAT = 1
+DESCRIPTION = "bundle.json"
+VIDEO_MODALITY = "video"
+"""The modality that the bundle makes itself, of the others."""
+
+
+class BundleError(Exception):
+    """A bundle can't be made or read; the message says what does not belong together."""
+
+
+class ExtractorContract(BaseModel):
+    """What makes one modality's tracks.
+
+    Attributes:
+        settings: the extractor's whole configuration, its name among it.
+        fingerprint: of that configuration and its weights, as they were when the members were trained.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: dict[str, Any]
+    fingerprint: str
+
+    def config(self) -> ExtractorConfig:
+        """The extractor's configuration."""
+        settings = dict(self.settings)
+        return parse_config(settings.pop("name"), settings)
+
+
+class BundleDescription(BaseModel):
+    """The content of ``bundle.json``.
+
+    Attributes:
+        extractors: by modality, what its tracks are made by.
+        video_level: how the video-level network chooses and embeds its items.
+        recipe: how the members' predictions become one.
+        scores: what is known of the ensemble, for people (validation scores with intervals).
+        data_fingerprint: of annotations and videos that it was trained on.
+        code_version: of this package, and of the repository where it is known.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    expressions: tuple[str, ...]
+    extractors: dict[str, ExtractorContract]
+    video_level: VideoLevelSettings
+    recipe: EnsembleRecipe
+    scores: dict[str, Any] = {}
+    data_fingerprint: str | None = None
+    code_version: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An ensemble at rest.
+
+    Attributes:
+        members: by the names of the recipe.
+        video_network: makes the vector of a whole video; None where no member reads it.
+    """
+
+    description: BundleDescription
+    members: Mapping[str, Checkpoint]
+    video_network: Checkpoint | None
+
+    def __post_init__(self) -> None:
+        recipe = self.description.recipe
+        if set(recipe.members) != set(self.members):
+            raise BundleError(
+                f"the recipe is for {', '.join(recipe.members)}; the members are {', '.join(self.members)}"
+            )
+        needed = {name for member in self.members.values() for name in member.inputs}
+        if VIDEO_MODALITY in needed:
+            if self.video_network is None:
+                raise BundleError("members read the video-level vector, and there is no network that makes it")
+            needed |= set(self.video_network.inputs)
+        for name in sorted(needed - {VIDEO_MODALITY}):
+            self._require_extractor(name)
+        for name, member in self.members.items():
+            if member.description.expressions != self.description.expressions:
+                raise BundleError(f"{name} predicts other expressions than the bundle")
+
+    def _require_extractor(self, modality: str) -> None:
+        contract = self.description.extractors.get(modality)
+        if contract is None:
+            raise BundleError(f"members read the modality {modality!r}, and no extractor makes it")
+        for network in (*self.members.values(), *([self.video_network] if self.video_network else [])):
+            read = network.inputs.get(modality)
+            if read is not None and read.fingerprint != contract.fingerprint:
+                raise BundleError(
+                    f"{modality}: a network was trained on tracks of extractor {read.fingerprint[:12]}, the bundle's "
+                    f"extractor is {contract.fingerprint[:12]}"
+                )
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities that any member reads, in the order of the first one that does."""
+        return tuple(dict.fromkeys(name for member in self.members.values() for name in member.inputs))
+
+    def configs(self) -> dict[str, ExtractorConfig]:
+        """The extractors that have to run, by modality."""
+        return {name: contract.config() for name, contract in self.description.extractors.items()}
+
+    def without_video_weights(self) -> Bundle:
+        """The same, without the weights that were for the validation videos alone."""
+        recipe = self.description.recipe.model_copy(update={"video_weights": {}})
+        return Bundle(self.description.model_copy(update={"recipe": recipe}), self.members, self.video_network)
+
+
+def save_bundle(bundle: Bundle, folder: Folder) -> None:
+    """Write a bundle; its description comes last, so that half of one is none."""
+    for name, member in bundle.members.items():
+        save_checkpoint(member, folder, f"members/{name}")
+    if bundle.video_network is not None:
+        save_checkpoint(bundle.video_network, folder, "video_level")
+    folder.write(DESCRIPTION, bundle.description.model_dump_json(indent=1).encode())
+
+
+def load_bundle(folder: Folder) -> Bundle:
+    """Read a bundle.
+
+    Raises:
+        BundleError: there is none, or of a format that this version does not read.
+        CheckpointError: one of its networks is damaged.
+    """
+    content = folder.read(DESCRIPTION)
+    if content is None:
+        raise BundleError(f"there is no {DESCRIPTION} in {folder.root}")
+    try:
+        description = BundleDescription.model_validate_json(content)
+    except ValueError as error:
+        raise BundleError(f"{folder.root}/{DESCRIPTION} does not describe a bundle: {error}") from error
+    if description.format != FORMAT:
+        raise BundleError(f"{folder.root} is of format {description.format}; this version reads {FORMAT}")
+    members = {name: load_checkpoint(folder, f"members/{name}") for name in description.recipe.members}
+    video_network = load_checkpoint(folder, "video_level") if folder.exists("video_level.json") else None
+    return Bundle(description, members, video_network)

@@ -1,0 +1,195 @@
+"""From the feature tracks of a video to the ensemble's curves and its attention, in memory bounded for any length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mgn_ma.evaluation.ensembling import combine
+from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
+from mgn_ma.extractors.device import resolve_device
+from mgn_ma.features.alignment import locate
+from mgn_ma.features.track import Track, TrackHeader
+from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.models.mgn_ma import MGNMA
+from mgn_ma.training.packed import MATRIX_DTYPE, PackedModality
+from mgn_ma.training.video_items import collect
+from mgn_ma.training.video_level import embed
+
+Times = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+class TracksMismatchError(Exception):
+    """Tracks are not what the model was trained on; the message names both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPrediction:
+    """What the ensemble says of one video.
+
+    Attributes:
+        timestamps_us: (F,) presentation times.
+        probabilities: (F, C), eq. 2, in the order of the bundle's expressions.
+        attention: (F, M), eq. 1's weights averaged over the members, in the order of the bundle's modalities.
+    """
+
+    timestamps_us: Times
+    probabilities: Floats
+    attention: Floats
+
+
+class Predictor:
+    """A loaded ensemble.
+
+    Args:
+        bundle: what to predict with.
+        device: ``auto``, ``cpu``, ``cuda``, …
+        batch_size: frames that go through the networks at once; bounds memory.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: str = "auto", batch_size: int = 4096) -> None:
+        self.bundle = bundle
+        self._device = resolve_device(device)
+        self._batch_size = batch_size
+        self._members: dict[str, MGNMA] = {
+            name: bundle.members[name].build().to(self._device) for name in bundle.description.recipe.members
+        }
+        self._video_network = bundle.video_network.build_video_level() if bundle.video_network else None
+
+    def predict(self, video_id: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> VideoPrediction:
+        """Predict one video.
+
+        Args:
+            video_id: for messages.
+            tracks: by modality; one that the video lacks is left out, and is the zero vector to the members.
+            timestamps_us: (F,) ascending presentation times to predict for.
+
+        Raises:
+            TracksMismatchError: a track is of another width than the model was trained on.
+        """
+        stored = {name: _as_stored(rows) for name, rows in tracks.items()}
+        if self._video_network is not None:
+            stored[VIDEO_MODALITY] = self._embedded(video_id, stored)
+        for member in self.bundle.members.values():
+            _check_widths(video_id, stored, member.inputs)
+        outputs = [self._member(name, stored, timestamps_us) for name in self._members]
+        modalities = self.bundle.modalities
+        attention = np.zeros((len(timestamps_us), len(modalities)), dtype=np.float32)
+        for network, (_, weights) in zip(self._members.values(), outputs, strict=True):
+            columns = [modalities.index(name) for name in network.config.modalities]
+            attention[:, columns] += weights / len(outputs)
+        recipe = self.bundle.description.recipe
+        weights_of_members = np.array(recipe.video_weights.get(video_id, recipe.weights))
+        probabilities = combine(
+            [probability for probability, _ in outputs],
+            np.array([0, len(timestamps_us)]),
+            weights_of_members,
+            standardised=recipe.standardised,
+        )
+        return VideoPrediction(np.asarray(timestamps_us), probabilities, attention)
+
+    def _embedded(self, video_id: str, tracks: Mapping[str, TrackRows]) -> TrackRows:
+        """The video-level vector as a track of one row."""
+        assert self._video_network is not None and self.bundle.video_network is not None  # noqa: S101
+        settings = self.bundle.description.video_level
+        inputs = self.bundle.video_network.inputs
+        _check_widths(video_id, tracks, inputs)
+        sources = {name: _OneVideo(video_id, contract, tracks.get(name)) for name, contract in inputs.items()}
+        items = collect([video_id], sources, settings.pooled, settings.items)
+        (vector,) = embed(self._video_network, items, np.array([0]), settings)
+        return _as_stored(TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None]))
+
+    @torch.inference_mode()
+    def _member(self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> tuple[Floats, Floats]:
+        network, inputs = self._members[name], self.bundle.members[name].inputs
+        pointers = {
+            modality: _pointers(tracks.get(modality), timestamps_us, contract.tolerance_us)
+            for modality, contract in inputs.items()
+        }
+        probabilities, attention = [], []
+        for start in range(0, len(timestamps_us), self._batch_size):
+            chunk = slice(start, start + self._batch_size)
+            features, present = {}, {}
+            for modality, contract in inputs.items():
+                rows = pointers[modality][chunk]
+                features[modality] = torch.from_numpy(_gathered(tracks.get(modality), rows, contract.width))
+                present[modality] = torch.from_numpy(rows >= 0)
+            output = network(
+                {key: value.to(self._device) for key, value in features.items()},
+                {key: value.to(self._device) for key, value in present.items()},
+            )
+            probabilities.append(output.probabilities.float().cpu().numpy())
+            attention.append(output.attention.float().cpu().numpy())
+        width = len(self.bundle.description.expressions)
+        return (
+            np.concatenate(probabilities) if probabilities else np.zeros((0, width), np.float32),
+            np.concatenate(attention) if attention else np.zeros((0, len(inputs)), np.float32),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _OneVideo:
+    """The tracks of one modality, of one video, in memory."""
+
+    video_id: str
+    contract: PackedModality
+    rows: TrackRows | None
+
+    @property
+    def width(self) -> int:
+        return self.contract.width
+
+    @property
+    def clock(self) -> Clock:
+        return self.contract.clock
+
+    @property
+    def fingerprint(self) -> str:
+        return self.contract.fingerprint
+
+    @property
+    def headers(self) -> Mapping[str, TrackHeader]:
+        return {} if self.rows is None else {self.video_id: self._header()}
+
+    def read(self, video_id: str) -> Track:
+        if self.rows is None or video_id != self.video_id:
+            raise KeyError(video_id)
+        return Track(self._header(), self.rows)
+
+    def _header(self) -> TrackHeader:
+        return TrackHeader(self.video_id, "", self.clock, self.fingerprint, "")
+
+
+def _as_stored(rows: TrackRows) -> TrackRows:
+    """Vectors with the precision that training read them with."""
+    return TrackRows(rows.timestamps_us, rows.ends_us, rows.vectors.astype(MATRIX_DTYPE))
+
+
+def _pointers(rows: TrackRows | None, timestamps_us: Times, tolerance_us: int) -> Times:
+    if rows is None:
+        return np.full(len(timestamps_us), -1, dtype=np.int64)
+    return locate(rows.timestamps_us, rows.ends_us, timestamps_us, tolerance_us)
+
+
+def _gathered(rows: TrackRows | None, pointers: Times, width: int) -> npt.NDArray[np.floating]:
+    """(B, D) vectors that frames point to, zeros where they point to none."""
+    gathered = np.zeros((len(pointers), width), dtype=MATRIX_DTYPE)
+    if rows is not None:
+        served = pointers >= 0
+        gathered[served] = rows.vectors[pointers[served]]
+    return gathered
+
+
+def _check_widths(video_id: str, tracks: Mapping[str, TrackRows], inputs: Mapping[str, PackedModality]) -> None:
+    for modality, contract in inputs.items():
+        rows = tracks.get(modality)
+        if rows is not None and rows.vectors.shape[1] != contract.width:
+            raise TracksMismatchError(
+                f"video {video_id}: the {modality} track has vectors of {rows.vectors.shape[1]}, the model was trained "
+                f"on {contract.width}"
+            )
