@@ -10,6 +10,7 @@ from mgn_ma.privacy import stay_silent
 stay_silent()  # before Kedro loads its plugins, which read the switches on import
 # What Kedro's and MLflow's insides say about themselves helps nobody who reads a run's output.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
 
 from kedro.config import OmegaConfigLoader  # noqa: E402

@@ -193,13 +193,11 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
         """Close the run and say where it is."""
+        atexit.unregister(self._close_killed)
         with surviving_outage("the end of the run"):
             super().after_pipeline_run(run_params, pipeline, catalog)
-        if self._is_mlflow_enabled:
-            logger.info(
-                "Tracked as '%s' (%s) in %s", self.mlflow_config.tracking.run.name, self.run_id, redacted(self._uri)
-            )
-        atexit.unregister(self._close_killed)
+            if self._is_mlflow_enabled:
+                logger.info("Tracked as '%s': %s", self.mlflow_config.tracking.run.name, self._address())
 
     @hook_impl
     def on_pipeline_error(
@@ -219,9 +217,13 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
             while mlflow.active_run() is not None:
                 mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
 
-    @property
-    def _uri(self) -> str:
-        return str(self.mlflow_config.server.mlflow_tracking_uri)
+    def _address(self) -> str:
+        """Where a reader finds the run: its page on a server, else the database and what shows it."""
+        uri = str(self.mlflow_config.server.mlflow_tracking_uri)
+        if uri.startswith("http"):
+            experiment = self.mlflow_config.tracking.experiment._experiment.experiment_id
+            return f"{redacted(uri)}/#/experiments/{experiment}/runs/{self.run_id}"
+        return f"run {self.run_id} in {redacted(uri)} (look at it with `make mlflow-ui`)"
 
 
 def run_name(run_params: Mapping[str, Any]) -> str:

@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 """How long one call waits for a server; MLflow's own seven retries of two minutes would hold up every epoch."""
 
+_REASON_LENGTH = 300
+
 
 def limit_patience() -> None:
     """Make calls to MLflow give up after seconds; values that the user has set stand."""
@@ -27,4 +29,4 @@ def surviving_outage(what: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        logger.warning("MLflow did not get %s; the work goes on. %s", what, error)
+        logger.warning("MLflow did not get %s; the work goes on. %s", what, str(error)[:_REASON_LENGTH])
