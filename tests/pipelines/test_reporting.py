@@ -29,7 +29,7 @@ def tables():
     scores = {name: {"ensemble": 0.1} for name in EXPRESSIONS}
     return {
         "learning_curves": curves,
-        "evaluation": {"validation": {"ensemble": 0.1, "per_expression": scores}},
+        "evaluation": {"validation": {"ensemble": 0.1, "expressions": scores}},
         "ensemble_predictions": labels,
         "labels_validation": labels,
         "member_attention": attention,

@@ -37,9 +37,9 @@ def predictions(labels):
 
 @pytest.fixture
 def attention(labels):
-    """Two members; ``good`` has no subtitle and listens to the image more and more."""
+    """Two members and the control; ``good`` has no subtitle and listens to the image more and more."""
     rows = []
-    for member, offset in (("member_0", 0.0), ("member_1", 0.2)):
+    for member, offset in (("member_0", 0.0), ("member_1", 0.2), ("shuffled", -0.2)):
         shares = labels[["video_id", "timestamp_us"]].copy()
         shares.insert(0, "member", member)
         image = 0.2 + offset + 0.5 * shares.groupby("video_id").cumcount() / 40
@@ -50,13 +50,13 @@ def attention(labels):
 
 @pytest.fixture
 def curves():
-    """Two members of three epochs; the second is best at its second epoch."""
+    """Two members of three epochs, the second best at its second epoch; and the control."""
     return pd.DataFrame(
         {
-            "member": ["member_0"] * 3 + ["member_1"] * 3,
-            "epoch": [1, 2, 3] * 2,
-            "train_loss": [0.6, 0.5, 0.4, 0.7, 0.5, 0.3],
-            "validation_correlation": [0.1, 0.2, 0.3, 0.1, 0.4, 0.2],
+            "member": ["member_0"] * 3 + ["member_1"] * 3 + ["shuffled"] * 3,
+            "epoch": [1, 2, 3] * 3,
+            "train_loss": [0.6, 0.5, 0.4, 0.7, 0.5, 0.3, 0.7, 0.6, 0.6],
+            "validation_correlation": [0.1, 0.2, 0.3, 0.1, 0.4, 0.2, 0.01, -0.02, 0.0],
             "seconds": 1.0,
         }
     )
@@ -65,7 +65,7 @@ def curves():
 @pytest.fixture
 def evaluation():
     """A report in which every expression has all that the figure can show."""
-    per_expression = {
+    expressions = {
         name: {
             "ensemble": index / 100,
             "interval": [index / 100 - 0.02, index / 100 + 0.03],
@@ -75,4 +75,4 @@ def evaluation():
         }
         for index, name in enumerate(EXPRESSIONS)
     }
-    return {"validation": {"ensemble": 0.07, "members": [0.06, 0.08], "per_expression": per_expression}}
+    return {"validation": {"ensemble": 0.07, "members": [0.06, 0.08], "expressions": expressions}}

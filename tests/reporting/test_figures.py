@@ -37,7 +37,11 @@ def test_every_figure_survives_its_file(curves, evaluation, predictions, labels,
 class TestLearningCurves:
     def test_star_marks_the_best_epoch_of_each_member(self, curves):
         stars = [t for t in learning_curves_figure(curves).data if t.marker.symbol == "star" and t.x[0] is not None]
-        assert {t.name: (t.x[0], t.y[0]) for t in stars} == {"member_0": (3, 0.3), "member_1": (2, 0.4)}
+        assert {t.name: (t.x[0], t.y[0]) for t in stars} == {
+            "member_0": (3, 0.3),
+            "member_1": (2, 0.4),
+            "control: shuffled labels": (1, 0.01),
+        }
 
     def test_epochs_are_drawn_in_order(self, curves):
         figure = learning_curves_figure(curves.iloc[::-1])
@@ -48,7 +52,13 @@ class TestLearningCurves:
     def test_member_without_any_score_is_drawn_without_star(self, curves):
         curves.loc[curves["member"] == "member_0", "validation_correlation"] = np.nan
         figure = learning_curves_figure(curves)
-        assert len([t for t in figure.data if t.marker.symbol == "star"]) == 2  # the legend's and member_1's
+        stars = [t.name for t in figure.data if t.marker.symbol == "star"]
+        assert stars == ["member_1", "control: shuffled labels", "best epoch"]
+
+    def test_control_is_not_counted_among_the_members(self, curves):
+        figure = learning_curves_figure(curves)
+        assert "2 members" in figure.layout.title.text
+        assert trace(figure, "control: shuffled labels").line.dash == "dot"
 
     def test_a_table_of_another_shape_is_refused_by_name(self, curves):
         with pytest.raises(FigureError, match="validation_correlation"):
@@ -67,10 +77,12 @@ class TestExpressionCorrelation:
         assert np.allclose(ensemble.error_x.arrayminus, 0.02)
         assert len(trace(figure, "members").x) == 30
 
-    def test_plain_numbers_and_undefined_expressions_are_drawn_too(self, evaluation):
-        plain = {name: row["ensemble"] for name, row in evaluation["validation"]["per_expression"].items()}
-        plain["pain"] = None
-        figure = expression_correlation_figure({"validation": {"ensemble": None, "per_expression": plain}})
+    def test_what_is_not_known_is_not_drawn(self, evaluation):
+        expressions = {
+            name: {"ensemble": row["ensemble"]} for name, row in evaluation["validation"]["expressions"].items()
+        }
+        expressions["pain"] = {"ensemble": None, "interval": None, "members": [None], "oracle": None}
+        figure = expression_correlation_figure({"validation": {"ensemble": None, "expressions": expressions}})
         assert [t.name for t in figure.data] == ["ensemble, 95 % interval over videos"]
         assert "pain" not in figure.data[0].y
         assert figure.layout.yaxis.categoryarray[0] == "pain"
@@ -145,13 +157,16 @@ class TestAttention:
     def test_mean_over_members_in_percent_and_absent_modalities_named(self, attention):
         figure = attention_figure(attention, "good")
         assert [t.name for t in figure.data] == ["image", "audio"]
-        assert figure.data[0].y[0] == pytest.approx(100 * 0.3)
+        assert figure.data[0].y[0] == pytest.approx(100 * 0.3)  # without the control's 0.0
         assert np.allclose(np.sum([t.y for t in figure.data], axis=0), 100)
         assert "mean of 2 members; this video has no subtitle" in figure.layout.title.text
 
-    def test_without_a_member_column(self, attention):
-        one = attention[attention["member"] == "member_0"].drop(columns="member")
-        assert attention_figure(one, "good").data[0].y[0] == pytest.approx(20)
+    def test_a_member_that_does_not_read_a_modality_gives_it_no_share(self, attention):
+        one = attention["member"] == "member_1"
+        attention.loc[one, "audio"], attention.loc[one, "image"] = np.nan, 1.0
+        figure = attention_figure(attention, "good")
+        assert figure.data[0].y[0] == pytest.approx(100 * (0.2 + 1) / 2)
+        assert np.allclose(np.sum([t.y for t in figure.data], axis=0), 100)
 
     def test_unknown_video(self, attention):
         with pytest.raises(FigureError, match="nobody"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from mgn_ma.evaluation.predictions import SHUFFLED
 from mgn_ma.reporting.errors import FigureError
 from mgn_ma.reporting.example import frames_of
 from mgn_ma.reporting.style import TEMPLATE, colour, plain, seconds, titled
@@ -16,17 +17,18 @@ def attention_figure(attention: pd.DataFrame, video_id: str) -> go.Figure:
     """A stacked area of the modalities' shares over time, the mean over members; absent modalities are named only.
 
     Args:
-        attention: ``video_id``, ``timestamp_us`` and one column a modality (shares that sum to 1 over those present);
-            with a column ``member`` there are as many rows a frame.
+        attention: ``member``, ``video_id``, ``timestamp_us`` and one column a modality: shares that sum to 1 over the
+            modalities that are present; NaN where a member does not read one.
 
     Raises:
         FigureError: the table has no frame of the video.
     """
-    rows = frames_of(attention, video_id)
+    rows = frames_of(attention[attention["member"] != SHUFFLED], video_id)
     if rows.empty:
         raise FigureError(f"video {video_id!r} has no attention weights")
     names = [column for column in attention.columns if column not in NOT_WEIGHTS]
-    shares = rows.groupby("timestamp_us")[names].mean()
+    # A member that does not read a modality gives it no share; without that the means would not sum to 1.
+    shares = rows[names].fillna(0).groupby(rows["timestamp_us"]).mean()
     heard = shares.max() > 0
     figure = go.Figure()
     for index, name in enumerate(names):
@@ -41,7 +43,7 @@ def attention_figure(attention: pd.DataFrame, video_id: str) -> go.Figure:
                 hovertemplate="%{fullData.name}: %{y:.0f} %<extra></extra>",
             )
     absent = [name for name in names if not heard[name]]
-    members = f"mean of {rows['member'].nunique()} members" if "member" in rows else "weights of eq. 1"
+    members = f"weights of eq. 1, mean of {rows['member'].nunique()} members"
     figure.update_layout(
         template=TEMPLATE,
         height=460,

@@ -15,11 +15,11 @@ def expression_correlation_figure(evaluation: Mapping[str, Any]) -> go.Figure:
 
     Args:
         evaluation: the report's ``validation`` part has ``ensemble`` (the mean over videos and expressions) and
-            ``per_expression``: by expression a number, or ``ensemble``, ``interval`` (low, high), ``members``,
-            ``oracle`` and ``time_only``, of which all but the first may be missing or null.
+            ``expressions``: by expression ``ensemble``, ``interval`` (low, high), ``members``, ``oracle`` and
+            ``time_only``, each of which may be missing or null.
     """
     validation = evaluation["validation"]
-    rows = {name: _row(value) for name, value in validation["per_expression"].items()}
+    rows: Mapping[str, Mapping[str, Any]] = validation["expressions"]
     order = sorted(rows, key=lambda name: (rows[name].get("ensemble") is not None, rows[name].get("ensemble") or 0.0))
     figure = go.Figure()
     members = [(score, name) for name in order for score in rows[name].get("members") or [] if score is not None]
@@ -46,10 +46,6 @@ def expression_correlation_figure(evaluation: Mapping[str, Any]) -> go.Figure:
     figure.update_xaxes(title="mean correlation within a video (eq. 4)")
     figure.update_yaxes(title="", type="category", categoryorder="array", categoryarray=order, automargin=True)
     return figure
-
-
-def _row(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {"ensemble": value}
 
 
 def _add_points(figure: go.Figure, name: str, points: list[tuple[float, str]], marker: dict[str, Any]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from mgn_ma.evaluation.predictions import SHUFFLED
 from mgn_ma.reporting.errors import FigureError
-from mgn_ma.reporting.style import TEMPLATE, colour, dash, plain, titled
+from mgn_ma.reporting.style import FAINT, TEMPLATE, colour, dash, plain, titled
 
 LOSS = "train_loss"
 SCORE = "validation_correlation"
@@ -17,6 +20,8 @@ COLUMNS = ("member", "epoch", LOSS, SCORE)
 
 def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
     """One line a member in two panels over one axis of epochs; a star marks the epoch whose weights were kept.
+
+    The control that learned from shuffled labels is a dotted grey line.
 
     Args:
         curves: one row a member and epoch, with ``member``, ``epoch``, ``train_loss``, ``validation_correlation``.
@@ -32,8 +37,14 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
     figure = make_subplots(
         rows=2, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.45, 0.55], subplot_titles=None
     )
-    for index, (member, rows) in enumerate(curves.groupby("member", sort=False)):
-        _add_member(figure, plain(member), rows.sort_values("epoch"), index)
+    by_member = dict(list(curves.groupby("member", sort=False)))
+    control = by_member.pop(SHUFFLED, None)
+    for index, (member, rows) in enumerate(by_member.items()):
+        line = {"color": colour(index), "dash": dash(index), "width": 2}
+        _add_member(figure, plain(member), rows.sort_values("epoch"), line)
+    if control is not None:
+        line = {"color": FAINT, "dash": "dot", "width": 2}
+        _add_member(figure, "control: shuffled labels", control.sort_values("epoch"), line)
     # The star's meaning stands in the legend once.
     figure.add_scatter(
         x=[None], y=[None], mode="markers", name="best epoch", marker={"symbol": "star", "size": 12, "color": "black"}
@@ -41,7 +52,7 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
     figure.update_layout(
         template=TEMPLATE,
         height=620,
-        title=titled("Learning curves", f"{curves['member'].nunique()} members; the marked epoch's weights are used"),
+        title=titled("Learning curves", f"{len(by_member)} members; the marked epoch's weights are used"),
     )
     figure.update_yaxes(title="training loss (eq. 3)", row=1, col=1)
     figure.update_yaxes(title="validation correlation (eq. 4)", row=2, col=1)
@@ -49,8 +60,7 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def _add_member(figure: go.Figure, name: str, rows: pd.DataFrame, index: int) -> None:
-    line = {"color": colour(index), "dash": dash(index), "width": 2}
+def _add_member(figure: go.Figure, name: str, rows: pd.DataFrame, line: dict[str, Any]) -> None:
     hover = "%{fullData.name}, epoch %{x}: %{y:.4f}<extra></extra>"
     for row, column in ((1, LOSS), (2, SCORE)):
         figure.add_scatter(
@@ -74,7 +84,7 @@ def _add_member(figure: go.Figure, name: str, rows: pd.DataFrame, index: int) ->
             name=name,
             legendgroup=name,
             showlegend=False,
-            marker={"symbol": "star", "size": 14, "color": colour(index), "line": {"color": "black", "width": 1}},
+            marker={"symbol": "star", "size": 14, "color": line["color"], "line": {"color": "black", "width": 1}},
             hovertemplate="%{fullData.name}, best: %{y:.4f} at epoch %{x}<extra></extra>",
             row=2,
             col=1,
