@@ -11,7 +11,7 @@ import json
 import re
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -111,6 +111,14 @@ class WeightsNeed:
     part: str
     pretrained: Pretrained
     public: PublicWeights
+
+
+def need_of(network: str, part: str, pretrained: Pretrained, public: PublicWeights) -> WeightsNeed:
+    """What a configuration needs, described as the public weights unless it names a repository of its own."""
+    if pretrained.hub is not None and pretrained.hub != public.hub:
+        named = {"title": pretrained.hub, "source": "a model hub", "licence": "see its page", "note": ""}
+        public = replace(public, **named, size_bytes=None, hub=None)  # type: ignore[arg-type]
+    return WeightsNeed(network, part, pretrained, public)
 
 
 class NetworkConfig(ExtractorConfig):
