@@ -12,6 +12,8 @@ stay_silent()  # before Kedro loads its plugins, which read the switches on impo
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
+# A dot means a modality's namespace here too: image.tracks is read by nodes outside of it.
+warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
 
 from kedro.config import OmegaConfigLoader  # noqa: E402
 

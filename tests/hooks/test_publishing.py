@@ -12,6 +12,7 @@ from kedro_datasets.json import JSONDataset
 
 from mgn_ma.hooks.catalog_files import SavedFile, layer, metadata, saved_file
 from mgn_ma.hooks.publishing import PublishingError, PublishingHooks, publish
+from mgn_ma.hooks.tracking import is_report
 
 TABLE = pd.DataFrame({"video_id": ["-a", "b"], "r": [0.5, -0.25]})
 DATA = {
@@ -124,3 +125,16 @@ def test_entries_tell_their_layer(tmp_path):
     assert metadata(catalog.get("report"))["mgn_ma"] == {"publish": "out/latest"}
     assert layer(MemoryDataset()) is layer(None) is None
     assert saved_file(MemoryDataset()) is saved_file(None) is None
+
+
+@pytest.mark.parametrize(
+    ("where", "wish", "kept"),
+    [
+        ("reporting", {}, True),
+        ("feature", {}, False),
+        ("feature", {"track": True}, True),
+        ("reporting", {"track": False}, False),
+    ],
+)
+def test_reports_go_along_with_the_run_and_others_on_request(where, wish, kept):
+    assert is_report(MemoryDataset(metadata={"kedro-viz": {"layer": where}, "mgn_ma": wish})) is kept

@@ -23,7 +23,7 @@ from mlflow.entities import Metric, RunStatus
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_BRANCH, MLFLOW_GIT_COMMIT
 
-from mgn_ma.hooks.catalog_files import layer, saved_file
+from mgn_ma.hooks.catalog_files import layer, metadata, saved_file
 from mgn_ma.hooks.quiet import MlflowHook
 from mgn_ma.tracking.code_version import code_version
 from mgn_ma.tracking.outage import limit_patience, surviving_outage
@@ -164,7 +164,7 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
                 self._tag_fingerprint(data)
             if dataset_name == METRICS_REPORT:
                 self._log_metrics(data)
-            if layer(self._catalog.get(dataset_name)) == "reporting":
+            if is_report(self._catalog.get(dataset_name)):
                 self._log_file(dataset_name)
 
     def _tag_fingerprint(self, data: Mapping[str, Any]) -> None:
@@ -224,6 +224,12 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
             experiment = self.mlflow_config.tracking.experiment._experiment.experiment_id
             return f"{redacted(uri)}/#/experiments/{experiment}/runs/{self.run_id}"
         return f"run {self.run_id} in {redacted(uri)} (look at it with `make mlflow-ui`)"
+
+
+def is_report(dataset: Any) -> bool:
+    """Whether a run keeps what ``dataset`` writes: its ``metadata.mgn_ma.track``, else whether it is a report."""
+    wish = (metadata(dataset).get("mgn_ma") or {}).get("track")
+    return layer(dataset) == "reporting" if wish is None else bool(wish)
 
 
 def run_name(run_params: Mapping[str, Any]) -> str:
