@@ -15,24 +15,24 @@ class _OneModality:
     def __init__(
         self,
         *,
-        root: str,
+        path: str,
         modality: str,
         dtype: Dtype = "float16",
         credentials: dict[str, Any] | None = None,
         fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._root = root
+        self._path = path
         self._modality = modality
         self._dtype: Dtype = dtype
         self._options = {**(fs_args or {}), **(credentials or {})}
         self.metadata = metadata
 
     def _store(self) -> TrackStore:
-        return TrackStore(self._root, self._dtype, self._options)
+        return TrackStore(self._path, self._dtype, self._options)
 
     def _describe(self) -> dict[str, Any]:
-        return {"root": self._root, "modality": self._modality, "dtype": self._dtype}
+        return {"path": self._path, "modality": self._modality, "dtype": self._dtype}
 
 
 class TracksDataset(_OneModality, AbstractDataset[TrackBatch, TrackView]):
@@ -45,7 +45,7 @@ class TracksDataset(_OneModality, AbstractDataset[TrackBatch, TrackView]):
     on record, so nothing is ever trained on a silent subset.
 
     Args:
-        root: a local path or an fsspec URL; the modality's folder is below it.
+        path: a local path or an fsspec URL; the modality's folder is below it.
         modality: name of the folder.
         dtype: of the vectors on disk.
         credentials: for the file system, by name from ``credentials.yml``.
@@ -71,7 +71,7 @@ class TracksDataset(_OneModality, AbstractDataset[TrackBatch, TrackView]):
         selection = store.selection(self._modality)
         if selection is None:
             raise DatasetError(
-                f"no {self._modality} tracks were ever extracted below {self._root}: run the pipelines "
+                f"no {self._modality} tracks were ever extracted below {self._path}: run the pipelines "
                 "frame_features, clip_features and video_features first"
             )
         view = TrackView(store, selection)

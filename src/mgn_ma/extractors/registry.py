@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from mgn_ma.extractors.base import Extractor, ExtractorConfig
+from mgn_ma.extractors.base import Extractor, ExtractorConfig, Source
 
 EXTRACTORS: dict[str, tuple[str, str]] = {
     "inception_resnet_v2": ("mgn_ma.extractors.inception_resnet_v2", "InceptionResnetV2"),
@@ -48,6 +48,13 @@ def build(config: ExtractorConfig) -> Extractor:
     """
     extractor: Extractor = _member(config.name, "Extractor")(config)
     return extractor
+
+
+def source_of(config: ExtractorConfig) -> Source:
+    """What the extractor that a configuration describes reads of a video; a text extractor's configuration says it."""
+    chosen: Source | None = getattr(config, "source", None)
+    by_class: Source = chosen or _member(config.name, "Extractor").source
+    return by_class
 
 
 def _member(name: str, suffix: str) -> Any:

@@ -1,0 +1,138 @@
+"""An image vector without a network: colour, luminance, edges and layout of the frame shown at each 6 Hz timestamp."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from mgn_ma.extractors.base import Clock, ExtractionError, ExtractorConfig, Source, TrackRows
+from mgn_ma.extractors.descriptors.per_video import Floats, PerVideoExtractor, grid_rows, path_and_duration
+from mgn_ma.media.geometry import FrameGeometry
+from mgn_ma.media.source import VideoSource
+from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
+
+CELLS = 3
+COLOUR_LEVELS = 4
+ORIENTATIONS = 8
+PERCENTILES = (5, 25, 50, 75, 95)
+CHUNK = 64
+
+AnyFloats = npt.NDArray[np.floating[Any]]
+
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+class ImageDescriptorConfig(ExtractorConfig):
+    """Settings of :class:`ImageDescriptorExtractor`.
+
+    Attributes:
+        size: longer side, in pixels, of the picture that is described.
+    """
+
+    name: Literal["image_descriptor"] = "image_descriptor"
+    size: int = Field(default=64, ge=16, le=512)
+
+
+class ImageDescriptorExtractor(PerVideoExtractor):
+    """Statistics of colour, luminance, edges and layout, (N, 132), all of them about 0 to 1.
+
+    - 64: square root of the joint histogram of 4 x 4 x 4 colours;
+    - 6: mean and deviation of red, green and blue; 5: percentiles of luminance; 2: mean and deviation of saturation;
+    - 8: share of each edge orientation, 2: mean and deviation of edge strength;
+    - 45: mean colour, deviation of luminance and mean edge strength in each cell of a 3 x 3 grid.
+    """
+
+    width = COLOUR_LEVELS**3 + 6 + len(PERCENTILES) + 2 + ORIENTATIONS + 2 + CELLS * CELLS * 5
+    clock: ClassVar[Clock] = "grid"
+    source: ClassVar[Source] = "video"
+
+    def __init__(self, config: ImageDescriptorConfig) -> None:
+        self._geometry = FrameGeometry(kind="fit", size=config.size, interpolation="area")
+
+    def rows(self, video: VideoSource) -> TrackRows:
+        """One row for each grid timestamp at which a frame is shown."""
+        path, duration_us = path_and_duration(video)
+        shown = iter_frames_at(path, grid_timestamps_us(duration_us).tolist(), self._geometry)
+        timestamps, vectors = [], []
+        for times, frames in _chunks(shown):
+            timestamps.extend(times)
+            vectors.append(describe(frames))
+        if not timestamps:
+            raise ExtractionError("no frame is shown at any timestamp")
+        return grid_rows(np.array(timestamps, dtype=np.int64), np.concatenate(vectors))
+
+
+def _chunks(
+    shown: Iterator[tuple[int, npt.NDArray[np.uint8]]],
+) -> Iterator[tuple[list[int], npt.NDArray[np.uint8]]]:
+    """Stack frames of one shape; a video may change its size on the way."""
+    times: list[int] = []
+    frames: list[npt.NDArray[np.uint8]] = []
+    for time_us, frame in shown:
+        if frames and (len(frames) == CHUNK or frame.shape != frames[0].shape):
+            yield times, np.stack(frames)
+            times, frames = [], []
+        times.append(time_us)
+        frames.append(frame)
+    if frames:
+        yield times, np.stack(frames)
+
+
+def describe(frames: npt.NDArray[np.uint8]) -> Floats:
+    """(B, H, W, 3) uint8 RGB to (B, 132) float32."""
+    rgb = frames.astype(np.float32) / np.float32(255)
+    luma = rgb @ _LUMA
+    pixels = luma.reshape(len(luma), -1)
+    saturation = (rgb.max(axis=-1) - rgb.min(axis=-1)).reshape(len(luma), -1)
+    orientations, strength = _edges(luma)
+    cell_luma = _cells(luma[..., None])
+    cell_deviation = np.sqrt(np.maximum(_cells(luma[..., None] ** 2) - cell_luma**2, 0.0))
+    parts = [
+        _colour_histogram(frames),
+        *(rgb.mean(axis=(1, 2)), rgb.std(axis=(1, 2))),
+        np.percentile(pixels, PERCENTILES, axis=1).T,
+        *(saturation.mean(axis=1, keepdims=True), saturation.std(axis=1, keepdims=True)),
+        *(orientations, strength.mean(axis=(1, 2))[:, None], strength.std(axis=(1, 2))[:, None]),
+        *(_cells(rgb), cell_deviation, _cells(strength[..., None])),
+    ]
+    return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def _colour_histogram(frames: npt.NDArray[np.uint8]) -> AnyFloats:
+    """Square roots of the shares of 64 colours: differences of small shares count, too."""
+    n_frames, n_colours = len(frames), COLOUR_LEVELS**3
+    levels = (frames // (256 // COLOUR_LEVELS)).astype(np.int64)
+    colours = (levels[..., 0] * COLOUR_LEVELS + levels[..., 1]) * COLOUR_LEVELS + levels[..., 2]
+    offsets = np.arange(n_frames)[:, None] * n_colours
+    counts = np.bincount((colours.reshape(n_frames, -1) + offsets).ravel(), minlength=n_frames * n_colours)
+    shares: AnyFloats = np.sqrt(counts.reshape(n_frames, n_colours) / colours[0].size)
+    return shares
+
+
+def _edges(luma: AnyFloats) -> tuple[AnyFloats, AnyFloats]:
+    """Shares of the edge orientations, (B, 8), and the strength of edges, (B, H, W)."""
+    rows, columns = np.gradient(luma, axis=(1, 2))
+    strength = np.hypot(rows, columns)
+    # An edge and its negative have one orientation: angles modulo half a turn.
+    angle = np.mod(np.arctan2(rows, columns), np.pi)
+    bins = np.minimum((angle * (ORIENTATIONS / np.pi)).astype(np.int64), ORIENTATIONS - 1)
+    offsets = np.arange(len(luma))[:, None] * ORIENTATIONS
+    indices = (bins.reshape(len(luma), -1) + offsets).ravel()
+    sums = np.bincount(indices, weights=strength.ravel(), minlength=len(luma) * ORIENTATIONS)
+    shares = sums.reshape(-1, ORIENTATIONS)
+    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-6), strength
+
+
+def _cells(planes: AnyFloats) -> AnyFloats:
+    """(B, H, W, C) to the means of each cell of a 3 x 3 grid, (B, 9 C)."""
+    height, width = planes.shape[1:3]
+    tops = np.arange(CELLS) * height // CELLS
+    lefts = np.arange(CELLS) * width // CELLS
+    sums = np.add.reduceat(np.add.reduceat(planes, tops, axis=1), lefts, axis=2)
+    sizes = np.diff([*tops, height])[:, None] * np.diff([*lefts, width])[None, :]
+    means: AnyFloats = (sums / sizes[None, :, :, None]).reshape(len(planes), -1)
+    return means

@@ -1,0 +1,81 @@
+"""A text vector without a network: hashed words and character n-grams of a caption or a title (section 2.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from mgn_ma.extractors.base import (
+    END_OF_TIME_US,
+    START_OF_TIME_US,
+    Clock,
+    ExtractionError,
+    ExtractorConfig,
+    Source,
+    TrackRows,
+)
+from mgn_ma.extractors.descriptors.per_video import Floats, PerVideoExtractor
+from mgn_ma.media.source import VideoSource
+from mgn_ma.media.subtitles import read_captions
+
+WORD = r"(?u)[^\W_]+(?:['\u2019][^\W_]+)?"
+
+
+class TextDescriptorConfig(ExtractorConfig):
+    """Settings of :class:`TextDescriptorExtractor`.
+
+    Attributes:
+        source: what is read: the captions, a row each, or the title, one row for the whole video.
+        words: buckets for words.
+        ngrams: buckets for character n-grams of 3 to 5 within words.
+    """
+
+    name: Literal["text_descriptor"] = "text_descriptor"
+    source: Literal["captions", "title"] = "captions"
+    words: int = Field(default=128, ge=8)
+    ngrams: int = Field(default=128, ge=8)
+
+
+class TextDescriptorExtractor(PerVideoExtractor):
+    """Signed hash counts of words and of character n-grams, each half of length sqrt(1/2), (N, words + ngrams)."""
+
+    source: Source  # type: ignore[misc]  # of the configuration, not of the class
+    clock: Clock  # type: ignore[misc]
+
+    def __init__(self, config: TextDescriptorConfig) -> None:
+        self.source = config.source
+        self.clock = "cues" if config.source == "captions" else "whole"
+        self.width = config.words + config.ngrams
+        self._parts = (
+            HashingVectorizer(n_features=config.words, token_pattern=WORD, dtype=np.float32),
+            HashingVectorizer(n_features=config.ngrams, analyzer="char_wb", ngram_range=(3, 5), dtype=np.float32),
+        )
+
+    def rows(self, video: VideoSource) -> TrackRows:
+        """One row for each merged cue, or one for the title."""
+        if self.source == "title":
+            if not video.title:
+                raise ExtractionError("there is no title")
+            whole = np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US])
+            return TrackRows(*whole, self.describe([video.title]))
+        if video.captions_path is None:
+            raise ExtractionError("there are no captions")
+        cues = read_captions(video.captions_path).cues
+        starts = np.array([cue.start_us for cue in cues], dtype=np.int64)
+        ends = np.array([cue.end_us for cue in cues], dtype=np.int64)
+        return TrackRows(starts, ends, self.describe([cue.text for cue in cues]))
+
+    def describe(self, texts: Sequence[str]) -> Floats:
+        """Texts to (N, words + ngrams); each distinct text is hashed once."""
+        distinct = list(dict.fromkeys(texts))
+        if not distinct:
+            return np.zeros((0, self.width), dtype=np.float32)
+        halves = [part.transform(distinct).toarray() for part in self._parts]
+        vectors = np.concatenate(halves, axis=1) * np.float32(np.sqrt(0.5))
+        place = {text: row for row, text in enumerate(distinct)}
+        described: Floats = vectors[[place[text] for text in texts]]
+        return described

@@ -1,0 +1,160 @@
+"""Doing what an extraction plan says, wherever the work is done, and accounting for every video afterwards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pandas as pd
+
+from mgn_ma.execution import ExecutionConfig, Outcome, WorkerDiedError, run
+from mgn_ma.execution.progress import Progress
+from mgn_ma.execution.work import Worker
+from mgn_ma.extractors.base import ExtractionError, Extractor, ExtractorConfig, TrackRows
+from mgn_ma.extractors.registry import build
+from mgn_ma.features.arrow import narrow
+from mgn_ma.features.plan import ExtractionPlan
+from mgn_ma.features.store import Dtype
+from mgn_ma.features.track import Selection, Track, TrackBatch, TrackError, TrackFailure, TrackHeader
+from mgn_ma.features.view import TrackView
+from mgn_ma.media.source import VideoSource
+
+logger = logging.getLogger(__name__)
+
+ACCOUNT_COLUMNS = ("video_id", "modality", "status", "reason", "seconds")
+
+_TRANSIENT = (WorkerDiedError, MemoryError, OSError)
+"""What another try may not meet; anything else that an extractor raises would be raised again."""
+
+
+def extract(plan: ExtractionPlan, execution: ExecutionConfig) -> TrackBatch:
+    """Compute what is missing, lazily: nothing happens before somebody iterates over the results.
+
+    Args:
+        plan: what to do.
+        execution: where.
+
+    Returns:
+        The plan's selection, and an iterator over a track or a failure for each video that was to be done, in the order
+        of completion.
+    """
+    return TrackBatch(plan.selection, _results(plan, execution))
+
+
+def _results(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Track | TrackFailure]:
+    make_worker = MakeTracks(plan.config, plan.selection, plan.dtype)
+    n_failed = 0
+    with Progress(len(plan.todo), f"{plan.modality} tracks", unit="video") as meter:
+        for outcome in run(make_worker, plan.todo, execution):
+            result = _of_outcome(plan.selection, outcome)
+            if isinstance(result, TrackFailure):
+                n_failed += 1
+                logger.warning("No %s track of %s: %s", plan.modality, result.video_id, result.reason)
+            yield result
+            meter.update(note=f"{n_failed} failed" if n_failed else "")
+
+
+@dataclass(frozen=True, slots=True)
+class MakeTracks:
+    """Builds an extractor where the work is done, and hands on its rows as tracks."""
+
+    config: ExtractorConfig
+    selection: Selection
+    dtype: Dtype
+
+    def __call__(self) -> Worker[VideoSource, Track | TrackFailure]:
+        """Build the extractor, which may load a network."""
+        return partial(self._tracks, build(self.config))
+
+    def _tracks(self, extractor: Extractor, videos: Iterable[VideoSource]) -> Iterator[Track | TrackFailure]:
+        for video, rows in extractor.extract(videos):
+            if isinstance(rows, ExtractionError):
+                yield failure(self.selection, video.video_id, str(rows), transient=rows.transient)
+                continue
+            try:
+                yield self._track(extractor, video, rows)
+            except TrackError as error:
+                yield failure(self.selection, video.video_id, str(error), transient=False)
+
+    def _track(self, extractor: Extractor, video: VideoSource, rows: TrackRows) -> Track:
+        # Narrowed here, so that half as much travels between processes.
+        vectors = narrow(rows.vectors, self.dtype)
+        selection = self.selection
+        header = TrackHeader(
+            video_id=video.video_id,
+            modality=selection.modality,
+            clock=extractor.clock,
+            fingerprint=selection.fingerprint,
+            source_digest=selection.wanted[video.video_id],
+        )
+        return Track(header, TrackRows(rows.timestamps_us, rows.ends_us, vectors))
+
+
+def failure(selection: Selection, video_id: str, reason: str, *, transient: bool) -> TrackFailure:
+    """The record of a video that was wanted and can't be had."""
+    digest = selection.wanted[video_id]
+    return TrackFailure(video_id, selection.modality, selection.fingerprint, digest, reason, transient)
+
+
+def _of_outcome(selection: Selection, outcome: Outcome[VideoSource, Track | TrackFailure]) -> Track | TrackFailure:
+    """What is kept of an outcome; an exception that is no ``ExtractionError`` is our own fault, and goes to the log."""
+    if isinstance(outcome.result, Track):
+        header = replace(outcome.result.header, seconds=outcome.seconds)
+        return Track(header, outcome.result.rows)
+    if isinstance(outcome.result, TrackFailure):
+        return replace(outcome.result, seconds=outcome.seconds)
+    error = outcome.error
+    if not isinstance(error, ExtractionError | WorkerDiedError):
+        logger.error("Unexpected error in the %s extractor", selection.modality, exc_info=error)
+    is_transient = error.transient if isinstance(error, ExtractionError) else isinstance(error, _TRANSIENT)
+    reason = str(error) if isinstance(error, ExtractionError | WorkerDiedError) else f"{type(error).__name__}: {error}"
+    return replace(failure(selection, outcome.item.video_id, reason, transient=is_transient), seconds=outcome.seconds)
+
+
+def account(plan: ExtractionPlan, view: TrackView) -> pd.DataFrame:
+    """One row for every video of the manifest: it has a track, it failed, or it has nothing to make one from.
+
+    Args:
+        plan: what was to be done.
+        view: what is there now.
+
+    Returns:
+        ``video_id``, ``modality``, ``status`` (``present``, ``failed``, ``absent``), ``reason``, and ``seconds`` spent
+        in this run (0 for what was there before it).
+
+    Raises:
+        TrackError: a video is neither, or the view is of other tracks than the plan.
+    """
+    if view.selection != plan.selection:
+        raise TrackError(
+            f"the {plan.modality} tracks on disk are not those of this run's plan: is another run at work?"
+        )
+    view.require_complete()
+    done_now = {video.video_id for video in plan.todo}
+    rows = []
+    for video_id in plan.video_ids:
+        status, reason, seconds = _account_of(video_id, plan, view)
+        rows.append((video_id, plan.modality, status, reason, round(seconds, 3) if video_id in done_now else 0.0))
+    return pd.DataFrame(rows, columns=list(ACCOUNT_COLUMNS)).astype({"seconds": float})
+
+
+def _account_of(video_id: str, plan: ExtractionPlan, view: TrackView) -> tuple[str, str, float]:
+    if video_id in view:
+        made = "kept from an earlier run" if video_id in plan.kept else "computed in this run"
+        return "present", made, view.headers[video_id].seconds
+    if video_id in view.failures:
+        return "failed", view.failures[video_id].reason, view.failures[video_id].seconds
+    return "absent", plan.absent[video_id], 0.0
+
+
+def say_account(frame: pd.DataFrame) -> None:
+    """Sum an account up in the log, a line a modality."""
+    for modality, rows in frame.groupby("modality", sort=False):
+        counts = rows["status"].value_counts()
+        computed = int((rows["reason"] == "computed in this run").sum())
+        logger.info(
+            "%s: %d present (%d computed in this run), %d failed, %d absent",
+            *(modality, counts.get("present", 0), computed, counts.get("failed", 0), counts.get("absent", 0)),
+        )

@@ -1,0 +1,164 @@
+"""What an extraction has to do: which tracks are wanted, which are there, and who has nothing to make one from."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from mgn_ma.extractors.base import ExtractorConfig, Source
+from mgn_ma.extractors.registry import source_of
+from mgn_ma.features.store import Dtype
+from mgn_ma.features.track import Selection
+from mgn_ma.features.view import ModalityOnDisk
+from mgn_ma.media.source import VideoSource
+
+logger = logging.getLogger(__name__)
+
+_LACKING: dict[Source, str] = {
+    "video": "there is no video",
+    "audio": "the video has no audio",
+    "captions": "there are no captions",
+    "title": "there is no title",
+}
+
+
+class ExtractionSettings(BaseModel):
+    """The parameter ``extraction``.
+
+    Attributes:
+        retry_failed: try again what failed for good, although neither the file nor the extractor has changed.
+        verify: read every track on disk whole and compare its checksum before it is trusted; otherwise its footer.
+        calibration_seconds: of each video that the estimate tries, how much.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    retry_failed: bool = False
+    verify: bool = False
+    calibration_seconds: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionPlan:
+    """One modality's extraction, before it starts.
+
+    Attributes:
+        config: of the extractor.
+        selection: the tracks that must be there in the end.
+        todo: the videos to work on now.
+        kept: wanted videos whose track is there already.
+        known_failures: how many wanted videos failed before and are not tried again.
+        absent: video -> why it can't have a track.
+        video_ids: all videos of the manifest, in its order.
+        dtype: of the vectors on disk.
+    """
+
+    config: ExtractorConfig
+    selection: Selection
+    todo: tuple[VideoSource, ...]
+    kept: frozenset[str]
+    known_failures: int
+    absent: Mapping[str, str]
+    video_ids: tuple[str, ...]
+    dtype: Dtype
+
+    @property
+    def modality(self) -> str:
+        """Whose extraction this is."""
+        return self.selection.modality
+
+
+def make_plan(
+    manifest: pd.DataFrame, config: ExtractorConfig, on_disk: ModalityOnDisk, settings: ExtractionSettings
+) -> ExtractionPlan:
+    """Compare what is wanted with what is there, by extractor fingerprint and source digest.
+
+    A damaged file counts as missing. What failed is tried again if the failure was transient, if the source or the
+    extractor has changed since, or if the settings say so.
+
+    Args:
+        manifest: one row a video; see :func:`sources`.
+        config: of the extractor.
+        on_disk: the modality's part of the store.
+        settings: what to trust and what to try again.
+
+    Raises:
+        WeightsError: the fingerprint depends on weights that are absent.
+    """
+    source = source_of(config)
+    available = {video.video_id: video for video in sources(manifest)}
+    wanted, absent = {}, {}
+    for video_id, reason in zip(manifest["video_id"], manifest["reason"], strict=True):
+        if video_id not in available:
+            absent[video_id] = f"the video is unavailable: {reason}" if reason else "the video is unavailable"
+        elif (digest := source_digest(available[video_id], source)) is None:
+            absent[video_id] = _LACKING[source]
+        else:
+            wanted[video_id] = digest
+    selection = Selection(on_disk.modality, config.fingerprint(), wanted)
+    view = on_disk.view(selection, verify=settings.verify)
+    again = {v for v, failure in view.failures.items() if failure.transient or settings.retry_failed}
+    missing = again.union(view.missing)
+    return ExtractionPlan(
+        config=config,
+        selection=selection,
+        todo=tuple(available[video_id] for video_id in wanted if video_id in missing),
+        kept=frozenset(view),
+        known_failures=len(view.failures) - len(again),
+        absent=absent,
+        video_ids=tuple(manifest["video_id"]),
+        dtype=on_disk.store.dtype,
+    )
+
+
+def sources(manifest: pd.DataFrame) -> list[VideoSource]:
+    """The available videos of a manifest as extractors see them, in its order."""
+    available = manifest[manifest["status"] == "available"]
+    return [
+        VideoSource(
+            video_id=row["video_id"],
+            video_path=_or_none(row["path"]),
+            video_digest=_or_none(row["digest"]),
+            duration_us=None if pd.isna(row["duration_us"]) else int(row["duration_us"]),
+            has_audio=not pd.isna(row["has_audio"]) and bool(row["has_audio"]),
+            captions_path=_or_none(row["captions_path"]),
+            captions_digest=_or_none(row["captions_digest"]),
+            title=_or_none(row["title"]),
+        )
+        for row in available.to_dict("records")
+    ]
+
+
+def source_digest(video: VideoSource, source: Source) -> str | None:
+    """Digest of what a track of that source is made from; ``None`` where the video has nothing of the kind."""
+    if source == "title":
+        return hashlib.sha256(video.title.encode()).hexdigest() if video.title else None
+    if source == "captions":
+        return video.captions_digest if video.captions_path else None
+    if source == "audio" and not video.has_audio:
+        return None
+    return video.video_digest if video.video_path else None
+
+
+def say(plan: ExtractionPlan) -> None:
+    """Tell the log what will be done, before it is."""
+    parts = [f"{len(plan.selection.wanted)} wanted", f"{len(plan.kept)} there already"]
+    if plan.known_failures:
+        parts.append(f"{plan.known_failures} failed before and are not tried again (extraction.retry_failed)")
+    parts.append(f"{len(plan.todo)} to do" if plan.todo else "nothing to do")
+    logger.info("%s tracks by %s: %s", plan.modality, plan.config.name, ", ".join(parts))
+
+
+def hours(videos: Sequence[VideoSource]) -> float:
+    """Playing time of videos, those of unknown length left out."""
+    return sum(video.duration_us or 0 for video in videos) / 3.6e9
+
+
+def _or_none(value: Any) -> str | None:
+    return None if value is None or pd.isna(value) or value == "" else str(value)

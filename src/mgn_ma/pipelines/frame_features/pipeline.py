@@ -1,0 +1,10 @@
+"""Frame-level features: an image vector at 6 Hz and an audio vector for each 960 ms patch (paper, section 2.1.1)."""
+
+from kedro.pipeline import Pipeline
+
+from mgn_ma.pipelines.extraction import extraction_pipeline
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """The extraction template for image and for audio."""
+    return extraction_pipeline("image") + extraction_pipeline("audio")
