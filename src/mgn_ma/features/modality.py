@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from mgn_ma.extractors.base import ExtractorConfig
-from mgn_ma.extractors.registry import parse_config
+from mgn_ma.extractors.registry import config_class, parse_config
 
 
 class ModalityConfig(BaseModel):
@@ -54,7 +54,9 @@ class Extractors(RootModel[dict[str, dict[str, Any]]]):
     @model_validator(mode="after")
     def _every_entry_is_valid(self) -> Self:
         for name, settings in self.root.items():
-            parse_config(name, settings)
+            # A text extractor learns from the modality what it reads.
+            chosen = {"source": "captions"} if "source" in config_class(name).model_fields else {}
+            parse_config(name, settings | chosen)
         return self
 
     def config(self, modality: ModalityConfig) -> ExtractorConfig:
