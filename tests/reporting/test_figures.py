@@ -40,7 +40,7 @@ class TestLearningCurves:
         assert {t.name: (t.x[0], t.y[0]) for t in stars} == {
             "member_0": (3, 0.3),
             "member_1": (2, 0.4),
-            "control: shuffled labels": (1, 0.01),
+            "shuffled (control)": (1, 0.01),
         }
 
     def test_epochs_are_drawn_in_order(self, curves):
@@ -53,12 +53,12 @@ class TestLearningCurves:
         curves.loc[curves["member"] == "member_0", "validation_correlation"] = np.nan
         figure = learning_curves_figure(curves)
         stars = [t.name for t in figure.data if t.marker.symbol == "star"]
-        assert stars == ["member_1", "control: shuffled labels", "best epoch"]
+        assert stars == ["member_1", "shuffled (control)", "best epoch"]
 
     def test_control_is_not_counted_among_the_members(self, curves):
         figure = learning_curves_figure(curves)
         assert "2 members" in figure.layout.title.text
-        assert trace(figure, "control: shuffled labels").line.dash == "dot"
+        assert trace(figure, "shuffled (control)").line.dash == "dot"
 
     def test_a_table_of_another_shape_is_refused_by_name(self, curves):
         with pytest.raises(FigureError, match="validation_correlation"):
@@ -70,7 +70,7 @@ class TestLearningCurves:
 class TestExpressionCorrelation:
     def test_best_expression_is_on_top_and_intervals_are_distances(self, evaluation):
         figure = expression_correlation_figure(evaluation)
-        ensemble = trace(figure, "ensemble, 95 % interval over videos")
+        ensemble = trace(figure, "ensemble, 95 %")
         assert ensemble.y[-1] == EXPRESSIONS[-1]
         assert list(figure.layout.yaxis.categoryarray) == list(EXPRESSIONS)
         assert np.allclose(ensemble.error_x.array, 0.03)
@@ -83,7 +83,7 @@ class TestExpressionCorrelation:
         }
         expressions["pain"] = {"ensemble": None, "interval": None, "members": [None], "oracle": None}
         figure = expression_correlation_figure({"validation": {"ensemble": None, "expressions": expressions}})
-        assert [t.name for t in figure.data] == ["ensemble, 95 % interval over videos"]
+        assert [t.name for t in figure.data] == ["ensemble, 95 %"]
         assert "pain" not in figure.data[0].y
         assert figure.layout.yaxis.categoryarray[0] == "pain"
 
@@ -121,7 +121,7 @@ class TestCurves:
         video = choose_video(predictions, labels, "middle")
         figure = curves_figure(predictions, labels, video)
         truth = [t for t in figure.data if t.name == "labels"]
-        predicted = [t for t in figure.data if t.name == "prediction of the ensemble"]
+        predicted = [t for t in figure.data if t.name == "ensemble"]
         own = labels["video_id"] == "middle"
         assert len(truth) == len(predicted) == 15
         for index, name in enumerate(EXPRESSIONS):

@@ -52,7 +52,7 @@ def attention_figure(attention: pd.DataFrame, video_id: str) -> go.Figure:
             f"Modal attention over video {video_id}",
             members + (f"; this video has no {', no '.join(absent)}" if absent else ""),
         ),
-        legend={"traceorder": "normal"},
+        legend={"traceorder": "reversed"},
     )
     figure.update_xaxes(title="time (s)")
     figure.update_yaxes(title="share of attention (%)", range=[0, 100])

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from mgn_ma.reporting.style import ACCENT, FAINT, INK, PREDICTED, TEMPLATE, titled
+from mgn_ma.reporting.style import ACCENT, FAINT, PREDICTED, TEMPLATE, titled
 
 
 def expression_correlation_figure(evaluation: Mapping[str, Any]) -> go.Figure:
@@ -27,7 +27,7 @@ def expression_correlation_figure(evaluation: Mapping[str, Any]) -> go.Figure:
         _add_points(figure, "members", members, {"symbol": "line-ns-open", "size": 11, "color": FAINT})
     for key, title, marker in (
         ("time_only", "time only", {"symbol": "x", "size": 8, "color": ACCENT}),
-        ("oracle", "oracle (noise-free signal)", {"symbol": "diamond-open", "size": 11, "color": INK}),
+        ("oracle", "oracle", {"symbol": "diamond-open", "size": 11, "color": FAINT}),
     ):
         points = [(rows[name][key], name) for name in order if rows[name].get(key) is not None]
         if points:
@@ -40,7 +40,8 @@ def expression_correlation_figure(evaluation: Mapping[str, Any]) -> go.Figure:
         height=640,
         title=titled(
             "Correlation per expression",
-            "validation videos" + (f"; ensemble {score:.3f} over all expressions" if score is not None else ""),
+            "validation videos; bars: 95 % of bootstraps over videos"
+            + (f"; ensemble {score:.3f} over all expressions" if score is not None else ""),
         ),
     )
     figure.update_xaxes(title="mean correlation within a video (eq. 4)")
@@ -67,7 +68,7 @@ def _add_ensemble(figure: go.Figure, rows: Mapping[str, Mapping[str, Any]], orde
     figure.add_scatter(
         x=scores,
         y=shown,
-        name="ensemble, 95 % interval over videos",
+        name="ensemble, 95 %",
         mode="markers",
         marker={"symbol": "circle", "size": 11, "color": PREDICTED},
         error_x={

@@ -39,9 +39,9 @@ def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: Exampl
     figure = make_subplots(
         rows=len(EXPRESSIONS) // COLUMNS,
         cols=COLUMNS,
-        shared_xaxes=True,
+        shared_xaxes="all",
         subplot_titles=titles,
-        vertical_spacing=0.045,
+        vertical_spacing=0.07,
         horizontal_spacing=0.06,
     )
     time = seconds(truth["timestamp_us"].to_numpy())
@@ -52,16 +52,15 @@ def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: Exampl
     place = "" if video.rank is None else f", rank {video.rank} of {video.of_videos} validation videos"
     figure.update_layout(
         template=TEMPLATE,
-        height=1000,
+        height=1100,
         title=titled(f"Evoked expressions over video {video.video_id}", score + place),
-        # Panels have titles of their own between them and the legend.
-        title_pad={"b": 66},
-        legend={"y": 1.025},
-        margin={"t": 130},
+        # Panels have titles of their own in the same margin.
+        margin={"t": 100},
     )
     figure.update_annotations(font_size=13)
     figure.update_yaxes(rangemode="tozero", nticks=4)
     figure.update_yaxes(title="intensity (0..1)", col=1)
+    figure.update_xaxes(showticklabels=True)
     figure.update_xaxes(title="time (s)", row=len(EXPRESSIONS) // COLUMNS)
     return figure
 
@@ -90,7 +89,7 @@ def _add_curves(
     figure.add_scatter(
         x=time,
         y=predicted,
-        name="prediction of the ensemble",
+        name="ensemble",
         legendgroup="prediction",
         showlegend=first,
         mode="lines",

@@ -44,10 +44,10 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
         _add_member(figure, plain(member), rows.sort_values("epoch"), line)
     if control is not None:
         line = {"color": FAINT, "dash": "dot", "width": 2}
-        _add_member(figure, "control: shuffled labels", control.sort_values("epoch"), line)
+        _add_member(figure, "shuffled (control)", control.sort_values("epoch"), line)
     # The star's meaning stands in the legend once.
     figure.add_scatter(
-        x=[None], y=[None], mode="markers", name="best epoch", marker={"symbol": "star", "size": 12, "color": "black"}
+        x=[None], y=[None], mode="markers", name="best epoch", marker={"symbol": "star", "size": 12, "color": FAINT}
     )
     figure.update_layout(
         template=TEMPLATE,
@@ -84,7 +84,7 @@ def _add_member(figure: go.Figure, name: str, rows: pd.DataFrame, line: dict[str
             name=name,
             legendgroup=name,
             showlegend=False,
-            marker={"symbol": "star", "size": 14, "color": line["color"], "line": {"color": "black", "width": 1}},
+            marker={"symbol": "star", "size": 14, "color": line["color"], "line": {"color": FAINT, "width": 1}},
             hovertemplate="%{fullData.name}, best: %{y:.4f} at epoch %{x}<extra></extra>",
             row=2,
             col=1,

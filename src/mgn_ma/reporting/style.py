@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 """Okabe and Ito's colours without black, ordered so that neighbours differ in lightness too."""
 INK = "#1b1f24"
-FAINT = "#8a929b"
-GRID = "#e4e7eb"
+FAINT = "#858c94"
+"""A grey that can be seen on white and on Kedro-Viz's dark page."""
+GRID = "rgba(128,136,144,0.25)"
 PREDICTED = PALETTE[0]
 ACCENT = PALETTE[5]
 _LONGEST_TEXT = 120
@@ -28,24 +29,15 @@ TEMPLATE = go.layout.Template(
     layout={
         "colorway": list(PALETTE),
         "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": INK},
-        # The title stands a legend's height above the panels, whatever the figure's own height.
-        "title": {
-            "x": 0,
-            "xref": "paper",
-            "xanchor": "left",
-            "y": 1,
-            "yref": "paper",
-            "yanchor": "bottom",
-            "pad": {"b": 44},
-            "font": {"size": 17},
-        },
+        # Without a y the title stands in the middle of whatever top margin a page gives it; Kedro-Viz gives its own,
+        # and for the same reason the legend stands beside the panels and not between them and the title.
+        "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 17}},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
-        "margin": {"l": 70, "r": 30, "t": 110, "b": 60},
+        "margin": {"l": 70, "r": 30, "t": 80, "b": 60},
         "hoverlabel": {"align": "left"},
         "xaxis": _AXIS,
         "yaxis": _AXIS,
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"},
     }
 )
 
