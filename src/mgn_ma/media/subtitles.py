@@ -7,6 +7,7 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 import fsspec
 
@@ -16,10 +17,11 @@ LONGEST_OPEN_CUE_US = 5_000_000
 """How long a cue without a usable end lasts at most; the next cue ends it before."""
 
 _CONTIGUOUS_US = 100_000
-_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,6}))?"
+_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,6}))?"
 _TIMING = re.compile(rf"^\s*{_TIME}\s*-->(?:\s*{_TIME}(?!\d))?")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?\d[\d:.]*>|\{\\[^{}]*\}")
-_SOUND = re.compile(r"(?:\s*(?:\[[^\[\]]*\]|\([^()]*\)|[♪♫♬#*]+))+\s*")
+# One way only to match any text, so that no text makes them slow.
+_SOUND = re.compile(r"(?:\s*(?:\[[^\[\]]*\]|\([^()]*\)|[♪♫♬#*]))+\s*")
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\x00"))
 
 
@@ -59,7 +61,11 @@ class Captions(Sequence[Cue]):
     def __len__(self) -> int:
         return len(self.cues)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, index: int) -> Cue: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Cue, ...]: ...
+    def __getitem__(self, index: int | slice) -> Cue | tuple[Cue, ...]:
         return self.cues[index]
 
 
@@ -188,15 +194,18 @@ def _merge(cues: list[_RawCue]) -> tuple[list[Cue], int]:
     shown_until_us = 0
     for cue in cues:
         assert cue.end_us is not None  # noqa: S101 - _with_ends gives each cue one
-        rolls_up = bool(kept) and cue.start_us <= shown_until_us + _CONTIGUOUS_US
-        new = cue.lines[_carried(shown, cue.lines) :] if rolls_up else cue.lines
+        follows = bool(kept) and cue.start_us <= shown_until_us + _CONTIGUOUS_US
+        new = cue.lines[_carried(shown, cue.lines) :]
+        if not new and not follows:
+            # What has left the screen and comes back alone is said again.
+            new = cue.lines
         if new:
             text = " ".join(new)
             kept.append(Cue(cue.start_us, cue.end_us, text, sound=_SOUND.fullmatch(text) is not None))
         else:
             merged += 1
             kept[-1] = replace(kept[-1], end_us=max(kept[-1].end_us, cue.end_us))
-        shown, shown_until_us = cue.lines, max(shown_until_us, cue.end_us) if rolls_up else cue.end_us
+        shown, shown_until_us = cue.lines, max(shown_until_us, cue.end_us) if follows else cue.end_us
     return kept, merged
 
 
