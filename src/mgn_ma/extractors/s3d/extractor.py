@@ -22,6 +22,7 @@ from mgn_ma.extractors.s3d.network import FRAME_SIZE, WIDTH, WINDOW_FRAMES
 from mgn_ma.media.container import MICROSECONDS
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.geometry import FrameGeometry, Image
+from mgn_ma.media.probe import probe
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.video import GRID_HZ, iter_frames_at
 
@@ -153,10 +154,10 @@ class FramesOfVideo:
     def _shown(self) -> Iterator[Image]:
         if self._video.video_path is None:
             raise ExtractionError("there is no video file")
-        duration_us = self._video.duration_us
-        steps = itertools.count() if duration_us is None else range(-(-duration_us // FRAME_STEP_US))
-        times = (step * FRAME_STEP_US for step in steps)
-        for _, image in iter_frames_at(self._video.video_path, times, GEOMETRY, threads=self._threads):
+        path, duration_us = self._video.video_path, self._video.duration_us
+        if duration_us is None:
+            duration_us = probe(path).duration_us
+        for _, image in iter_frames_at(path, range(0, duration_us, FRAME_STEP_US), GEOMETRY, threads=self._threads):
             yield image
 
     def _padded(self, shown: Iterator[Image]) -> Iterator[Image]:
