@@ -6,12 +6,15 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import ModuleType
 from typing import Any
 
 from mgn_ma.execution.coordinator import Death
@@ -38,6 +41,7 @@ class ProcessCrew:
 
     def __init__(self, make_worker: MakeWorker[Any, Any], workers: int) -> None:
         self._make_worker = make_worker
+        self._needs_main = b"__main__" in pickle.dumps(make_worker)
         self._threads = max(1, usable_cpus() // workers)
         self._members: dict[int, _Member] = {}
         self._numbers = itertools.count()
@@ -47,7 +51,7 @@ class ProcessCrew:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_main, args=(theirs,), daemon=True, name="mgn_ma worker")
-        with _threads_of_children(self._threads):
+        with _threads_of_children(self._threads), _main_module_hidden(unless=self._needs_main):
             process.start()
         theirs.close()
         number = next(self._numbers)
@@ -113,6 +117,22 @@ def _threads_of_children(threads: int) -> Iterator[None]:
     finally:
         for name in unset:
             os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _main_module_hidden(*, unless: bool) -> Iterator[None]:
+    """Keep a spawned process from importing the program that runs here, of which a worker has no need.
+
+    Importing Kedro's command line would cost each process seconds. Where the worker itself comes from the main module,
+    as in a short script, it is needed.
+    """
+    main = sys.modules["__main__"]
+    if not unless:
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _main(pipe: Connection[Message, Any]) -> None:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 LINE_EVERY_SECONDS = 15.0
 LINE_EVERY_SHARE = 0.1
-QUIET_SECONDS = 2.0
+QUIET_SECONDS = 5.0
 """A stage that is done sooner than this gives one line, not ten."""
 
 

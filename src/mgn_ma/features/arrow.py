@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,16 @@ import pyarrow as pa
 from mgn_ma.extractors.base import TrackRows
 from mgn_ma.features.track import Track, TrackError, TrackHeader
 
+Dtype = Literal["float16", "float32"]
+"""Of vectors on disk."""
+
 METADATA_KEY = b"mgn_ma.track"
 FORMAT = 1
 
 Vectors = npt.NDArray[np.floating[Any]]
 
 
-def encode(track: Track, dtype: str = "float16") -> pa.Buffer:
+def encode(track: Track, dtype: Dtype = "float16") -> pa.Buffer:
     """Lay a track out as an Arrow IPC file with vectors of ``dtype``.
 
     Raises:
@@ -75,7 +78,7 @@ def decode(source: Any) -> Track:
     return Track(_header(described), TrackRows(starts, ends, vectors))
 
 
-def narrow(vectors: Vectors, dtype: str) -> Vectors:
+def narrow(vectors: Vectors, dtype: Dtype) -> Vectors:
     """Convert vectors to ``dtype``.
 
     Raises:

@@ -11,7 +11,8 @@ import pandas as pd
 
 from mgn_ma.execution import ExecutionConfig, Outcome, run
 from mgn_ma.execution.progress import duration
-from mgn_ma.features.extraction import MakeTracks
+from mgn_ma.features.extraction import worth_it
+from mgn_ma.features.making import MakeTracks
 from mgn_ma.features.plan import ExtractionPlan, hours
 from mgn_ma.features.track import Track, TrackFailure
 from mgn_ma.media.source import VideoSource
@@ -54,7 +55,7 @@ def estimate(plan: ExtractionPlan, execution: ExecutionConfig, calibration_secon
     if cost is None:
         return row | {"hours_of_work": None, "gigabytes": None, "remark": _why_not(outcomes)}
     units = len(plan.todo) if cost.per_video else hours(plan.todo) * 3600
-    workers = min(execution.workers, len(plan.todo))
+    workers = min(worth_it(plan, execution).workers, len(plan.todo))
     work = round(units * cost.seconds / 3600 / workers, 4)
     return row | {"hours_of_work": work, "gigabytes": round(units * cost.bytes / 1e9, 4)}
 
@@ -63,6 +64,7 @@ def _try(
     plan: ExtractionPlan, execution: ExecutionConfig, length_us: int
 ) -> Iterator[Outcome[VideoSource, Track | TrackFailure]]:
     # Spread over the whole list: neighbours in a data set resemble each other.
+    execution = worth_it(plan, execution)
     n_clips = 2 * execution.workers
     spread = plan.todo[:: max(1, len(plan.todo) // n_clips)]
     clips = [_shortened(video, length_us) for video in islice(cycle(spread), n_clips)]
@@ -96,6 +98,10 @@ def _why_not(outcomes: Iterable[Outcome[VideoSource, Track | TrackFailure]]) -> 
     return "the videos that were tried have no rows"
 
 
+def _size(gigabytes: float) -> str:
+    return f"{gigabytes:,.1f} GB" if gigabytes >= 0.95 else f"{gigabytes * 1000:.1f} MB"
+
+
 def as_table(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     """Estimates as a table, one row a modality, in the order of ``COLUMNS``."""
     return pd.DataFrame(list(rows), columns=list(COLUMNS))
@@ -110,8 +116,8 @@ def say_estimate(table: pd.DataFrame, execution: ExecutionConfig) -> None:
             lines.append(f"  {row['modality']:<9} nothing: all {row['kept']} tracks are there")
             continue
         size = f"{row['videos']} videos, {duration(row['hours_of_video'] * 3600)} long"
-        price = row["remark"] or f"about {duration(row['hours_of_work'] * 3600)}, {row['gigabytes']:.3f} GB on disk"
+        price = row["remark"] or f"about {duration(row['hours_of_work'] * 3600)}, {_size(row['gigabytes'])} on disk"
         lines.append(f"  {row['modality']:<9} {size}, by {row['extractor']}: {price}")
     total_hours, total_size = table["hours_of_work"].sum(), table["gigabytes"].sum()
-    lines.append(f"  together  about {duration(float(total_hours) * 3600)}, {float(total_size):.3f} GB on disk")
+    lines.append(f"  together  about {duration(float(total_hours) * 3600)}, {_size(total_size)} on disk")
     logger.info("\n".join(lines))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
 from mgn_ma.execution import ExecutionConfig, Outcome, WorkerDiedError, run
 from mgn_ma.execution.progress import Progress
-from mgn_ma.execution.work import Worker
-from mgn_ma.extractors.base import ExtractionError, Extractor, ExtractorConfig, TrackRows
-from mgn_ma.extractors.registry import build
-from mgn_ma.features.arrow import narrow
+from mgn_ma.extractors.base import ExtractionError
+from mgn_ma.features.making import MakeTracks, failure
 from mgn_ma.features.plan import ExtractionPlan
-from mgn_ma.features.store import Dtype
-from mgn_ma.features.track import Selection, Track, TrackBatch, TrackError, TrackFailure, TrackHeader
+from mgn_ma.features.track import Selection, Track, TrackBatch, TrackError, TrackFailure
 from mgn_ma.features.view import TrackView
 from mgn_ma.media.source import VideoSource
 
@@ -47,7 +43,7 @@ def _results(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Track
     make_worker = MakeTracks(plan.config, plan.selection, plan.dtype)
     n_failed = 0
     with Progress(len(plan.todo), f"{plan.modality} tracks", unit="video") as meter:
-        for outcome in run(make_worker, plan.todo, execution):
+        for outcome in run(make_worker, plan.todo, worth_it(plan, execution)):
             result = _of_outcome(plan.selection, outcome)
             if isinstance(result, TrackFailure):
                 n_failed += 1
@@ -56,46 +52,9 @@ def _results(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Track
             meter.update(note=f"{n_failed} failed" if n_failed else "")
 
 
-@dataclass(frozen=True, slots=True)
-class MakeTracks:
-    """Builds an extractor where the work is done, and hands on its rows as tracks."""
-
-    config: ExtractorConfig
-    selection: Selection
-    dtype: Dtype
-
-    def __call__(self) -> Worker[VideoSource, Track | TrackFailure]:
-        """Build the extractor, which may load a network."""
-        return partial(self._tracks, build(self.config))
-
-    def _tracks(self, extractor: Extractor, videos: Iterable[VideoSource]) -> Iterator[Track | TrackFailure]:
-        for video, rows in extractor.extract(videos):
-            if isinstance(rows, ExtractionError):
-                yield failure(self.selection, video.video_id, str(rows), transient=rows.transient)
-                continue
-            try:
-                yield self._track(extractor, video, rows)
-            except TrackError as error:
-                yield failure(self.selection, video.video_id, str(error), transient=False)
-
-    def _track(self, extractor: Extractor, video: VideoSource, rows: TrackRows) -> Track:
-        # Narrowed here, so that half as much travels between processes.
-        vectors = narrow(rows.vectors, self.dtype)
-        selection = self.selection
-        header = TrackHeader(
-            video_id=video.video_id,
-            modality=selection.modality,
-            clock=extractor.clock,
-            fingerprint=selection.fingerprint,
-            source_digest=selection.wanted[video.video_id],
-        )
-        return Track(header, TrackRows(rows.timestamps_us, rows.ends_us, vectors))
-
-
-def failure(selection: Selection, video_id: str, reason: str, *, transient: bool) -> TrackFailure:
-    """The record of a video that was wanted and can't be had."""
-    digest = selection.wanted[video_id]
-    return TrackFailure(video_id, selection.modality, selection.fingerprint, digest, reason, transient)
+def worth_it(plan: ExtractionPlan, execution: ExecutionConfig) -> ExecutionConfig:
+    """Where to do it: here, for an extractor whose whole work takes less time than starting a process does."""
+    return execution if getattr(plan.config, "WORTH_A_PROCESS", True) else ExecutionConfig()
 
 
 def _of_outcome(selection: Selection, outcome: Outcome[VideoSource, Track | TrackFailure]) -> Track | TrackFailure:

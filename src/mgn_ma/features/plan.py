@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mgn_ma.extractors.base import ExtractorConfig, Source
 from mgn_ma.extractors.registry import source_of
-from mgn_ma.features.store import Dtype
+from mgn_ma.features.arrow import Dtype
 from mgn_ma.features.track import Selection
 from mgn_ma.features.view import ModalityOnDisk
 from mgn_ma.media.source import VideoSource

@@ -22,18 +22,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import fsspec
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from mgn_ma.features import arrow
+from mgn_ma.features.arrow import Dtype
 from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure, TrackHeader
 
 logger = logging.getLogger(__name__)
-
-Dtype = Literal["float16", "float32"]
 
 TRACK_SUFFIX = ".arrow"
 FAILURE_SUFFIX = ".failed.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -33,6 +33,9 @@ class TextDescriptorConfig(ExtractorConfig):
         words: buckets for words.
         ngrams: buckets for character n-grams of 3 to 5 within words.
     """
+
+    WORTH_A_PROCESS: ClassVar[bool] = False
+    """Thousands of titles take less time than it takes to start a process."""
 
     name: Literal["text_descriptor"] = "text_descriptor"
     source: Literal["captions", "title"] = "captions"
