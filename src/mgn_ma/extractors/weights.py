@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NAMED_KEYS = 5
+_CODE = re.compile(r"(?i)unsupported global|unrecognized function|can only create new object|can only build tensor")
+"""What torch's restricted unpickler says of a pickle that asks for more than tensors; all else is damage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,8 @@ def _unpickle_safely(path: Path) -> Any:
         with torch.serialization.safe_globals(_numpy_globals()):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
-        if "weights_only" not in str(error) and "Unsupported" not in str(error):
-            raise WeightsError(f"{path} is damaged or no torch checkpoint: {error}") from error
+        if not _CODE.search(str(error)):
+            raise WeightsError(f"{path} is damaged or no torch checkpoint") from error
         raise WeightsError(
             f"{path} holds pickled code beside tensors, which was refused and not run; "
             "save its state dict as .safetensors, on a machine where you trust the file"
