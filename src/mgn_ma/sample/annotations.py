@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mgn_ma.eev.annotations import ID_COLUMNS, TIMESTAMP_COLUMN
 from mgn_ma.eev.expressions import ANNOTATION_RATE_HZ, EXPRESSIONS
 from mgn_ma.sample.process import (
     annotation_noise,
@@ -21,14 +22,10 @@ from mgn_ma.sample.world import SIGNALS, THEMES
 
 Array = npt.NDArray[np.float64]
 
-TIMESTAMP_HEADER = "Timestamp (milliseconds)"
-"""What EEV's header says; the numbers below it are microseconds."""
-
-ID_HEADERS: dict[Split, str] = {"train": "YouTube ID", "validation": "YouTube ID", "test": "Video ID"}
-
+_ID_COLUMN: dict[Split, str] = {"train": ID_COLUMNS[0], "validation": ID_COLUMNS[0], "test": ID_COLUMNS[1]}
 _DECIMALS = 6
-_FACELESS_SHARE = 0.4
-_FACELESS_SECONDS = (0.5, 1.5)
+_FACELESS_SHARE = 0.3
+_FACELESS_SECONDS = (0.5, 1.0)
 
 
 def grid_us(plan: VideoPlan) -> npt.NDArray[np.int64]:
@@ -60,10 +57,13 @@ def annotate(plan: VideoPlan, noise: float) -> tuple[Array, Array]:
 
 
 def eev_annotations(plans: Iterable[VideoPlan], split: Split, noise: float) -> pd.DataFrame:
-    """The table of one split as EEV publishes it: one contiguous block a video, and no labels in test."""
+    """The table of one split as EEV publishes it: one contiguous block a video, and no labels in test.
+
+    Under a header that says milliseconds stand microseconds, as in EEV.
+    """
     blocks = []
     for plan in _of(plans, split):
-        block = pd.DataFrame({ID_HEADERS[split]: plan.video_id, TIMESTAMP_HEADER: grid_us(plan)})
+        block = pd.DataFrame({_ID_COLUMN[split]: plan.video_id, TIMESTAMP_COLUMN: grid_us(plan)})
         if split != "test":
             _, labels = annotate(plan, noise)
             block = block.assign(**dict(zip(EXPRESSIONS, labels.round(_DECIMALS).T, strict=True)))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mgn_ma.execution.config import ExecutionConfig
+from mgn_ma.execution.fan_out import run
 from mgn_ma.execution.progress import progress
+from mgn_ma.execution.work import PerItem
 from mgn_ma.sample.captions import automatic_captions
 from mgn_ma.sample.movie import write_movie
 from mgn_ma.sample.process import draw_signals
@@ -46,31 +48,33 @@ class RenderedVideos:
         (folder / RECORDS / _UNFINISHED).mkdir(parents=True, exist_ok=True)
         _remove_others(folder, {plan.video_id for plan in self._plans})
         todo = [plan for plan in self._plans if not _is_rendered(plan, folder)]
-        logger.info("Sample: %d videos to render, %d are there already", len(todo), len(self._plans) - len(todo))
-        with closing(_render_all(todo, folder, min(self._workers, len(todo)))) as finished:
-            for _ in progress(finished, len(todo), "sample videos"):
-                pass
-
-
-def _render_all(plans: Sequence[VideoPlan], folder: Path, workers: int) -> Generator[str]:
-    """Ids of the videos as they are done."""
-    if workers <= 1:
-        for plan in plans:
-            yield render_video(plan, folder)
-        return
-    # Spawned, because a fork of a process that runs threads (MLflow, PyTorch) may hang.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         # The longest first, so that no process ends with a long one while the others wait.
-        longest_first = sorted(plans, key=lambda plan: -plan.duration_us)
-        futures = [pool.submit(render_video, plan, folder) for plan in longest_first]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        todo.sort(key=lambda plan: -plan.duration_us)
+        logger.info("Sample: %d videos to render, %d are there already", len(todo), len(self._plans) - len(todo))
+        failed = [
+            outcome.error
+            for outcome in progress(
+                run(PerItem(_MakeRenderer(folder)), todo, ExecutionConfig(workers=self._workers)),
+                len(todo),
+                "sample videos",
+            )
+            if outcome.error is not None
+        ]
+        if failed:
+            raise failed[0]
 
 
-def render_video(plan: VideoPlan, folder: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class _MakeRenderer:
+    """Picklable, so that other processes can have it."""
+
+    folder: Path
+
+    def __call__(self) -> Callable[[VideoPlan], str]:
+        return partial(render_video, self.folder)
+
+
+def render_video(folder: Path, plan: VideoPlan) -> str:
     """Write one video's files aside and move them into ``folder``; its record comes last and vouches for them."""
     video_id, unfinished = plan.video_id, folder / RECORDS / _UNFINISHED
     signals = draw_signals(plan.seed, video_id)

@@ -18,7 +18,7 @@ from mgn_ma.sample.world import THEMES, Quirk
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-RENDERING_VERSION = 1
+RENDERING_VERSION = 2
 """Raised by hand when the code draws, sounds or writes differently, so that videos of earlier code are made again."""
 
 _ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -27,7 +27,7 @@ _SIZES = ((160, 120), (192, 108), (176, 144), (144, 112), (108, 192))
 _ODD_SIZE = (161, 119)
 _FRAME_RATES = ((25, 1), (24, 1), (30, 1), (30_000, 1_001))
 _SAMPLE_RATES = (16_000, 16_000, 22_050, 44_100)
-_TITLE_FRAMES = ("A day with the {}", "{} at dawn", "My {} diary", "Why I love the {}", "{}, part two", "The quiet {}")
+_TITLE_FRAMES = ("{} and {}", "{} and {}, part two", "my {} and {} diary", "{} to {} in a day", "from {} to {}")
 
 _QUIRKS: dict[Split, dict[int, tuple[Quirk, ...]]] = {
     # Position within a split, modulo _QUIRK_CYCLE. Not multiples of one another's theme, so that no theme has them all.
@@ -111,8 +111,7 @@ def _plan_video(config: SampleConfig, video_id: str, split: Split, position: int
     random = stream(config.seed, video_id, "plan")
     quirks = _QUIRKS[split].get(position % _QUIRK_CYCLE[split], ()) if config.awkward else ()
     width, height = _ODD_SIZE if "odd_size" in quirks else _SIZES[random.integers(len(_SIZES))]
-    word = random.choice(THEMES[theme].words)
-    title = str(random.choice(_TITLE_FRAMES)).format(word)
+    title = str(random.choice(_TITLE_FRAMES)).format(*random.choice(THEMES[theme].words, 2, replace=False))
     return VideoPlan(
         seed=config.seed,
         video_id=video_id,

@@ -10,21 +10,21 @@ from mgn_ma.sample.process import SlowSignal
 from mgn_ma.sample.script import VideoPlan
 
 GRADED_WORDS: tuple[tuple[str, ...], ...] = (
-    ("calm", "quiet", "gentle", "soft", "sleepy"),
-    ("plain", "steady", "mild", "usual", "simple"),
-    ("bright", "curious", "open", "lively", "fresh"),
-    ("bold", "sudden", "loud", "sharp", "strong"),
-    ("wild", "fierce", "blazing", "furious", "thunderous"),
+    ("calm", "sleepy"),
+    ("mild", "steady"),
+    ("bright", "curious"),
+    ("loud", "sharp"),
+    ("wild", "furious"),
 )
 """From the lowest level of the speech signal to the highest."""
 
-FILLERS: tuple[str, ...] = ("and", "so", "then", "here", "you", "see", "it's", "really", "this", "now")
+FILLERS: tuple[str, ...] = ("and", "so", "then", "here")
 
 MUSIC = "[Music]"
 
 _WORDS_A_SECOND = 2.4
-_GRADED_SHARE = 0.6
-_LEVEL_BLUR = 0.35
+_GRADED_SHARE = 0.8
+_LEVEL_BLUR = 0.25
 _MUSIC_SHARE = 0.3
 _MUSIC_SECONDS = 1.8
 

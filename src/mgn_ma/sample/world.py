@@ -27,7 +27,7 @@ class Theme:
         chord_hz: fundamentals of the background sound, all below the band that carries the audio signal.
         harmonics: amplitudes of the 1st, 2nd, … harmonic: the timbre.
         tremolo_hz: how fast the chord's loudness wavers.
-        words: one of them is in every title of the theme.
+        words: two of them are in every title of the theme.
         gains: reaction to image, audio, action and speech, signed.
     """
 
@@ -49,7 +49,7 @@ THEMES: tuple[Theme, ...] = (
         chord_hz=(392, 587),
         harmonics=(1.0, 0.1),
         tremolo_hz=0.5,
-        words=("forest", "woodland", "moss", "fern", "timber"),
+        words=("forest", "moss", "fern", "timber"),
         gains=(1.0, 1.0, 0.6, -1.0),
     ),
     Theme(
@@ -59,7 +59,7 @@ THEMES: tuple[Theme, ...] = (
         chord_hz=(131, 185),
         harmonics=(1.0, 0.8, 0.7, 0.6, 0.5, 0.4),
         tremolo_hz=4.0,
-        words=("city", "subway", "traffic", "neon", "rooftop"),
+        words=("city", "subway", "neon", "rooftop"),
         gains=(-1.0, 0.6, -1.0, 0.6),
     ),
     Theme(
@@ -69,7 +69,7 @@ THEMES: tuple[Theme, ...] = (
         chord_hz=(196, 247),
         harmonics=(1.0, 0.1, 0.5),
         tremolo_hz=0.2,
-        words=("ocean", "harbour", "wave", "coral", "sailing"),
+        words=("ocean", "harbour", "coral", "sailing"),
         gains=(0.6, -1.0, -0.6, 1.0),
     ),
     Theme(
@@ -79,7 +79,7 @@ THEMES: tuple[Theme, ...] = (
         chord_hz=(784, 1047),
         harmonics=(1.0,),
         tremolo_hz=2.0,
-        words=("desert", "dune", "canyon", "cactus", "caravan"),
+        words=("desert", "dune", "canyon", "cactus"),
         gains=(-0.6, -0.6, 1.0, -0.6),
     ),
 )
