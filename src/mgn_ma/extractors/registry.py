@@ -46,15 +46,25 @@ def build(config: ExtractorConfig) -> Extractor:
     Raises:
         ValueError: nobody goes by that name.
     """
-    extractor: Extractor = _member(config.name, "Extractor")(config)
+    make: Any = extractor_class(config.name)
+    extractor: Extractor = make(config)
     return extractor
+
+
+def extractor_class(name: str) -> type[Extractor]:
+    """The class of an extractor; importing it may import torch.
+
+    Raises:
+        ValueError: nobody goes by that name.
+    """
+    found: type[Extractor] = _member(name, "Extractor")
+    return found
 
 
 def source_of(config: ExtractorConfig) -> Source:
     """What the extractor that a configuration describes reads of a video; a text extractor's configuration says it."""
     chosen: Source | None = getattr(config, "source", None)
-    by_class: Source = chosen or _member(config.name, "Extractor").source
-    return by_class
+    return chosen or extractor_class(config.name).source
 
 
 def _member(name: str, suffix: str) -> Any:
