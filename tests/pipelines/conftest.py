@@ -1,0 +1,127 @@
+"""A feature store with synthetic tracks and labels, as ingestion and extraction would have left them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
+from mgn_ma.features.modality import Modalities
+from mgn_ma.features.store import TrackStore
+from mgn_ma.features.track import Selection, Track, TrackFailure, TrackHeader
+from mgn_ma.features.view import ModalityOnDisk, TrackView
+
+WIDTHS = {"image": 5, "audio": 4, "action": 3, "subtitle": 6, "title": 7}
+CLOCKS: dict[str, Clock] = {
+    "image": "grid", "audio": "patches", "action": "grid", "subtitle": "cues", "title": "whole",
+}  # fmt: skip
+TOLERANCES_US = {"image": 166_667, "audio": 960_000, "action": 166_667, "subtitle": 5_000_000, "title": 0}
+SIZES = {"train": 7, "validation": 3, "test": 2}
+
+
+@dataclass
+class Extracted:
+    """What stands before the pipelines under test.
+
+    Attributes:
+        labels: by split; test has no expressions.
+        absent: (video, modality) pairs without a track, and why.
+    """
+
+    root: Path
+    labels: dict[str, pd.DataFrame]
+    account: pd.DataFrame
+    absent: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def view(self, modality: str) -> TrackView:
+        """The modality's tracks as its dataset loads them."""
+        store = TrackStore(self.root)
+        selection = store.selection(modality)
+        assert selection is not None
+        return TrackView(store, selection)
+
+    def on_disk(self, modality: str) -> ModalityOnDisk:
+        """The modality's folder."""
+        return ModalityOnDisk(TrackStore(self.root), modality)
+
+    @property
+    def modalities(self) -> Modalities:
+        """The parameter of that name."""
+        settings = {
+            name: {"extractor": f"{name}_descriptor", "tolerance_us": tolerance_us}
+            for name, tolerance_us in TOLERANCES_US.items()
+        }
+        return Modalities.model_validate(settings)
+
+
+def _rows(modality: str, n_frames: int, theme: npt.NDArray[Any], signal: npt.NDArray[Any], random: Any) -> TrackRows:
+    """Rows that show the video's theme, and, for the image, the frame's signal."""
+    grid = np.array([grid_timestamp_us(i) for i in range(n_frames + 1)])
+    if CLOCKS[modality] == "grid":
+        starts, ends = grid[:-1], grid[1:]
+    elif CLOCKS[modality] == "patches":
+        starts = np.arange(0, grid[-1], 960_000)
+        ends = starts + 960_000
+    elif CLOCKS[modality] == "cues":
+        starts = np.array([500_000, 2_000_000])
+        ends = np.array([1_500_000, 2_600_000])
+    else:
+        starts, ends = np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US])
+    vectors = random.normal(scale=0.1, size=(len(starts), WIDTHS[modality]))
+    vectors[:, :2] += theme
+    if modality == "image":
+        vectors[:, 2] += signal
+    return TrackRows(starts, ends, vectors.astype(np.float32))
+
+
+@pytest.fixture
+def extracted(tmp_path: Path) -> Extracted:
+    """Twelve videos of two themes, which turn the sign of the reaction; one failed, one is silent, one unavailable."""
+    random = np.random.default_rng(0)
+    store = TrackStore(tmp_path / "04_feature")
+    tracks: dict[str, list[Track]] = {name: [] for name in WIDTHS}
+    absent, tables = {}, {}
+    for split, n_videos in SIZES.items():
+        parts = []
+        for number in range(n_videos):
+            video_id = f"-{split}{number}"
+            n_frames = int(random.integers(24, 40))
+            theme, signal = np.eye(2)[number % 2], np.sin(np.arange(n_frames) / 4 + number)
+            frames = pd.DataFrame(
+                {"video_id": video_id, "timestamp_us": [grid_timestamp_us(i) for i in range(n_frames)]}
+            )
+            if split != "test":
+                reaction = 0.3 + 0.2 * signal * (1 if number % 2 else -1) + random.normal(scale=0.02, size=n_frames)
+                frames[list(EXPRESSIONS)] = np.repeat(reaction[:, None], 15, axis=1).astype(np.float32)
+                frames.loc[frames.index[:2], list(EXPRESSIONS)] = np.float32(0)
+            parts.append(frames)
+            for name in WIDTHS:
+                if (split, number) == ("train", 6):
+                    absent[video_id, name] = "the video is unavailable"
+                elif (split, number, name) == ("train", 1, "audio"):
+                    absent[video_id, name] = "the video has no audio"
+                else:
+                    header = TrackHeader(video_id, name, CLOCKS[name], name[0] * 64, f"digest of {video_id}")
+                    tracks[name].append(Track(header, _rows(name, n_frames, theme, signal, random)))
+        tables[split] = pd.concat(parts, ignore_index=True)
+    account = []
+    for name, of_modality in tracks.items():
+        wanted = {track.header.video_id: track.header.source_digest for track in of_modality}
+        store.select(Selection(name, name[0] * 64, wanted))
+        for track in of_modality:
+            failed = (track.header.video_id, name) == ("-validation1", "action")
+            if failed:
+                store.write_failure(TrackFailure("-validation1", name, name[0] * 64, wanted["-validation1"], "broken"))
+            else:
+                store.write(track)
+            account.append((track.header.video_id, name, "failed" if failed else "present", "", 0.0))
+    account += [(video_id, name, "absent", reason, 0.0) for (video_id, name), reason in absent.items()]
+    columns = ["video_id", "modality", "status", "reason", "seconds"]
+    return Extracted(tmp_path / "04_feature", tables, pd.DataFrame(account, columns=columns), absent)

@@ -1,0 +1,102 @@
+"""The video_features pipeline: vectors of every video, by networks that are trained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from mgn_ma.datasets.checkpoints import CheckpointsDataset
+from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
+from mgn_ma.datasets.training_states import TrainingStatesDataset
+from mgn_ma.features.view import TrackView
+from mgn_ma.pipelines.video_features import create_pipeline
+from mgn_ma.pipelines.video_features.nodes import embed_videos
+from mgn_ma.training.video_level import VideoLevelSettings
+
+LEARNED = ["train_video_level_networks", "embed_videos"]
+
+
+def settings(**changes: Any) -> VideoLevelSettings:
+    architecture = {"clusters": {"image": 2, "audio": 2}, "tower_width": 8, "hidden": 8, "modality_dropout": 0.0}
+    return VideoLevelSettings.model_validate(
+        {"items": 12, "folds": 3, "epochs": 25, "learning_rate": 2e-2, "batch_size": 4, "architecture": architecture}
+        | changes
+    )
+
+
+def run(extracted: Any, tmp_path: Path, video_level: VideoLevelSettings) -> DataCatalog:
+    catalog = DataCatalog(
+        {
+            "labels_train": MemoryDataset(extracted.labels["train"]),
+            **{f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign") for name in
+               ("image", "audio", "title")},
+            "params:video_level": MemoryDataset(video_level),
+            "params:training.all_zero_rows": MemoryDataset("left_out"),
+            "training_states": TrainingStatesDataset(filepath=str(tmp_path / "states")),
+            "video_level_networks": CheckpointsDataset(filepath=str(tmp_path / "networks")),
+            "video.tracks": TracksDataset(path=str(extracted.root), modality="video"),
+            "video.tracks_on_disk": TracksOnDiskDataset(path=str(extracted.root), modality="video"),
+        }
+    )  # fmt: skip
+    SequentialRunner().run(create_pipeline().only_nodes(*LEARNED), catalog)
+    return catalog
+
+
+def by_video(view: TrackView) -> dict[str, np.ndarray]:
+    return {video_id: view.read(video_id).rows.vectors[0].astype(np.float32) for video_id in view}
+
+
+def test_every_video_with_a_track_gets_one_vector_that_knows_its_theme(extracted: Any, tmp_path: Path) -> None:
+    catalog = run(extracted, tmp_path, settings())
+    view = catalog.load("video.tracks")
+    assert view.clock == "whole" and view.width == 8
+    vectors = by_video(view)
+    assert "-train6" not in vectors, "the unavailable video has nothing to make a vector from"
+    assert len(vectors) == 11
+    themes = {video_id: int(video_id[-1]) % 2 for video_id in vectors}
+    train = [v for v in vectors if "train" in v]
+    centroids = [np.mean([vectors[v] for v in train if themes[v] == theme], axis=0) for theme in (0, 1)]
+    for video_id in vectors.keys() - set(train):
+        nearest = int(np.argmin([np.linalg.norm(vectors[video_id] - centroid) for centroid in centroids]))
+        assert nearest == themes[video_id], video_id
+    networks = catalog.load("video_level_networks")
+    assert list(networks) == ["full", "fold_1", "fold_2", "fold_3"]
+    assert networks["full"].inputs["image"].fingerprint == "i" * 64
+
+
+def test_a_second_run_computes_nothing_and_other_settings_everything(extracted: Any, tmp_path: Path) -> None:
+    first = run(extracted, tmp_path, settings(epochs=2)).load("video.tracks")
+    files = {path: path.stat().st_mtime_ns for path in extracted.root.rglob("video/**/*.arrow")}
+    again = run(extracted, tmp_path, settings(epochs=2)).load("video.tracks")
+    assert again.fingerprint == first.fingerprint
+    assert {path: path.stat().st_mtime_ns for path in extracted.root.rglob("video/**/*.arrow")} == files
+    other = run(extracted, tmp_path, settings(epochs=3)).load("video.tracks")
+    assert other.fingerprint != first.fingerprint
+    assert len(other) == 11
+
+
+def test_a_modality_that_no_video_has_is_done_without(
+    extracted: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    extracted.view("title").store.select(extracted.view("title").selection.__class__("title", "t" * 64, {}))
+    view = run(extracted, tmp_path, settings(epochs=1)).load("video.tracks")
+    assert len(view) == 11
+    assert "No video has a title track" in caplog.text
+
+
+def test_an_unknown_modality_is_refused(extracted: Any) -> None:
+    views = [extracted.view(name) for name in ("image", "audio", "title")]
+    with pytest.raises(ValueError, match="video_level can't read 'smell', only image, audio, title"):
+        embed_videos({}, *views, extracted.on_disk("video"), settings(single=["smell"]))
+
+
+def test_the_pipeline_ends_the_extraction_with_its_account() -> None:
+    pipeline = create_pipeline()
+    assert {"title.tracks", "video_level_networks", "video.tracks", "extraction_account"} <= pipeline.all_outputs()
+    (account,) = [node for node in pipeline.nodes if "extraction_account" in node.outputs]
+    assert set(account.inputs) == {f"{name}.account" for name in ("image", "audio", "action", "subtitle", "title")}
