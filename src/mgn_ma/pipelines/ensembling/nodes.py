@@ -4,8 +4,6 @@ from typing import Any
 
 import pandas as pd
 
-from mgn_ma.eev import submission
-from mgn_ma.eev.annotations import validate_annotations
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn_all
 from mgn_ma.evaluation.metrics import calibration_errors, calibration_table, dispersion, score_rows
 from mgn_ma.evaluation.mixture_scores import MemberMoments
@@ -40,12 +38,6 @@ def combine_members(member_predictions: pd.DataFrame, ensemble_recipe: dict[str,
     return pd.concat(
         [recipe.predict(SplitPredictions.of(member_predictions, split)) for split in splits], ignore_index=True
     )
-
-
-def write_submission(annotations_test: pd.DataFrame, ensemble_predictions: pd.DataFrame) -> pd.DataFrame:
-    """The challenge's file: every row of test.csv in its order."""
-    frames = validate_annotations(annotations_test, source="annotations_test", labelled=False)
-    return submission.make_submission(frames, ensemble_predictions)
 
 
 def score_ensemble(

@@ -2,7 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import calibrate, combine_members, learn_ensemble, report, score_ensemble, write_submission
+from mgn_ma.eev.submission import make_submission
+
+from .nodes import calibrate, combine_members, learn_ensemble, report, score_ensemble
 
 
 def create_pipeline() -> Pipeline:
@@ -21,7 +23,7 @@ def create_pipeline() -> Pipeline:
                 "ensemble_predictions",
                 name="combine_members",
             ),
-            Node(write_submission, ["annotations_test", "ensemble_predictions"], "submission", name="write_submission"),
+            Node(make_submission, ["labels_test", "ensemble_predictions"], "submission", name="write_submission"),
             Node(
                 score_ensemble,
                 [
