@@ -52,11 +52,12 @@ class MediaFolder:
             entries = filesystem.ls(path, detail=False)
         except FileNotFoundError:
             entries = []
-        self._names = sorted(str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
+        names = (str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
+        self._names = sorted(name for name in names if not name.startswith("."))
         self._names_set = frozenset(self._names)
 
     def __len__(self) -> int:
-        """How many entries the folder has, of whatever kind."""
+        """How many entries the folder has, of whatever kind, but for hidden ones."""
         return len(self._names)
 
     def files(self, video_id: str, caption_languages: Sequence[str] = ("en",)) -> MediaFiles:

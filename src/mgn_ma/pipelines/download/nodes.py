@@ -1,0 +1,48 @@
+"""Nodes that say which videos are wanted, fetch them, and account for each."""
+
+from dataclasses import asdict
+
+import pandas as pd
+
+from mgn_ma.eev.annotations import ID_COLUMNS
+from mgn_ma.eev.video_ids import validate_video_id
+from mgn_ma.execution.progress import progress
+from mgn_ma.media.download import DownloadConfig, Downloads, read_outcomes
+from mgn_ma.media.folder import MediaFolder
+
+
+def list_wanted(
+    annotations_train: pd.DataFrame, annotations_validation: pd.DataFrame, annotations_test: pd.DataFrame
+) -> pd.DataFrame:
+    """Each annotated video once: ``video_id`` and ``split``.
+
+    Raises:
+        ValueError: if a table has no column of ids, or an id can't be a file name.
+    """
+    tables = {"train": annotations_train, "validation": annotations_validation, "test": annotations_test}
+    wanted = []
+    for split, table in tables.items():
+        columns = [column for column in ID_COLUMNS if column in table.columns]
+        if not columns:
+            raise ValueError(f"the annotations of {split} have no column {' or '.join(map(repr, ID_COLUMNS))}")
+        ids = [validate_video_id(video_id) for video_id in pd.unique(table[columns[0]])]
+        wanted.append(pd.DataFrame({"video_id": ids, "split": split}))
+    return pd.concat(wanted, ignore_index=True).drop_duplicates("video_id", ignore_index=True)
+
+
+def fetch_videos(wanted_videos: pd.DataFrame, download: DownloadConfig) -> Downloads:
+    """The wanted videos; they are fetched when they are saved, those that are missing only."""
+    return Downloads(
+        wanted_videos["video_id"].tolist(),
+        download,
+        show_progress=lambda outcomes, total: progress(outcomes, total, "downloading videos", unit="video"),
+    )
+
+
+def account_for_downloads(wanted_videos: pd.DataFrame, videos: MediaFolder) -> pd.DataFrame:
+    """One row a wanted video: ``video_id``, ``split``, ``status`` and ``reason``.
+
+    Status is ``present``, ``unavailable`` (gone for good), ``failed`` (the next run tries again) or ``not tried``.
+    """
+    outcomes = pd.DataFrame([asdict(outcome) for outcome in read_outcomes(wanted_videos["video_id"], videos)])
+    return wanted_videos.merge(outcomes, on="video_id", how="left", validate="one_to_one")
