@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgn_ma.sample.picture import Planes, planes
-from mgn_ma.sample.process import SlowSignal
+from mgn_ma.sample.process import Signal
 from mgn_ma.sample.script import VideoPlan
 from mgn_ma.sample.sound import waveform
 
@@ -20,7 +21,7 @@ _AUDIO_BIT_RATE = 64_000
 _VARIABLE_TIME_BASE = Fraction(1, 1000)
 
 
-def write_movie(plan: VideoPlan, signals: dict[str, SlowSignal], path: Path) -> None:
+def write_movie(plan: VideoPlan, signals: Mapping[str, Signal], path: Path) -> None:
     """Render the video of a plan to ``path``; the same plan gives the same bytes with the same FFmpeg."""
     times, time_base = presentation_times(plan)
     seconds = np.asarray(times * float(time_base), dtype=np.float64)
@@ -85,9 +86,7 @@ def _frame(picture: Planes, pix_fmt: str, *, rotated: bool) -> av.VideoFrame:
 class _Sound:
     """The audio stream of a container, encoded up to where the pictures are."""
 
-    def __init__(
-        self, container: av.container.OutputContainer, plan: VideoPlan, signals: dict[str, SlowSignal]
-    ) -> None:
+    def __init__(self, container: av.container.OutputContainer, plan: VideoPlan, signals: Mapping[str, Signal]) -> None:
         self._container = container
         self._layout = "mono" if plan.channels == 1 else "stereo"
         self._samples = waveform(plan, signals)

@@ -7,12 +7,12 @@ of ground and disc changes from scene to scene; most scenes wear the theme's pal
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from mgn_ma.sample.process import SlowSignal
+from mgn_ma.sample.process import Signal
 from mgn_ma.sample.scenes import theme_weights
 from mgn_ma.sample.script import VideoPlan
 from mgn_ma.sample.world import THEMES
@@ -34,7 +34,7 @@ _SCENE_SECONDS = 2.5
 
 
 def planes(
-    plan: VideoPlan, signals: dict[str, SlowSignal], seconds: npt.NDArray[np.float64], *, chroma_step: int
+    plan: VideoPlan, signals: Mapping[str, Signal], seconds: npt.NDArray[np.float64], *, chroma_step: int
 ) -> Iterator[Planes]:
     """The picture at each of ``seconds``; ``chroma_step`` is 2 for 4:2:0 (even sizes) and 1 for 4:4:4."""
     random = plan.random("picture")
@@ -79,7 +79,7 @@ def _window(
 
 
 def _drift(
-    random: np.random.Generator, signal: SlowSignal, seconds: npt.NDArray[np.float64], side: int
+    random: np.random.Generator, signal: Signal, seconds: npt.NDArray[np.float64], side: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Rows and columns in subpixels by which the texture has moved: the integral of its speed, in one direction."""
     fine = np.arange(0, float(seconds.max(initial=0.0)) + 0.02, 0.01)

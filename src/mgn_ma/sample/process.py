@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,9 @@ from mgn_ma.sample.world import (
 )
 
 Array = npt.NDArray[np.float64]
+
+Signal: TypeAlias = Callable[[npt.ArrayLike], Array]
+"""What a modality carries: a value in [0, 1] at every time in seconds."""
 
 _WAVES = 6
 _STEP_SECONDS = 1 / 60
@@ -60,7 +65,7 @@ def draw_signals(seed: int, video_id: str) -> dict[str, SlowSignal]:
     return signals
 
 
-def reactions(signals: dict[str, SlowSignal], seconds: Array) -> Array:
+def reactions(signals: Mapping[str, Signal], seconds: Array) -> Array:
     """x, (F, 4): each signal as -1..1, delayed and smeared by its exponential decay, at ``seconds`` (F,) >= 0."""
     fine = np.arange(-_PRE_ROLL_SECONDS, float(seconds.max(initial=0.0)) + _STEP_SECONDS, _STEP_SECONDS)
     columns = []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
-from mgn_ma.sample.process import SlowSignal
+from mgn_ma.sample.process import Signal
 from mgn_ma.sample.scenes import theme_weights
 from mgn_ma.sample.script import VideoPlan
 from mgn_ma.sample.world import THEMES, Theme
@@ -19,7 +21,7 @@ _HISS_LOOP_SECONDS = 4
 _SMOOTHNESS_SECONDS = 0.02
 
 
-def waveform(plan: VideoPlan, signals: dict[str, SlowSignal]) -> npt.NDArray[np.float32]:
+def waveform(plan: VideoPlan, signals: Mapping[str, Signal]) -> npt.NDArray[np.float32]:
     """(N,) samples in -1..1 at the plan's sample rate, N / rate being the video's length."""
     random = plan.random("sound")
     count = round(plan.seconds * plan.sample_rate)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mgn_ma.sample.process import SlowSignal
+from mgn_ma.sample.process import Signal
 from mgn_ma.sample.script import VideoPlan
 
 GRADED_WORDS: tuple[tuple[str, ...], ...] = (
@@ -38,7 +38,7 @@ class SpokenLine:
     end_us: int
 
 
-def speak(plan: VideoPlan, signal: SlowSignal) -> list[SpokenLine]:
+def speak(plan: VideoPlan, signal: Signal) -> list[SpokenLine]:
     """Lines of four to seven words, one after the other over the whole video; some videos open with music."""
     random = plan.random("speech")
     lines: list[SpokenLine] = []

@@ -1,0 +1,38 @@
+"""What the documentation claims of the labels: who can predict them, and who can't."""
+
+from __future__ import annotations
+
+import pytest
+
+from mgn_ma.sample.ceilings import ceilings, main
+from mgn_ma.sample.config import SampleConfig
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, float]:
+    return ceilings(SampleConfig(videos=240))
+
+
+def test_one_moment_and_the_theme_reach_three_quarters_of_the_oracle(scores: dict[str, float]) -> None:
+    assert 0.75 < scores["oracle"] < 0.88
+    assert scores["signals x theme"] > 0.75 * scores["oracle"]
+    assert scores["signals x theme"] < 0.95 * scores["oracle"], "reactions lag"
+
+
+def test_without_the_theme_or_by_time_alone_nothing_is_known(scores: dict[str, float]) -> None:
+    assert abs(scores["signals without theme"]) < 0.1
+    assert abs(scores["time alone"]) < 0.1
+    assert scores["theme alone"] == 0, "a constant within a video"
+
+
+@pytest.mark.parametrize("modality", ["image", "audio", "action", "speech"])
+def test_every_modality_has_its_share_and_none_is_enough(scores: dict[str, float], modality: str) -> None:
+    assert 0.2 < scores[f"{modality} x theme"] < 0.6 * scores["signals x theme"]
+
+
+def test_the_command_prints_a_row_for_every_predictor(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--videos", "10", "--seeds", "2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["seed", "0", "seed", "1", "mean"]
+    assert [line.split("  ")[0] for line in lines[1:3]] == ["oracle", "signals x theme"]
+    assert len(lines) == 10
