@@ -82,5 +82,5 @@ def test_only_a_raw_file_that_is_missing_means_no_data(tmp_path):
 
 
 def test_message_depends_on_the_environment():
-    assert "docs/data.md" in no_data_message("x", "base")
+    assert "docs/own-data.md" in no_data_message("x", "base")
     assert "sample_data,__default__" in no_data_message("x", "sample")

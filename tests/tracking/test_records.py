@@ -61,6 +61,11 @@ def test_metrics_are_the_finite_numbers():
     }
 
 
+def test_metrics_can_do_without_details():
+    report = {"validation": {"r": 1, "expressions": {"awe": 1}}, "methods": {"mean": 1}}
+    assert flatten_metrics(report, leave_out={"expressions", "methods"}) == {"validation/r": 1.0}
+
+
 @given(st.dictionaries(st.text(min_size=1, max_size=400), st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_any_name_is_made_one_that_mlflow_takes(values):
     for name in flatten_parameters(values):

@@ -7,7 +7,6 @@ import logging
 import os
 import shlex
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +18,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
-from mlflow.entities import Metric, RunStatus
+from mlflow.entities import RunStatus
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_BRANCH, MLFLOW_GIT_COMMIT
 
@@ -27,7 +26,7 @@ from mgn_ma.hooks.catalog_files import layer, metadata, saved_file
 from mgn_ma.hooks.quiet import MlflowHook
 from mgn_ma.tracking.code_version import code_version
 from mgn_ma.tracking.outage import limit_patience, surviving_outage
-from mgn_ma.tracking.records import flatten_metrics, log_parameters
+from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
 from mgn_ma.tracking.server import SQLITE, artifact_location, check, redacted, resolve_uri
 
 logger = logging.getLogger(__name__)
@@ -35,6 +34,8 @@ logger = logging.getLogger(__name__)
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 METRICS_REPORT = "evaluation"
 """The dataset whose numbers become the run's metrics."""
+DETAILS = frozenset({"expressions", "calibration", "methods"})
+"""Its tables by expression and by method: hundreds of numbers, which are read in the report and not compared by run."""
 FINGERPRINT = "data_fingerprint"
 """The dataset that says by a hash which data a run was made with."""
 LARGEST_ARTIFACT_BYTES = 64 * 1024**2
@@ -163,17 +164,12 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
             if dataset_name == FINGERPRINT:
                 self._tag_fingerprint(data)
             if dataset_name == METRICS_REPORT:
-                self._log_metrics(data)
+                log_metrics(MlflowClient(), self.run_id, flatten_metrics(data, leave_out=DETAILS))
             if is_report(self._catalog.get(dataset_name)):
                 self._log_file(dataset_name)
 
     def _tag_fingerprint(self, data: Mapping[str, Any]) -> None:
         MlflowClient().set_tag(self.run_id, FINGERPRINT, str(data["fingerprint"]))
-
-    def _log_metrics(self, report: Mapping[str, Any]) -> None:
-        now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, 0) for name, value in flatten_metrics(report).items()]
-        MlflowClient().log_batch(self.run_id, metrics=metrics)
 
     def _log_file(self, dataset_name: str) -> None:
         file = saved_file(self._catalog.get(dataset_name) if self._catalog else None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Container, Iterator, Mapping, Sequence
 
-from mlflow.entities import Param, RunTag
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 from mlflow.utils.validation import (
     MAX_ENTITY_KEY_LENGTH,
+    MAX_METRICS_PER_BATCH,
     MAX_PARAM_VAL_LENGTH,
     MAX_PARAMS_TAGS_PER_BATCH,
     MAX_TAG_VAL_LENGTH,
@@ -42,21 +44,26 @@ def _leaves(prefix: str, value: object) -> Iterator[tuple[str, str]]:
         yield prefix, value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def flatten_metrics(values: Mapping[str, object]) -> dict[str, float]:
+def flatten_metrics(values: Mapping[str, object], leave_out: Container[str] = ()) -> dict[str, float]:
     """The finite numbers of a nested report by their path, ``validation/members/0``; all else is left out.
 
     MLflow's page groups charts by what stands before the slash.
+
+    Args:
+        values: the report.
+        leave_out: keys, at any depth, whose content is too much for a list of metrics.
     """
-    return {_name(key): number for key, number in _numbers("", values)}
+    return {_name(key): number for key, number in _numbers("", values, leave_out)}
 
 
-def _numbers(prefix: str, value: object) -> Iterator[tuple[str, float]]:
+def _numbers(prefix: str, value: object, leave_out: Container[str]) -> Iterator[tuple[str, float]]:
     if isinstance(value, Mapping):
         for key, child in value.items():
-            yield from _numbers(f"{prefix}/{key}" if prefix else str(key), child)
+            if key not in leave_out:
+                yield from _numbers(f"{prefix}/{key}" if prefix else str(key), child, leave_out)
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for index, child in enumerate(value):
-            yield from _numbers(f"{prefix}/{index}", child)
+            yield from _numbers(f"{prefix}/{index}", child, leave_out)
     elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         yield prefix, float(value)
 
@@ -77,3 +84,11 @@ def log_parameters(client: MlflowClient, run_id: str, values: Mapping[str, objec
         client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
     for start in range(0, len(tags), MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run_id, tags=tags[start : start + MAX_PARAMS_TAGS_PER_BATCH])
+
+
+def log_metrics(client: MlflowClient, run_id: str, values: Mapping[str, float]) -> None:
+    """Log numbers that a run has once, in as few calls as MLflow allows."""
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, value, now, 0) for name, value in values.items()]
+    for start in range(0, len(metrics), MAX_METRICS_PER_BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS_PER_BATCH])
