@@ -57,7 +57,7 @@ def estimate(plan: ExtractionPlan, execution: ExecutionConfig, calibration_secon
     units = len(plan.todo) if cost.per_video else hours(plan.todo) * 3600
     workers = min(worth_it(plan, execution).workers, len(plan.todo))
     work = round(units * cost.seconds / 3600 / workers, 4)
-    return row | {"hours_of_work": work, "gigabytes": round(units * cost.bytes / 1e9, 4)}
+    return row | {"hours_of_work": work, "gigabytes": round(units * cost.bytes / 1e9, 7)}
 
 
 def _try(

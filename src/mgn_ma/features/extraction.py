@@ -95,7 +95,7 @@ def account(plan: ExtractionPlan, view: TrackView) -> pd.DataFrame:
     rows = []
     for video_id in plan.video_ids:
         status, reason, seconds = _account_of(video_id, plan, view)
-        rows.append((video_id, plan.modality, status, reason, round(seconds, 3) if video_id in done_now else 0.0))
+        rows.append((video_id, plan.modality, status, reason, round(seconds, 6) if video_id in done_now else 0.0))
     return pd.DataFrame(rows, columns=list(ACCOUNT_COLUMNS)).astype({"seconds": float})
 
 
