@@ -2,7 +2,7 @@
 
     python benchmarks/training.py --scale 0.05 --output benchmarks/results/training.json
 
-Tracks have EEV's shape at ``--scale`` of its 3,024 training videos: 33 to 10,027 frames, half of the videos shorter than
+Tracks have EEV's shape at ``--scale`` of its 3,024 training videos: 33 to 10,027 frames, half of them with less than
 1,555, and the paper's widths. The numbers in them are random; the network is the paper's. Steps are measured, epochs
 are counted from them. What is compared:
 
