@@ -204,6 +204,12 @@ def test_leaving_packets_out_changes_nothing(long_clips: list[Path], which: int,
     assert numbers_at(path, wanted) == expected_numbers(times, 4_800_000, wanted)
 
 
+def test_hours_may_be_left_out(tmp_path: Path) -> None:
+    path = Clip(rate=Fraction(1, 100), n_frames=200, options={"g": "5"}).write(tmp_path / "long.mp4")
+    wanted = [0, 5_000_000_000, 19_850_000_000]
+    assert numbers_at(path, wanted) == [(0, 0), (5_000_000_000, 50), (19_850_000_000, 198)]
+
+
 def test_sparse_frames_decode_a_part_only(long_clips: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
     from mgn_ma.media import video

@@ -49,6 +49,11 @@ class PresentationClock:
         self._end = placed + (self._frame_length if self._counted or not length else length)
         return floor_us(placed)
 
+    def skip_to(self, time: Fraction | None) -> None:
+        """Frames were left out on purpose, and the next one is at a container time in seconds: that is no splice."""
+        if time is not None:
+            self._end = max(self._end, time - self._zero)
+
     def time_us(self, time: Fraction) -> int:
         """Microsecond of a container time, as long as no splice has come."""
         return floor_us(time - self._zero)

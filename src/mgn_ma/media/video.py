@@ -48,8 +48,8 @@ def iter_frames_at(
     end of the last one nothing is shown, and nothing is yielded. t = 0 is where the earliest stream of the container
     starts. Timestamps that show the same frame get the same array object: don't write into it.
 
-    Memory doesn't depend on the length of the video, and only what the wanted frames need is decoded. A packet that
-    can't be decoded is skipped, as players do; a file that was cut short gives the frames that it still holds.
+    Memory doesn't depend on the length of the video, and only what the wanted frames need is decoded. What can't be
+    decoded isn't shown: an earlier frame stays, as in players. A file that was cut short gives what it still holds.
 
     Args:
         path: local path or fsspec URL.
@@ -124,7 +124,8 @@ def _decode(
         return
 
     def time_us(packet: AnyPacket) -> int | None:
-        return None if packet.pts is None else clock.time_us(packet.pts * packet.time_base)
+        time = _packet_time(packet)
+        return None if time is None else clock.time_us(time)
 
     context = stream.codec_context
     may_skip = context.name in _SKIPS_EXACTLY
@@ -132,6 +133,11 @@ def _decode(
         if choice.after_gap:
             yield from decode_packet(stream, None)
             context.flush_buffers()
+            clock.skip_to(_packet_time(choice.packet))
         context.skip_frame = "NONREF" if may_skip and not choice.wanted else "DEFAULT"
         yield from decode_packet(stream, choice.packet)
     yield from decode_packet(stream, None)
+
+
+def _packet_time(packet: AnyPacket) -> Fraction | None:
+    return None if packet.pts is None else packet.pts * packet.time_base
