@@ -1,0 +1,273 @@
+"""Action features of videos: which frames a window is made of, which rows there are, and what an odd video does."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from torch import Tensor
+
+from mgn_ma.extractors.base import ExtractionError, TrackRows
+from mgn_ma.extractors.pretrained import Pretrained
+from mgn_ma.extractors.registry import build, parse_config
+from mgn_ma.extractors.s3d import S3DConfig, S3DExtractor
+from mgn_ma.extractors.s3d import extractor as extractor_module
+from mgn_ma.extractors.s3d.extractor import GEOMETRY, count_grid_timestamps, window_starts
+from mgn_ma.extractors.s3d.network import S3D
+from mgn_ma.media.source import VideoSource
+from mgn_ma.media.video import iter_frames_at
+
+RANDOM = Pretrained(random=0)
+LEVELS = 8
+"""Grey levels of the clips' frames in turn; far enough apart to survive coding."""
+
+
+def level(frame: int) -> int:
+    return 16 + 28 * (frame % LEVELS)
+
+
+def write_clip(path: Path, n_frames: int, rate: int = 10, size: tuple[int, int] = (64, 48)) -> VideoSource:
+    """A clip whose frame k is all of one grey level."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "4"})
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        for k in range(n_frames):
+            frame = av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), level(k), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = k, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return VideoSource(path.stem, video_path=str(path), duration_us=n_frames * 1_000_000 // rate)
+
+
+class SeenFrames:
+    """Stands in for the network: the vector of a window is the mean grey of each of its 32 frames, and its start."""
+
+    def __init__(self, network: S3D, *, batch_size: int, **_: Any) -> None:
+        self._batch_size = batch_size
+
+    def vectors(self, frames: Iterable[npt.NDArray[np.uint8]], starts: Iterable[int]) -> Iterator[Tensor]:
+        remaining = iter(frames)
+        seen: list[float] = []
+        batch: list[list[float]] = []
+        for start in starts:
+            for frame in itertools.islice(remaining, start + 32 - len(seen)):
+                assert frame.shape == (224, 224, 3)
+                seen.append(float(frame.mean()))
+            if len(seen) < start + 32:
+                break
+            batch.append(seen[start : start + 32])
+            if len(batch) == self._batch_size:
+                yield torch.tensor(batch)
+                batch = []
+        if batch:
+            yield torch.tensor(batch)
+
+
+@pytest.fixture
+def seeing(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(extractor_module, "DenseS3D", SeenFrames)
+
+    def make(**settings: Any) -> S3DExtractor:
+        return S3DExtractor(S3DConfig(pretrained=RANDOM, device="cpu", **settings))
+
+    return make
+
+
+def rows_of(extractor: S3DExtractor, video: VideoSource) -> TrackRows:
+    ((given_back, rows),) = extractor.extract([video])
+    assert given_back is video
+    assert isinstance(rows, TrackRows), rows
+    return rows
+
+
+def expected_levels(row: int, n_frames: int, edge: str = "repeat") -> list[int]:
+    """By the definition: 32 grid frames, of which the 17th is the one nearest to t; nearest ones beyond the ends."""
+    middle = round(Fraction(row * 10, 6))
+    window = range(middle - 16, middle + 16)
+    if edge == "zeros":
+        return [level(k) if 0 <= k < n_frames else 0 for k in window]
+    return [level(min(max(k, 0), n_frames - 1)) for k in window]
+
+
+@pytest.mark.parametrize("edge", ["repeat", "zeros"])
+@pytest.mark.parametrize("n_frames", [1, 2, 7, 31, 50])
+def test_windows_are_centred_and_edges_filled(seeing: Any, tmp_path: Path, n_frames: int, edge: str) -> None:
+    rows = rows_of(seeing(edge=edge), write_clip(tmp_path / "clip.mp4", n_frames))
+    assert len(rows) == -(-n_frames * 6 // 10)
+    for row, greys in enumerate(rows.vectors):
+        np.testing.assert_allclose(greys, expected_levels(row, n_frames, edge), atol=6, err_msg=f"row {row}")
+
+
+def test_rows_hold_from_one_grid_timestamp_to_the_next(seeing: Any, tmp_path: Path) -> None:
+    rows = rows_of(seeing(), write_clip(tmp_path / "clip.mp4", 10))
+    assert rows.timestamps_us.tolist() == [0, 166_666, 333_333, 500_000, 666_666, 833_333]
+    assert rows.ends_us.tolist() == [166_666, 333_333, 500_000, 666_666, 833_333, 1_000_000]
+    assert rows.timestamps_us.dtype == rows.ends_us.dtype == np.int64
+
+
+@pytest.mark.parametrize("rate", [5, 24, 30, 60])
+def test_frames_are_those_shown_at_10_hz_whatever_the_frame_rate(seeing: Any, tmp_path: Path, rate: int) -> None:
+    n_frames = 3 * rate
+    rows = rows_of(seeing(), write_clip(tmp_path / "clip.mp4", n_frames, rate))
+    assert len(rows) == 18
+    grid = [level(min(max(k, 0), 29) * rate // 10) for k in range(-16, 46)]
+    for row, greys in enumerate(rows.vectors):
+        start = round(Fraction(row * 10, 6))
+        np.testing.assert_allclose(greys, grid[start : start + 32], atol=6, err_msg=f"row {row}")
+
+
+def test_an_unknown_duration_is_looked_up(seeing: Any, tmp_path: Path) -> None:
+    known = write_clip(tmp_path / "clip.mp4", 23)
+    a, b = rows_of(seeing(), known), rows_of(seeing(), replace(known, duration_us=None))
+    assert np.array_equal(a.vectors, b.vectors)
+
+
+def test_rows_end_where_the_video_does_even_if_its_header_says_more(seeing: Any, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 23)
+    rows = rows_of(seeing(), replace(clip, duration_us=60_000_000))
+    assert np.array_equal(rows.vectors, rows_of(seeing(), clip).vectors)
+
+
+def test_a_shorter_duration_cuts_the_video(seeing: Any, tmp_path: Path) -> None:
+    rows = rows_of(seeing(), replace(write_clip(tmp_path / "clip.mp4", 50), duration_us=2_000_000))
+    assert len(rows) == 12
+    np.testing.assert_allclose(rows.vectors[11], expected_levels(11, 20), atol=6)
+
+
+@pytest.mark.parametrize("readers", [1, 2, 3])
+def test_videos_that_fail_stop_no_other_and_order_is_kept(seeing: Any, tmp_path: Path, readers: int) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a video at all")
+    clips = [write_clip(tmp_path / f"clip{n}.mp4", n) for n in (40, 3, 12, 1, 9, 2, 5)]
+    videos = [
+        VideoSource("gone", video_path=str(tmp_path / "gone.mp4"), duration_us=1_000_000),
+        clips[0],
+        VideoSource("broken", video_path=str(broken), duration_us=1_000_000),
+        *clips[1:4],
+        VideoSource("none", video_path=None),
+        *clips[4:],
+        replace(clips[1], video_id="empty", duration_us=0),
+    ]
+    results = list(seeing(readers=readers, batch_size=2).extract(iter(videos)))
+    assert [video for video, _ in results] == videos
+    failed = {video.video_id: str(rows) for video, rows in results if isinstance(rows, ExtractionError)}
+    assert set(failed) == {"gone", "broken", "none", "empty"}
+    assert failed["none"] == "there is no video file"
+    assert failed["empty"] == "its video shows no frame"
+    assert not any(str(tmp_path) in reason for reason in failed.values())
+    for video, rows in results:
+        if isinstance(rows, TrackRows):
+            alone = rows_of(seeing(batch_size=2), video)
+            assert np.array_equal(rows.vectors, alone.vectors)
+
+
+def test_an_unforeseen_error_in_reading_is_that_videos_own(
+    seeing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = write_clip(tmp_path / "good.mp4", 3)
+    real = extractor_module.iter_frames_at
+
+    def odd(path: str, *arguments: Any, **settings: Any) -> Any:
+        if "odd" in path:
+            raise OSError("the disk went away")
+        return real(path, *arguments, **settings)
+
+    monkeypatch.setattr(extractor_module, "iter_frames_at", odd)
+    (_, failed), (_, rows) = seeing().extract([replace(good, video_path="odd"), good])
+    assert isinstance(failed, ExtractionError)
+    assert failed.transient
+    assert "the disk went away" in str(failed)
+    assert len(rows) == 2
+
+
+def test_leaving_half_way_stops_the_reading_threads(seeing: Any, tmp_path: Path) -> None:
+    clips = [write_clip(tmp_path / f"clip{k}.mp4", 200) for k in range(3)]
+    results = seeing(readers=3, batch_size=1).extract(clips)
+    next(results)
+    results.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read clip")]
+
+
+def test_no_more_videos_are_opened_than_are_read(seeing: Any, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 5)
+    taken = 0
+
+    def many() -> Iterator[VideoSource]:
+        nonlocal taken
+        for k in range(100):
+            taken += 1
+            yield replace(clip, video_id=str(k))
+
+    results = seeing(readers=2).extract(many())
+    next(results)
+    assert taken <= 2 * 4
+    results.close()
+
+
+@given(st.integers(0, 10**9))
+def test_timestamps_before_an_end_are_counted_exactly(end_us: int) -> None:
+    n = count_grid_timestamps(end_us)
+    assert n == 0 or (n - 1) * 1_000_000 // 6 < end_us
+    assert n * 1_000_000 // 6 >= end_us
+
+
+@given(st.integers(0, 10**8))
+def test_windows_start_at_the_grid_frame_nearest_to_t(duration_us: int) -> None:
+    starts = list(itertools.islice(window_starts(duration_us), 1000))
+    assert len(starts) == min(1000, count_grid_timestamps(duration_us))
+    assert all(later > earlier for earlier, later in itertools.pairwise(starts))
+    assert all(abs(start * 100_000 - row * 1_000_000 / 6) <= 33_334 for row, start in enumerate(starts))
+
+
+def test_settings_and_fingerprint() -> None:
+    config = S3DConfig(pretrained=RANDOM)
+    assert config.fingerprint() == S3DConfig(pretrained=RANDOM, batch_size=9, device="cpu", readers=3).fingerprint()
+    changed = [
+        S3DConfig(pretrained=Pretrained(random=1)),
+        S3DConfig(pretrained=RANDOM, edge="zeros"),
+        S3DConfig(pretrained=RANDOM, precision="bfloat16"),
+    ]
+    assert len({config.fingerprint(), *(other.fingerprint() for other in changed)}) == 4
+    with pytest.raises(ValidationError):
+        S3DConfig(pretrained=RANDOM, edge="mirror")  # type: ignore[arg-type]
+
+
+def test_the_configuration_imports_no_torch() -> None:
+    code = "import sys; from mgn_ma.extractors.s3d import S3DConfig; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_real_network_through_the_registry(tmp_path: Path) -> None:
+    config = parse_config("s3d", {"pretrained": {"random": 0}, "device": "cpu", "batch_size": 2})
+    assert isinstance(config, S3DConfig)
+    extractor = build(config)
+    assert (extractor.width, extractor.clock, extractor.source) == (512, "grid", "video")
+    clip = write_clip(tmp_path / "clip.mp4", 4)
+    ((_, rows),) = extractor.extract([clip])
+    assert isinstance(rows, TrackRows)
+    assert rows.vectors.shape == (3, 512)
+    assert rows.vectors.dtype == np.float32
+    shown = [image for _, image in iter_frames_at(str(clip.video_path), range(0, 400_000, 100_000), GEOMETRY)]
+    window = [shown[min(max(k, 0), 3)] for k in range(2 - 16, 2 + 16)]  # 166.7 ms is nearest to the third frame
+    video = torch.from_numpy(np.stack(window)).permute(3, 0, 1, 2)[None].float() / 255
+    with torch.inference_mode():
+        expected = config.load()(video)[0].numpy()
+    assert np.linalg.norm(rows.vectors[1] - expected) <= 1e-5 * np.linalg.norm(expected)
+    assert np.linalg.norm(rows.vectors[1] - rows.vectors[0]) > 1e-3 * np.linalg.norm(expected)
