@@ -68,7 +68,7 @@ class RayCrew:
 
     def __init__(self, make_worker: MakeWorker[Any, Any], config: ExecutionConfig, workers: int) -> None:
         self._make_worker = make_worker
-        self._started_here = _connect(config, workers)
+        _connect(config, workers)
         nodes = sum(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
         self._share_of_node = -(-workers // max(1, nodes))
         # An actor's CPU is a place to be, not a share of the processor; two threads: one polls, one takes orders.
@@ -109,21 +109,28 @@ class RayCrew:
         return heard
 
     def dismiss(self, patience: float) -> None:
-        """Kill the actors, and Ray with them if it was started here."""
+        """Kill the actors. Ray stays for the next stage, and ends with this process."""
         del patience  # an actor keeps nothing that it would have to put in order
         for actor in self._actors.values():
             with contextlib.suppress(Exception):
                 ray.kill(actor)
         self._actors.clear()
         self._polls.clear()
-        if self._started_here:
-            ray.shutdown()
 
 
-def _connect(config: ExecutionConfig, workers: int) -> bool:
-    """Join or start Ray; whether it was started (or joined) here, and so is left by us."""
-    if ray.is_initialized():
-        return False
+def _connect(config: ExecutionConfig, workers: int) -> None:
+    """Join Ray, or start one for as long as this process lives."""
+    if not ray.is_initialized():
+        _initialise(config, workers)
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    if config.gpus_per_worker <= resources.get("GPU", 0.0):
+        return
+    if config.address is None:
+        raise ExecutionError(f"{config.gpus_per_worker} GPUs a worker are wanted, and this machine has none to give")
+    logger.warning("The cluster has no GPU yet; workers wait until one joins")
+
+
+def _initialise(config: ExecutionConfig, workers: int) -> None:
     _knock(config.address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # What workers log reaches this log by itself; Ray's own copy of their output would say it twice.
@@ -135,15 +142,6 @@ def _connect(config: ExecutionConfig, workers: int) -> bool:
         ray.init(**options)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise ExecutionError(f"Ray can't be reached at {config.address or 'this machine'}: {error}") from error
-    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    if config.gpus_per_worker > resources.get("GPU", 0.0):
-        if config.address is None:
-            ray.shutdown()
-            raise ExecutionError(
-                f"{config.gpus_per_worker} GPUs a worker are wanted, and this machine has none to give"
-            )
-        logger.warning("The cluster has no GPU yet; workers wait until one joins")
-    return True
 
 
 def _knock(address: str | None) -> None:
