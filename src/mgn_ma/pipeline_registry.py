@@ -20,7 +20,11 @@ CHAIN = (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Every folder under ``mgn_ma.pipelines`` by its name; ``__default__`` is the whole chain."""
+    """Every folder under ``mgn_ma.pipelines`` by its name; ``__default__`` is the whole chain.
+
+    A run that asks for pipelines by name gets no others from Kedro, and then there is no chain to make.
+    """
     pipelines = find_pipelines(raise_errors=True)
-    pipelines["__default__"] = sum((pipelines[name] for name in CHAIN), start=Pipeline([]))
+    if pipelines.keys() >= set(CHAIN):
+        pipelines["__default__"] = sum((pipelines[name] for name in CHAIN), start=Pipeline([]))
     return pipelines
