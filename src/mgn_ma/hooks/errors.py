@@ -70,7 +70,7 @@ def no_data_message(path: str, env: str) -> str:
         )
     return (
         f"{path} does not exist: there is no data to run on. Either\n"
-        "  - put EEV's annotations and your videos under data/01_raw (docs/own-data.md says how they are laid out), or\n"
+        "  - put EEV's annotations and your videos under data/01_raw (see docs/own-data.md), or\n"
         "  - run the embedded sample, which needs no download: `make run`"
     )
 

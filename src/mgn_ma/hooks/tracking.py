@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import mlflow
-from kedro.config import OmegaConfigLoader
+from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
@@ -77,24 +77,17 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
 
     def _settle_uri(self, context: KedroContext) -> str:
         """``MLFLOW_TRACKING_URI`` if the user has set it, else mlflow.yml's; written back for kedro-mlflow."""
-        cast(OmegaConfigLoader, context.config_loader).config_patterns.setdefault(
-            "mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"]
-        )
-        settings = dict(context.config_loader["mlflow"])
-        server = dict(settings.get("server") or {})
+        loader = cast(OmegaConfigLoader, context.config_loader)
+        loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
         given = os.environ.get(URI_VARIABLE)
         if given == self._own_uri:  # MLflow leaves there what an earlier session of this process has settled
             given = None
-        project_path = Path(context.project_path)
-        uri = resolve_uri(given or server.get("mlflow_tracking_uri") or f"{SQLITE}mlflow.db", project_path)
-        settings["server"] = server | {"mlflow_tracking_uri": uri}
-        tracking = dict(settings.get("tracking") or {})
-        experiment = dict(tracking.get("experiment") or {})
-        location = artifact_location(uri, project_path)
-        if location is not None and not experiment.get("create_experiment_kwargs"):
-            experiment["create_experiment_kwargs"] = {"artifact_location": location}
-        settings["tracking"] = tracking | {"experiment": experiment}
-        context.config_loader["mlflow"] = settings
+        try:
+            configured = loader["mlflow"]
+        except MissingConfigException:
+            configured = {}
+        loader["mlflow"] = settled(configured, given, Path(context.project_path))
+        uri = str(loader["mlflow"]["server"]["mlflow_tracking_uri"])
         if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
             logger.info("Creating the tracking database %s (once, takes some seconds)", uri.removeprefix(SQLITE))
         return uri
@@ -220,6 +213,22 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
             experiment = self.mlflow_config.tracking.experiment._experiment.experiment_id
             return f"{redacted(uri)}/#/experiments/{experiment}/runs/{self.run_id}"
         return f"run {self.run_id} in {redacted(uri)} (look at it with `make mlflow-ui`)"
+
+
+def settled(configured: Mapping[str, Any], given: str | None, project_path: Path) -> dict[str, Any]:
+    """The content of mlflow.yml with the address that holds, ``given`` before configured, and a place for artifacts."""
+    server = dict(configured.get("server") or {})
+    uri = resolve_uri(given or server.get("mlflow_tracking_uri") or f"{SQLITE}mlflow.db", project_path)
+    tracking = dict(configured.get("tracking") or {})
+    experiment = dict(tracking.get("experiment") or {})
+    location = artifact_location(uri, project_path)
+    if location is not None:
+        experiment.setdefault("create_experiment_kwargs", {"artifact_location": location})
+    return {
+        **configured,
+        "server": server | {"mlflow_tracking_uri": uri},
+        "tracking": tracking | {"experiment": experiment},
+    }
 
 
 def is_report(dataset: Any) -> bool:
