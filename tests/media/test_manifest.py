@@ -63,7 +63,7 @@ def test_reasons_and_exclusions(folder: Path) -> None:
     assert excluded.columns.tolist() == ["video_id", "split", "reason", "n_frames"]
     assert excluded["video_id"].tolist() == ["text", "gone"]
     assert excluded["n_frames"].tolist() == [6, 12]
-    assert "is no media file" in excluded["reason"][0]
+    assert "is no video file" in excluded["reason"][0]
     assert "no file gone" in excluded["reason"][1]
 
 

@@ -90,7 +90,7 @@ def test_bad_files_say_why(tmp_path: Path) -> None:
     (tmp_path / "folder.mp4").mkdir()
     Clip(video=False, audio=sine(1, 440)).write(tmp_path / "sound.mp4")
     for name, reason in (
-        ("text.mp4", "is no media file"),
+        ("text.mp4", "is no video file"),
         ("empty.mp4", "is empty"),
         ("folder.mp4", "is a directory"),
         ("absent.mp4", "no such file"),

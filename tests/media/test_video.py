@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -237,10 +238,21 @@ def test_pixels_are_the_same_whatever_is_left_out(tmp_path: Path) -> None:
 
 
 class TestBadFiles:
-    def test_text_that_is_called_a_video(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "not a video",
+            "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/secret.ts\n",
+            "ffconcat version 1.0\nfile other.mp4\n",
+            '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>',
+            "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+        ],
+    )
+    def test_text_that_is_called_a_video(self, tmp_path: Path, text: str) -> None:
+        Clip(n_frames=3).write(tmp_path / "other.mp4")
         path = tmp_path / "text.mp4"
-        path.write_text("#EXTM3U\nhttp://127.0.0.1:9/secret.ts\n")
-        with pytest.raises(MediaError, match=r"text\.mp4: is no media file"):
+        path.write_text(text)
+        with pytest.raises(MediaError, match=r"text\.mp4: is no video file"):
             numbers_at(path, [0])
 
     def test_empty_file(self, tmp_path: Path) -> None:
@@ -252,6 +264,11 @@ class TestBadFiles:
     def test_directory(self, tmp_path: Path) -> None:
         with pytest.raises(MediaError, match="is a directory"):
             numbers_at(tmp_path, [0])
+
+    def test_pipe_that_nobody_writes_to(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.mp4")
+        with pytest.raises(MediaError, match="is no regular file"):
+            numbers_at(tmp_path / "pipe.mp4", [0])
 
     def test_no_video_stream(self, tmp_path: Path) -> None:
         path = Clip(video=False, audio=sine(1, 440)).write(tmp_path / "sound.mp4")

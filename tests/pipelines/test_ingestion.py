@@ -142,7 +142,7 @@ def test_bad_videos_stop_nothing(project: Project) -> None:
     project.run()
     reasons = project.catalog.load("exclusions").set_index("video_id")["reason"]
     assert reasons.index.tolist() == ["1e5", "gone", "NA", "0012"]
-    assert "is no media file" in reasons["1e5"]
+    assert "is no video file" in reasons["1e5"]
     assert "moov" in reasons["NA"]
     assert "is a directory" in reasons["0012"]
 

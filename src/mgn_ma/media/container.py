@@ -59,6 +59,8 @@ def _source(path: str, stack: ExitStack) -> str | IO[bytes]:
         raise MediaError(path, "is a directory, not a file")
     if not local.exists():
         raise MediaError(path, "no such file")
+    if not local.is_file():
+        raise MediaError(path, "is no regular file")
     if not os.access(local, os.R_OK):
         raise MediaError(path, "can't be read: permission denied")
     if local.stat().st_size == 0:
@@ -68,11 +70,12 @@ def _source(path: str, stack: ExitStack) -> str | IO[bytes]:
 
 
 def _open_reason(path: str, error: Exception) -> str:
-    if isinstance(error, av.InvalidDataError):
+    # The latter for formats that FFmpeg knows and we don't open.
+    if isinstance(error, av.InvalidDataError | av.ArgumentError):
         head = _head(path)
         if b"ftyp" in head[:12]:
             return "is an incomplete MP4: its index (moov) is missing, so the download or the recording was cut short"
-        return "is no media file that FFmpeg knows, or is damaged at its start"
+        return "is no video file in a format that is read here, or is damaged at its start"
     return f"can't be opened: {error}"
 
 
