@@ -10,11 +10,10 @@ import hashlib
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
@@ -36,6 +35,9 @@ class Pretrained(BaseModel):
     Nothing here ever opens a connection. A path is read as it stands; a hub repository is looked up in the local hub
     cache. Both are filled by the pipeline ``weights``, or by hand.
 
+    One string does for the common cases, ``random:0``, ``hub:<repository>`` or a path: unlike a table, a string
+    replaces what another environment says instead of mixing with it.
+
     Attributes:
         path: a ``.safetensors`` or ``.pth`` file, or a directory for a network of several files.
         url: where the pipeline ``weights`` can fetch ``path`` from, if not from the address that the network knows.
@@ -53,6 +55,16 @@ class Pretrained(BaseModel):
     revision: str = "main"
     random: int | None = Field(default=None, ge=0)
     sha256: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_words(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        kind, _, rest = value.partition(":")
+        if kind == "random" and rest.isdigit():
+            return {"random": int(rest)}
+        return {"hub": rest} if kind == "hub" else {"path": value}
 
     @field_validator("sha256")
     @classmethod
@@ -234,6 +246,24 @@ def file_sha256(path: Path) -> str:
     return _sha256(path, status.st_size, status.st_mtime_ns)
 
 
+def record_of(path: Path) -> Path:
+    """Where the digest of a fetched file is kept, in the form that ``sha256sum --check`` reads."""
+    return path.with_name(path.name + ".sha256")
+
+
+def record_sha256(path: Path) -> str:
+    """Keep the digest of a file as it is now, beside it: later it must still be the same. Returns the digest."""
+    digest = file_sha256(path)
+    record_of(path).write_text(f"{digest}  {path.name}\n")
+    return digest
+
+
+def recorded_sha256(path: Path) -> str | None:
+    """The digest that a file had when it was fetched, if that was recorded."""
+    record = record_of(path)
+    return record.read_text().split()[0].lower() if record.is_file() else None
+
+
 @lru_cache(maxsize=64)
 def _sha256(path: Path, size: int, mtime_ns: int) -> str:
     with path.open("rb") as file:
@@ -246,8 +276,3 @@ def _in_hub_cache(pretrained: Pretrained, name: str) -> Path | None:
 
     found = try_to_load_from_cache(pretrained.hub or "", name, revision=pretrained.revision)
     return Path(found) if isinstance(found, str) else None
-
-
-def needs_of(configs: Iterable[ExtractorConfig]) -> list[WeightsNeed]:
-    """The weights that these configurations ask for; descriptors ask for none."""
-    return [need for config in configs if isinstance(config, NetworkConfig) for need in config.weights_needed()]

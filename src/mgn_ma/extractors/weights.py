@@ -24,6 +24,8 @@ from mgn_ma.extractors.pretrained import (
     WeightsNeed,
     file_sha256,
     locate,
+    record_of,
+    recorded_sha256,
 )
 
 if TYPE_CHECKING:
@@ -60,15 +62,19 @@ def read_weights(need: WeightsNeed) -> dict[str, Tensor]:
 
 
 def verified(need: WeightsNeed) -> Path:
-    """The weights file proper (of a directory: the first), after its digest is found to be the configured one.
+    """The weights file proper (of a directory: the first), after its digest is found to be what it should be.
+
+    That is the configured digest, and without one that which was recorded when the file was fetched, if it was.
 
     Raises:
         WeightsError: if a file is absent or the digest differs.
     """
     path = locate(need)[0]
-    expected = need.pretrained.sha256
+    expected, said_by = need.pretrained.sha256, "is configured"
+    if expected is None:
+        expected, said_by = recorded_sha256(path), f"was recorded in {record_of(path)}"
     if expected is not None and not (actual := file_sha256(path)).startswith(expected):
-        raise WeightsError(f"{path} has SHA-256 {actual}, but {expected} is configured: not the same file")
+        raise WeightsError(f"{path} has SHA-256 {actual}, but {expected} {said_by}: not the same file")
     return path
 
 

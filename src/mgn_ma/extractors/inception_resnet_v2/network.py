@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 import timm
 import torch
 from timm.layers.conv_bn_act import ConvNormAct
 from timm.models.inception_resnet_v2 import InceptionResnetV2
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mgn_ma.extractors.pretrained import WeightsNeed
@@ -23,22 +25,30 @@ _CLASSIFIER = "classif.weight"
 
 
 def load_network(need: WeightsNeed) -> nn.Module:
-    """The network with its weights, loaded strictly; (B, 3, 299, 299) in [-1, 1] to (B, 1536).
+    """The network with its weights; (B, 3, 299, 299) in [-1, 1] to (B, 1536).
+
+    Raises:
+        WeightsError: if the weights are absent or don't fit.
+    """
+    if need.pretrained.random is None:
+        return from_state(read_weights(need), verified(need))
+    network = _create(0)
+    randomise(network, need.pretrained.random)
+    return network
+
+
+def from_state(state: Mapping[str, Tensor], origin: str | Path) -> nn.Module:
+    """The network of a checkpoint, loaded strictly.
 
     A checkpoint has the classifier that it was trained with, or none; its size is read from the checkpoint, and the
     classifier is taken off after it was loaded like everything else.
 
     Raises:
-        WeightsError: if the weights are absent or don't fit.
+        WeightsError: naming every key that is missing, unexpected or of the wrong shape.
     """
-    if need.pretrained.random is not None:
-        network = _create(0)
-        randomise(network, need.pretrained.random)
-        return network
-    state = read_weights(need)
     classes = len(state[_CLASSIFIER]) if _CLASSIFIER in state and state[_CLASSIFIER].ndim else 0
     network = _create(classes)
-    load_strictly(network, state, verified(need))
+    load_strictly(network, state, origin)
     network.reset_classifier(0)
     return network
 
@@ -70,7 +80,7 @@ def fold_batch_norms(network: nn.Module) -> None:
             block.bn = norm.act
 
 
-def preprocess(frames: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def preprocess(frames: Tensor, dtype: torch.dtype) -> Tensor:
     """(B, 299, 299, 3) uint8 RGB to (B, 3, 299, 299) in [-1, 1] (mean and std 0.5), channels last in memory."""
     scaled = frames.to(torch.float32).div_(127.5).sub_(1.0)
     return scaled.to(dtype).permute(0, 3, 1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -92,20 +93,29 @@ def load_network(config: VGGishConfig) -> tuple[VGGish, Postprocessor | None]:
     """
     network, postprocessor = VGGish(final_relu=config.final_relu).eval(), Postprocessor()
     need, *of_pca = config.weights_needed()
-    has_pca = need.pretrained.random is not None
     if need.pretrained.random is not None:
         randomise(network, need.pretrained.random)
+        has_pca = True
     else:
-        state = read_weights(need)
-        pca = {key.removeprefix(_PCA_PREFIX): state.pop(key) for key in list(state) if key.startswith(_PCA_PREFIX)}
-        load_strictly(network, state, verified(need))
-        if has_pca := bool(pca):
-            load_strictly(postprocessor, pca, verified(need))
+        has_pca = fill(network, postprocessor, read_weights(need), verified(need))
     if of_pca and of_pca[0].pretrained.random is None:
         load_strictly(postprocessor, _as_column(read_weights(of_pca[0])), verified(of_pca[0]))
     elif config.postprocess and not has_pca:
         raise WeightsError(f"postprocess needs PCA parameters: {verified(need)} has none, and pca names no file")
     return network, postprocessor if config.postprocess else None
+
+
+def fill(network: VGGish, postprocessor: Postprocessor, state: Mapping[str, Tensor], origin: str | Path) -> bool:
+    """Load a checkpoint strictly, in place; returns whether it had the parameters of the PCA too.
+
+    Raises:
+        WeightsError: naming every key that is missing, unexpected or of the wrong shape in the part that doesn't fit.
+    """
+    pca = {key.removeprefix(_PCA_PREFIX): tensor for key, tensor in state.items() if key.startswith(_PCA_PREFIX)}
+    load_strictly(network, {key: state[key] for key in state if not key.startswith(_PCA_PREFIX)}, origin)
+    if pca:
+        load_strictly(postprocessor, pca, origin)
+    return bool(pca)
 
 
 def _as_column(pca: Mapping[str, Tensor]) -> dict[str, Tensor]:
