@@ -250,10 +250,12 @@ def how_to_get(need: WeightsNeed) -> str:
     public, pretrained = need.public, need.pretrained
     size = f", {public.size_bytes / 1e6:.0f} MB" if public.size_bytes else ""
     what = f"{public.title} ({public.source}; {public.licence}{size})"
-    target = pretrained.path or f"the hub cache ({pretrained.hub})"
+    fetching = "`kedro run --pipelines weights --params weights.fetch=true`"
+    if pretrained.hub is not None:
+        return f"Get {what}: {fetching}, or name a local copy: `extractors.{need.network}.pretrained: <path>`."
     if fetch_address(pretrained, public) is not None:
-        return f"Get {what}: `kedro run --pipelines weights --params weights.fetch=true`, or put it at {target}."
-    return f"Get {what} and put it at {target}. {public.note}".rstrip()
+        return f"Get {what}: {fetching}, or put it at {pretrained.path}."
+    return f"Get {what} and put it at {pretrained.path}. {public.note}".rstrip()
 
 
 def fetch_address(pretrained: Pretrained, public: PublicWeights) -> str | None:

@@ -1,0 +1,137 @@
+"""The pipeline that lists, fetches, accepts and checks pretrained weights."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from mgn_ma.extractors.pretrained import WeightsError
+from mgn_ma.extractors.vggish.network import VGGish
+from mgn_ma.features.modality import Extractors, Modalities
+from mgn_ma.pipelines.weights import create_pipeline
+from mgn_ma.pipelines.weights.nodes import WeightsSettings, obtain_weights
+
+MODALITIES = {
+    "image": {"extractor": "image_descriptor", "tolerance_us": 0},
+    "audio": {"extractor": "vggish", "tolerance_us": 0},
+    "subtitle": {"extractor": "bert", "source": "captions", "tolerance_us": 0},
+    "title": {"extractor": "bert", "source": "title", "tolerance_us": 0},
+}
+
+
+Run = Callable[..., tuple[pd.DataFrame, Exception | None]]
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the web has: a network of the right layout."""
+    path = tmp_path_factory.mktemp("web") / "vggish.pth"
+    torch.save(VGGish(final_relu=True).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs the pipeline; gives the account, as it was saved, and what the run failed with after that."""
+
+    def run_it(
+        extractors: dict[str, Any], modalities: dict[str, Any] = MODALITIES, **settings: Any
+    ) -> tuple[pd.DataFrame, Exception | None]:
+        entry = yaml.safe_load((PROJECT / "conf/base/catalog_weights.yml").read_text())["weights_account"]
+        entry["filepath"] = str(tmp_path / "account.csv")
+        catalog = DataCatalog.from_config({"weights_account": entry})
+        catalog["params:modalities"] = MemoryDataset(Modalities.model_validate(modalities))
+        catalog["params:extractors"] = MemoryDataset(Extractors.model_validate(extractors))
+        catalog["params:weights"] = MemoryDataset(WeightsSettings(**settings))
+        error: Exception | None = None
+        try:
+            SequentialRunner().run(create_pipeline(), catalog)
+        except WeightsError as raised:
+            error = raised
+        return catalog.load("weights_account"), error
+
+    return run_it
+
+
+def table(pretrained: Any) -> dict[str, Any]:
+    return {"vggish": {"pretrained": pretrained}, "bert": {"pretrained": "random:0"}}
+
+
+def test_a_listing_says_what_is_needed_and_fails_for_nothing(run: Run, tmp_path: Path) -> None:
+    account, error = run(table(str(tmp_path / "absent.pth")))
+    assert error is None
+    assert account["network"].tolist() == ["vggish", "bert"]
+    assert account["modalities"].tolist() == ["audio", "subtitle title"]
+    vggish, bert = account.to_dict("records")
+    assert (vggish["present"], vggish["megabytes"], vggish["place"]) == (False, 288, str(tmp_path / "absent.pth"))
+    assert vggish["address"].startswith("https://github.com/harritaylor/torchvggish/")
+    assert "absent.pth" in vggish["problem"]
+    assert "weights.fetch=true" in vggish["remedy"]
+    assert (bert["problem"], bert["place"]) == ("", "random (seed 0)")
+
+
+def test_what_is_absent_is_fetched_recorded_and_not_fetched_again(run: Run, published: Path, tmp_path: Path) -> None:
+    serve = partial(SimpleHTTPRequestHandler, directory=str(published.parent))
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), serve)
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    pretrained = {"path": str(tmp_path / "w.pth"), "url": f"http://127.0.0.1:{httpd.server_port}/vggish.pth"}
+    account, error = run(table(pretrained), fetch=True)
+    httpd.shutdown()
+    httpd.server_close()
+    assert error is None
+    row = account.iloc[0]
+    assert (row["present"], row["matches"], row["problem"]) == (True, "recorded", "")
+    assert row["sha256"] == hashlib.sha256(published.read_bytes()).hexdigest()
+    # The server is gone: a second run has nothing to ask it.
+    assert run(table(pretrained), fetch=True)[1] is None
+
+
+def test_a_fetch_that_fails_is_accounted_first_and_then_fails_the_run(run: Run, tmp_path: Path) -> None:
+    account, error = run(table({"path": str(tmp_path / "w.pth"), "url": "ftp://nowhere/w.pth"}), fetch=True)
+    assert "ftp://nowhere/w.pth" in account.iloc[0]["problem"]
+    assert "ftp://nowhere/w.pth" in str(error)
+
+
+def test_a_local_file_is_accepted_if_it_is_the_right_one(run: Run, published: Path, tmp_path: Path) -> None:
+    digest = hashlib.sha256(published.read_bytes()).hexdigest()
+    pretrained = {"path": str(tmp_path / "w.pth"), "sha256": digest}
+    account, error = run(table(pretrained), accept={"vggish": str(published)})
+    assert error is None
+    assert account.iloc[0]["matches"] == "configured"
+    (tmp_path / "w.pth").unlink()
+    account, error = run(table(pretrained | {"sha256": "0" * 64}), accept={"vggish": str(published)})
+    assert digest in account.iloc[0]["problem"]
+    assert isinstance(error, WeightsError)
+    assert not (tmp_path / "w.pth").exists()
+
+
+def test_a_file_of_another_network_is_found_out(run: Run, tmp_path: Path) -> None:
+    torch.save({"conv.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    account, error = run(table(str(tmp_path / "w.pth")), accept={"vggish": str(tmp_path / "other.pth")})
+    assert "unexpected conv.weight" in account.iloc[0]["problem"]
+    assert isinstance(error, WeightsError)
+
+
+def test_a_file_for_nobody_is_a_mistake() -> None:
+    modalities, extractors = Modalities.model_validate(MODALITIES), Extractors.model_validate(table("w.pth"))
+    with pytest.raises(WeightsError, match="vgish"):
+        obtain_weights(modalities, extractors, WeightsSettings(accept={"vgish": "mine.pth"}))
+
+
+def test_descriptors_need_nothing(run: Run) -> None:
+    account, error = run({}, {"image": MODALITIES["image"]}, fetch=True)
+    assert error is None
+    assert account.empty
