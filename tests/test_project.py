@@ -38,7 +38,7 @@ def _names(catalog_entry_names, dataset):
 
 def test_default_chain_needs_only_raw_data_and_truth(registered):
     free = {name for name in registered["__default__"].inputs() if not name.startswith("params:")}
-    handles = {name for name in free if name.endswith("_on_disk")} | {"tracker", "training_state", "parameters"}
+    handles = {name for name in free if name.endswith("_on_disk")} | {"tracker", "training_states", "parameters"}
     truth = {name for name in free if name.startswith("truth_")}
     assert free - handles - truth == {
         "annotations_train",

@@ -1,0 +1,210 @@
+"""The whole chain on a tiny sample, as a user runs it: killed in the middle, run again, run a third time."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import nbformat
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import yaml
+from nbclient import NotebookClient
+
+from mgn_ma.eev.expressions import EXPRESSIONS
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+TINY = {
+    "sample": {"videos": 12, "shortest_seconds": 5.0, "longest_seconds": 7.0},
+    "execution": {"workers": 1},
+    "video_level": {"epochs": 2, "folds": 2},
+    "model": {"hidden": 32},
+    "training": {"epochs": 2},
+    "ensemble_members": {"count": 2},
+    "evaluation": {"bootstrap": {"resamples": 200}},
+}
+CHAIN = ("run", "--env", "sample", "--pipelines", "sample_data,__default__")
+
+
+def _merged(low, high):
+    return {
+        key: _merged(low[key], high[key])
+        if isinstance(low.get(key), dict) and key in high
+        else high.get(key, low.get(key))
+        for key in {**low, **high}
+    }
+
+
+def make_project(path):
+    """A copy of this project whose sample is tiny."""
+    ignored = shutil.ignore_patterns("__pycache__", "local")
+    for name in ("conf", "src", "notebooks"):
+        shutil.copytree(ROOT / name, path / name, ignore=ignored)
+    (path / "conf/local").mkdir()
+    shutil.copy(ROOT / "pyproject.toml", path)
+    shutil.copy(ROOT / ".telemetry", path)
+    parameters = {}
+    for file in (path / "conf/sample").glob("parameters*.yml"):
+        parameters = _merged(parameters, yaml.safe_load(file.read_text()))
+        file.unlink()
+    (path / "conf/sample/parameters.yml").write_text(yaml.safe_dump(_merged(parameters, TINY)))
+    return path
+
+
+def start(project, *arguments):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "kedro", *arguments],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kedro(project, *arguments):
+    process = start(project, *arguments)
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    return output
+
+
+def tracks(project):
+    return sorted((project / "data/sample/04_feature").glob("*/*/*.arrow"))
+
+
+def account(project):
+    return pd.read_csv(
+        project / "data/sample/08_reporting/extraction_account.csv", dtype={"video_id": str}, keep_default_na=False
+    )
+
+
+def table(path):
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    project = make_project(tmp_path_factory.mktemp("undisturbed"))
+    return project, kedro(project, *CHAIN)
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory):
+    """A project whose first run was killed while it extracted, after its second run; with what was there between."""
+    project = make_project(tmp_path_factory.mktemp("resumed"))
+    process = start(project, *CHAIN)
+    deadline = time.monotonic() + 300
+    while len(tracks(project)) < 14:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "no extraction within five minutes"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = {path: path.stat().st_mtime_ns for path in tracks(project)}
+    return project, before, kedro(project, *CHAIN)
+
+
+def test_a_killed_run_ends_as_an_undisturbed_one_and_keeps_what_it_had(undisturbed, resumed):
+    project, before, _ = resumed
+    assert all(path.stat().st_mtime_ns == written for path, written in before.items())
+    extracted = account(project)
+    present = extracted[extracted["status"] == "present"]
+    assert 0 < len(before) < len(present)
+    assert (present["reason"] == "kept from an earlier run").sum() == len(before)
+    made = {path.relative_to(project): path for path in tracks(project)}
+    reference = {path.relative_to(undisturbed[0]): path for path in tracks(undisturbed[0])}
+    assert made.keys() == reference.keys()
+    assert all(table(made[name]).equals(table(reference[name])) for name in made)
+    file = "data/sample/07_model_output/ensemble_predictions.parquet"
+    pd.testing.assert_frame_equal(pd.read_parquet(project / file), pd.read_parquet(undisturbed[0] / file))
+
+
+def test_the_files_that_others_look_for(undisturbed):
+    project, _ = undisturbed
+    reporting = project / "data/sample/08_reporting"
+    evaluation = json.loads((reporting / "evaluation.json").read_text())
+    assert evaluation["validation"].keys() >= {
+        "oracle",
+        "time_only",
+        "shuffled",
+        "members",
+        "ensemble",
+        "per_expression",
+    }
+    assert len(evaluation["validation"]["members"]) == 2
+    assert set(evaluation["validation"]["per_expression"]) == set(EXPRESSIONS)
+    assert evaluation.keys() >= {"undefined", "n_videos", "n_frames"}
+    assert list(account(project).columns) == ["video_id", "modality", "status", "reason", "seconds"]
+    predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
+    assert list(predictions.columns) == ["video_id", "timestamp_us", *EXPRESSIONS]
+
+
+def test_the_submission_has_every_row_of_the_test_table_in_its_order(undisturbed):
+    project, _ = undisturbed
+    columns = ["Video ID", "Timestamp (milliseconds)"]
+    asked = pd.read_csv(project / "data/sample/01_raw/annotations/test.csv", dtype={"Video ID": str})
+    given = pd.read_csv(project / "data/sample/08_reporting/submission.csv", dtype={"Video ID": str})
+    assert list(given.columns) == [*columns, *EXPRESSIONS]
+    pd.testing.assert_frame_equal(given[columns], asked[columns])
+    assert given[list(EXPRESSIONS)].to_numpy().min() >= 0
+
+
+def test_run_again_it_extracts_nothing_and_an_earlier_version_can_be_loaded(resumed):
+    project, _, _ = resumed
+    output = kedro(project, *CHAIN)
+    again = account(project)
+    assert (again["seconds"] == 0).all()
+    assert not (again["reason"] == "computed in this run").any()
+    assert "0 videos to render" in output
+    versions = sorted(p.name for p in (project / "data/sample/08_reporting/versions/evaluation.json").iterdir())
+    assert len(versions) == 2
+    kedro(project, "run", "--env", "sample", "--pipelines", "reporting", "--load-versions", f"evaluation:{versions[0]}")
+
+
+def test_the_run_is_tracked_with_a_nested_run_a_member(undisturbed):
+    project, _ = undisturbed
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("mgn_ma").experiment_id])
+    members = {r.data.tags["mlflow.runName"]: r for r in runs if "mlflow.parentRunId" in r.data.tags}
+    (parent,) = (r for r in runs if "mlflow.parentRunId" not in r.data.tags)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["training.epochs"] == "2"
+    assert members.keys() >= {"member_1", "member_2"}
+    curve = client.get_metric_history(members["member_1"].info.run_id, "validation_correlation")
+    assert [point.step for point in curve] == [1, 2]
+    evaluation = json.loads((project / "data/sample/08_reporting/evaluation.json").read_text())
+    assert parent.data.metrics["validation/ensemble"] == pytest.approx(evaluation["validation"]["ensemble"], abs=1e-12)
+
+
+def test_the_notebook_runs_on_a_finished_run(undisturbed, monkeypatch):
+    project, _ = undisturbed
+    monkeypatch.chdir(project / "notebooks")
+    notebook = nbformat.read("a_finished_run.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=180, kernel_name="python3").execute()
+    assert any("ensemble" in str(o.get("data", "")) for cell in notebook.cells for o in cell.get("outputs", []))
+
+
+def test_predictions_are_probabilities_for_every_frame_of_the_available_videos(undisturbed):
+    project, _ = undisturbed
+    predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
+    values = predictions[list(EXPRESSIONS)].to_numpy()
+    assert np.isfinite(values).all()
+    assert ((values > 0) & (values < 1)).all()
+    labels = pd.read_parquet(project / "data/sample/03_primary/labels_validation.parquet")
+    present = set(account(project).query("modality == 'image' and status == 'present'")["video_id"])
+    expected = labels[labels["video_id"].isin(present)]
+    both = predictions.merge(expected[["video_id", "timestamp_us"]], on=["video_id", "timestamp_us"])
+    assert len(both) == len(expected)
