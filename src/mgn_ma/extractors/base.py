@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from mgn_ma.media.source import VideoSource
 
 Clock = Literal["grid", "patches", "cues", "whole"]
-"""``grid``: the 6 Hz annotation grid; ``patches``: consecutive audio patches; ``cues``: captions; ``whole``: one row."""
+"""``grid``: the 6 Hz annotation grid; ``patches``: consecutive audio; ``cues``: captions; ``whole``: one row."""
 
 Source = Literal["video", "audio", "captions", "title"]
 """What an extractor reads; a video that lacks it has no track of that modality and is accounted as ``absent``."""
