@@ -139,14 +139,10 @@ def make_threads() -> Callable[[int], str]:
 
 
 class TakesNothing:
-    """A worker whose stream is over before it began; alone it works."""
+    """A worker whose stream is over before it began."""
 
     def __call__(self) -> Worker[int, int]:
         return self.work
 
     def work(self, items: Iterable[int]) -> Iterator[int]:
-        if not isinstance(items, Iterator) or type(items).__name__ == "generator":
-            return
-        taken = list(islice(items, 2))
-        if len(taken) == 1:
-            yield taken[0] * taken[0]
+        return iter(())

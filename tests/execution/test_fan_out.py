@@ -107,7 +107,9 @@ def test_workers_that_die_before_any_work_stop_the_run(config: ExecutionConfig, 
 @pytest.mark.parametrize("config", ENGINES)
 def test_a_worker_that_takes_nothing_of_a_stream_does_not_hang(config: ExecutionConfig, workers: Any) -> None:
     found = results(run(workers.TakesNothing(), range(3), config))
-    assert found.keys() == {0, 1, 2}
+    assert {item: str(error) for item, error in found.items()} == dict.fromkeys(
+        range(3), "the worker gave no result for it"
+    )
 
 
 def test_an_exception_that_cannot_be_pickled_still_says_what_it_was(workers: Any) -> None:
@@ -211,6 +213,9 @@ def test_importing_the_room_does_not_import_ray() -> None:
 
 @pytest.mark.slow
 def test_no_ray_at_the_address_is_said(workers: Any) -> None:
+    import ray
+
+    ray.shutdown()  # one that an earlier test has started would be used
     config = ExecutionConfig(engine="ray", address="127.0.0.1:1")
     with pytest.raises(ExecutionError, match=r"127\.0\.0\.1:1"):
         list(run(PerItem(workers.make_square), [1], config))
@@ -230,6 +235,28 @@ def test_a_gpu_that_is_not_there_is_said(workers: Any) -> None:
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ExecutionConfig(**settings)
+
+
+def test_a_reader_that_outlives_its_stream_takes_nothing_from_the_next(workers: Any) -> None:
+    """A thread that still reads ahead when an exception ends the stream must not swallow an item."""
+    late: list[Any] = []
+
+    def work(items: Iterable[int]) -> Iterator[int]:
+        items = iter(items)
+        late.append(items)
+        for item in items:
+            if item == 3:
+                raise ValueError("three")
+            yield item * item
+
+    outcomes = []
+    for outcome in run(lambda: work, range(8), ONE):
+        outcomes.append(outcome)
+        if outcome.item == 3:
+            assert next(late[0], None) is None
+    found = results(outcomes)
+    assert isinstance(found.pop(3), ValueError)
+    assert found == {item: item**2 for item in range(8) if item != 3}
 
 
 def counting(items: Iterable[int]) -> Iterator[int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from mgn_ma.execution.config import ExecutionConfig
@@ -64,31 +65,53 @@ def _crew(make_worker: MakeWorker[Item, Result], config: ExecutionConfig, worker
 def _here(worker: Worker[Item, Result], items: Sequence[Item]) -> Iterator[Outcome[Item, Result]]:
     """Work in this process: through the stream, and alone on what was in the worker's hands when the stream broke."""
     pending = deque(items)
-    held: deque[tuple[Item, float]] = deque()
-
-    def pull() -> Iterator[Item]:
-        while pending:
-            item = pending.popleft()
-            held.append((item, time.perf_counter()))
-            yield item
-
     while pending:
         before = len(pending)
-        yield from _stream(worker, pull(), held)
-        suspects = [item for item, _ in held]
-        held.clear()
+        feed = _Feed(pending)
+        yield from _stream(worker, feed)
+        suspects = feed.close()
         if pending and len(pending) == before:
             suspects.append(pending.popleft())  # a worker that takes nothing of a stream is asked singly
         for item in suspects:
             yield _alone(worker, item)
 
 
-def _stream(
-    worker: Worker[Item, Result], items: Iterator[Item], held: deque[tuple[Item, float]]
-) -> Iterator[Outcome[Item, Result]]:
-    """Outcomes until the stream is over or an exception breaks it; what stays in ``held`` has none."""
-    free_at = 0.0
-    results = worker(items)
+class _Feed(Iterator[Item]):
+    """Items for one stream, and which of them have no result yet; a worker may read ahead from a thread of its own."""
+
+    def __init__(self, pending: deque[Item]) -> None:
+        self._pending = pending
+        self._held: deque[tuple[Item, float]] = deque()
+        self._closed = False
+        self._turn = threading.Lock()
+        self._free_at = 0.0
+
+    def __next__(self) -> Item:
+        with self._turn:
+            if self._closed or not self._pending:
+                raise StopIteration
+            item = self._pending.popleft()
+            self._held.append((item, time.perf_counter()))
+            return item
+
+    def settle(self, result: Result) -> Outcome[Item, Result]:
+        """The outcome of the oldest item held."""
+        now = time.perf_counter()
+        item, handed_at = self._held.popleft()
+        seconds = now - max(handed_at, self._free_at)
+        self._free_at = now
+        return Outcome(item, result, None, seconds)
+
+    def close(self) -> list[Item]:
+        """Hand out no more, and say what has had no result."""
+        with self._turn:
+            self._closed = True
+            return [item for item, _ in self._held]
+
+
+def _stream(worker: Worker[Item, Result], feed: _Feed[Item]) -> Iterator[Outcome[Item, Result]]:
+    """Outcomes until the stream is over, or an exception of the worker breaks it."""
+    results = worker(feed)
     try:
         while True:
             try:
@@ -96,17 +119,12 @@ def _stream(
             except StopIteration:
                 return
             except Exception as error:  # whoever is held is tried alone, and fails or not by itself
-                if not held:
-                    logger.warning("The worker failed after its last result, which changes nothing: %s", error)
+                logger.info("A stream of work broke off, what was in hand is tried singly: %s", error)
                 return
-            now = time.perf_counter()
-            item, handed_at = held.popleft()
-            yield Outcome(item, result, None, now - max(handed_at, free_at))
-            free_at = now
+            yield feed.settle(result)
     finally:
-        close = getattr(results, "close", None)
-        if close is not None:
-            close()
+        if isinstance(results, Generator):
+            results.close()
 
 
 def _alone(worker: Worker[Item, Result], item: Item) -> Outcome[Item, Result]:

@@ -60,6 +60,11 @@ def worth_it(plan: ExtractionPlan, execution: ExecutionConfig) -> ExecutionConfi
 def _of_outcome(selection: Selection, outcome: Outcome[VideoSource, Track | TrackFailure]) -> Track | TrackFailure:
     """What is kept of an outcome; an exception that is no ``ExtractionError`` is our own fault, and goes to the log."""
     if isinstance(outcome.result, Track):
+        if outcome.result.header.video_id != outcome.item.video_id:
+            given, expected = outcome.result.header.video_id, outcome.item.video_id
+            raise RuntimeError(
+                f"the {selection.modality} extractor gave {given} where {expected} was next: it has to keep their order"
+            )
         header = replace(outcome.result.header, seconds=outcome.seconds)
         return Track(header, outcome.result.rows)
     if isinstance(outcome.result, TrackFailure):
