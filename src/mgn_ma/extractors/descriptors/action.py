@@ -15,7 +15,13 @@ from pydantic import Field
 
 from mgn_ma.extractors.base import Clock, ExtractionError, ExtractorConfig, Source, TrackRows
 from mgn_ma.extractors.descriptors.motion import BLOCKS, N_GLOBAL, N_MOTION, motion
-from mgn_ma.extractors.descriptors.per_video import Floats, PerVideoExtractor, grid_rows, path_and_duration
+from mgn_ma.extractors.descriptors.per_video import (
+    Floats,
+    PerVideoExtractor,
+    decoder_threads,
+    grid_rows,
+    path_and_duration,
+)
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
@@ -60,7 +66,8 @@ class ActionDescriptorExtractor(PerVideoExtractor):
         path, duration_us = path_and_duration(video)
         # The last window wants frames from up to 1.6 s after the last timestamp; those that exist are decoded.
         steps_us = np.arange(0, duration_us, STEP_US)
-        n_steps, transitions = _transitions(iter_frames_at(path, steps_us.tolist(), self._geometry))
+        shown = iter_frames_at(path, steps_us.tolist(), self._geometry, threads=decoder_threads())
+        n_steps, transitions = _transitions(shown)
         if n_steps == 0:
             raise ExtractionError("no frame is shown at any timestamp")
         timestamps = grid_timestamps_us(min(duration_us, n_steps * STEP_US))

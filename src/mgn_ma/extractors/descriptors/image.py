@@ -10,7 +10,13 @@ import numpy.typing as npt
 from pydantic import Field
 
 from mgn_ma.extractors.base import Clock, ExtractionError, ExtractorConfig, Source, TrackRows
-from mgn_ma.extractors.descriptors.per_video import Floats, PerVideoExtractor, grid_rows, path_and_duration
+from mgn_ma.extractors.descriptors.per_video import (
+    Floats,
+    PerVideoExtractor,
+    decoder_threads,
+    grid_rows,
+    path_and_duration,
+)
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
@@ -56,7 +62,8 @@ class ImageDescriptorExtractor(PerVideoExtractor):
     def rows(self, video: VideoSource) -> TrackRows:
         """One row for each grid timestamp at which a frame is shown."""
         path, duration_us = path_and_duration(video)
-        shown = iter_frames_at(path, grid_timestamps_us(duration_us).tolist(), self._geometry)
+        times = grid_timestamps_us(duration_us).tolist()
+        shown = iter_frames_at(path, times, self._geometry, threads=decoder_threads())
         timestamps, vectors = [], []
         for times, frames in _chunks(shown):
             timestamps.extend(times)
@@ -87,7 +94,9 @@ def describe(frames: npt.NDArray[np.uint8]) -> Floats:
     rgb = frames.astype(np.float32) / np.float32(255)
     luma = rgb @ _LUMA
     pixels = luma.reshape(len(luma), -1)
-    saturation = (rgb.max(axis=-1) - rgb.min(axis=-1)).reshape(len(luma), -1)
+    red, green, blue = np.moveaxis(rgb, -1, 0)
+    brightest, darkest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    saturation = (brightest - darkest).reshape(len(luma), -1)
     orientations, strength = _edges(luma)
     cell_luma = _cells(luma[..., None])
     cell_deviation = np.sqrt(np.maximum(_cells(luma[..., None] ** 2) - cell_luma**2, 0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 
@@ -54,6 +55,12 @@ def path_and_duration(video: VideoSource) -> tuple[str, int]:
     if video.duration_us is not None:
         return video.video_path, video.duration_us
     return video.video_path, probe(video.video_path).duration_us
+
+
+def decoder_threads() -> int:
+    """Threads for a decoder: where several workers share the cores, the share that numerical libraries have, too."""
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    return int(share) if share.isdigit() else 0
 
 
 def grid_rows(timestamps_us: npt.NDArray[np.int64], vectors: Floats) -> TrackRows:
