@@ -1,8 +1,11 @@
-"""Which address holds, and where artifacts of a new experiment go."""
+"""What a run is called and told before its first node: its address, its parameters, its command."""
 
 from pathlib import Path
 
-from mgn_ma.hooks.tracking import command, run_name, settled
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+
+from mgn_ma.hooks.tracking import command, parameters, run_name, settled
 
 PROJECT = Path("/home/p")
 
@@ -46,3 +49,18 @@ def test_names_and_commands_say_what_was_run():
     assert command(part) == (
         "kedro run --from-nodes 'train,report members' --load-versions members:2026-01-01T00.00.00.000Z"
     )
+
+
+def test_parameters_are_those_that_are_read():
+    catalog = DataCatalog(
+        {
+            "params:a": MemoryDataset({"b": 1}),
+            "params:a.b": MemoryDataset(1),
+            "params:unread": MemoryDataset(2),
+            "parameters": MemoryDataset({"a": {"b": 1}, "unread": 2}),
+            "data": MemoryDataset(3),
+        }
+    )
+    some = Pipeline([Node(max, ["params:a.b", "data"], "c"), Node(len, "params:a", "d")])
+    assert parameters(some, catalog) == {"a": {"b": 1}, "a.b": 1}
+    assert parameters(Pipeline([Node(len, "parameters", "e")]), catalog) == {"a": {"b": 1}, "unread": 2}

@@ -116,16 +116,11 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
             return
         atexit.register(self._close_killed)
         with surviving_outage("the run's parameters and versions"):
-            parameters = {
-                name.removeprefix("params:"): catalog[name].load()
-                for name in sorted(pipeline.inputs())
-                if name.startswith("params:")
-            }
-            log_parameters(MlflowClient(), self.run_id, parameters)
+            log_parameters(MlflowClient(), self.run_id, parameters(pipeline, catalog))
             mlflow.set_tags(
                 self._versions() | {"env": run_params.get("env") or "base", "kedro_command": command(run_params)}
             )
-            if FINGERPRINT in catalog and FINGERPRINT not in pipeline.outputs() and catalog.exists(FINGERPRINT):
+            if FINGERPRINT in catalog and FINGERPRINT not in pipeline.all_outputs() and catalog.exists(FINGERPRINT):
                 self._tag_fingerprint(catalog[FINGERPRINT].load())
 
     def _versions(self) -> dict[str, str]:
@@ -162,7 +157,7 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
                 self._log_file(dataset_name)
 
     def _tag_fingerprint(self, data: Mapping[str, Any]) -> None:
-        MlflowClient().set_tag(self.run_id, FINGERPRINT, str(data["fingerprint"]))
+        MlflowClient().set_tag(self.run_id, FINGERPRINT, str(data.get("fingerprint", "unknown")))
 
     def _log_file(self, dataset_name: str) -> None:
         file = saved_file(self._catalog.get(dataset_name) if self._catalog else None)
@@ -213,6 +208,13 @@ class TrackingHooks(MlflowHook):  # type: ignore[misc]
             experiment = self.mlflow_config.tracking.experiment._experiment.experiment_id
             return f"{redacted(uri)}/#/experiments/{experiment}/runs/{self.run_id}"
         return f"run {self.run_id} in {redacted(uri)} (look at it with `make mlflow-ui`)"
+
+
+def parameters(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, Any]:
+    """All parameters that some node of ``pipeline`` reads, by name."""
+    names = sorted(name for name in pipeline.inputs() if name.startswith("params:"))
+    everything = catalog["parameters"].load() if "parameters" in pipeline.inputs() else {}
+    return everything | {name.removeprefix("params:"): catalog[name].load() for name in names}
 
 
 def settled(configured: Mapping[str, Any], given: str | None, project_path: Path) -> dict[str, Any]:
