@@ -135,3 +135,18 @@ def expected_numbers(pts_us: Sequence[int], end_us: int, timestamps_us: Iterable
         earlier = [k for k, at in enumerate(pts_us) if at <= t]
         shown.append((int(t), earlier[-1] if earlier else 0))
     return shown
+
+
+def repeated(source: Path, target: Path, times: int) -> Path:
+    """A clip without sound several times over, without encoding anything again."""
+    with av.open(str(source)) as reader:
+        packets = [packet for packet in reader.demux(video=0) if packet.size]
+        length = sum(packet.duration or 0 for packet in packets)
+        with av.open(str(target), "w") as writer:
+            stream = writer.add_stream_from_template(reader.streams.video[0])
+            for _ in range(times):
+                for packet in packets:
+                    packet.stream = stream
+                    writer.mux(packet)
+                    packet.pts, packet.dts = (packet.pts or 0) + length, (packet.dts or 0) + length
+    return target
