@@ -264,7 +264,6 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["decode", "geometry", "audio", "memory"])
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    av.logging.set_level(av.logging.PANIC)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     machine = {"processor": platform.processor() or platform.machine(), "cores": cores}
     report: dict[str, Any] = {"machine": {**machine, "av": av.__version__}}
