@@ -119,6 +119,11 @@ class TestWhereTimeBegins:
             (0, 0), (499_999, 0), (500_000, 0), (533_333, 1), (1_499_999, 29),
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("name", ["late.mp4", "late.mkv"])
+    def test_times_before_the_first_frame_alone(self, tmp_path: Path, name: str) -> None:
+        path = Clip(start=Fraction(1, 2), audio=sine(1.5, 440)).write(tmp_path / name)
+        assert numbers_at(path, [0, 100_000]) == [(0, 0), (100_000, 0)]
+
     def test_video_alone_starts_at_zero_wherever_the_container_puts_it(self, tmp_path: Path) -> None:
         path = Clip(start=7).write(tmp_path / "alone.mkv")
         assert numbers_at(path, [0, 500_000]) == [(0, 0), (500_000, 15)]
@@ -158,6 +163,19 @@ class TestBrokenTimes:
 
         path = self.remux(source, tmp_path / "back.mkv", change)
         assert numbers_at(path, [400_000, 500_000, 600_000]) == [(400_000, 4), (500_000, 4), (600_000, 6)]
+
+    def test_a_jump_back_in_the_middle_is_a_splice_for_the_selection_too(self, tmp_path: Path) -> None:
+        source = Clip(rate=10, n_frames=200, options={"bf": "0", "g": "10"}).write(tmp_path / "source.mkv")
+
+        def change(index: int, packet: Any) -> None:
+            packet.dts -= 20_000
+            if index >= 120:
+                packet.pts -= 10_000
+
+        path = self.remux(source, tmp_path / "back.mkv", change)
+        expected = [(t * 1_000_000, t * 10) for t in range(20)]
+        assert numbers_at(path, [t for t, _ in expected]) == expected
+        assert numbers_at(path, [15_000_000]) == [(15_000_000, 150)]
 
     def test_a_splice_goes_on_where_the_first_part_ended(self, tmp_path: Path) -> None:
         first = Clip(rate=10, n_frames=10, container_format="mpegts", options={"bf": "0"}).write(tmp_path / "1.ts")

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from mgn_ma.media.container import MICROSECONDS
 
-SPLICE_BACK = Fraction(1)
+_SPLICE_BACK = Fraction(1)
 SPLICE_AHEAD = Fraction(3600)
 
 
@@ -40,7 +40,7 @@ class PresentationClock:
             length: of the frame in seconds, where known.
         """
         placed = self._end if time is None or self._counted else time - self._zero
-        if self._last is not None and placed <= self._last and self._last - placed <= SPLICE_BACK:
+        if self._last is not None and placed <= self._last and self._last - placed <= _SPLICE_BACK:
             return None
         if (self._last is not None and placed < self._last) or placed - self._end > SPLICE_AHEAD:
             self._zero += placed - self._end

@@ -14,12 +14,12 @@ import numpy.typing as npt
 from av.packet import Packet
 from av.stream import Stream
 
-from mgn_ma.media.clock import SPLICE_AHEAD, SPLICE_BACK, floor_us
+from mgn_ma.media.clock import SPLICE_AHEAD, floor_us
 
-# In decoding order no frame's successor on screen is further away: codecs reorder over at most 16 frames, twice.
+# Codecs reorder over at most 16 frames; in decoding order a frame's successor on screen is less than 64 packets away.
+_MOST_REORDERED = 20
 _LOOKAHEAD = 64
 _MOST_BYTES_PENDING = 64 << 20
-_SPLICE_BACK_US = floor_us(SPLICE_BACK)
 _SPLICE_AHEAD_US = floor_us(SPLICE_AHEAD)
 
 AnyPacket: TypeAlias = "Packet[Stream]"
@@ -71,7 +71,7 @@ class PacketSelector:
         self._pending: list[AnyPacket] = []
         self._pending_bytes = 0
         self._left_out = False
-        self._latest_us = 0
+        self._latest: deque[int] = deque(maxlen=_MOST_REORDERED)
         self._first_us: int | None = None
 
     def select(self, packets: Iterator[AnyPacket]) -> Iterator[Choice]:
@@ -96,9 +96,12 @@ class PacketSelector:
             yield from self._decide(self._window.popleft())
 
     def _is_unreliable(self, time_us: int | None) -> bool:
-        if time_us is None or not -_SPLICE_BACK_US <= time_us - self._latest_us <= _SPLICE_AHEAD_US:
+        if time_us is None or time_us - max(self._latest, default=0) > _SPLICE_AHEAD_US:
             return True
-        self._latest_us = max(self._latest_us, time_us)
+        # No reordering puts a frame before that many of those decoded earlier.
+        if len(self._latest) == _MOST_REORDERED and time_us < min(self._latest):
+            return True
+        self._latest.append(time_us)
         return False
 
     def _everything_from(self, packet: AnyPacket, packets: Iterator[AnyPacket]) -> Iterator[Choice]:
