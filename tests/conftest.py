@@ -1,0 +1,8 @@
+"""What every test starts from."""
+
+import signal
+
+
+def pytest_configure():
+    """Let Ctrl-C work: a shell that starts the tests in the background has them, and what they start, ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
