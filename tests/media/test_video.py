@@ -42,6 +42,7 @@ REFRESH = {"x264-params": "intra-refresh=1:keyint=10"}
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+delay_moov"}
 QUIET_HEVC = {"x265-params": "log-level=none"}
 UNEVEN = [0, 10, 11, 12, 90, 91, 300, 301, 302, 303, 600]
+VARIABLE = Clip(pts=UNEVEN, time_base=Fraction(1, 600))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,13 @@ UNEVEN = [0, 10, 11, 12, 90, 91, 300, 301, 302, 303, 600]
         ("ntsc.mp4", Clip(rate=Fraction(30000, 1001)), [k * 1_001_000 // 30 for k in range(30)], 1_001_000),
         ("slow.mp4", Clip(rate=Fraction(1, 2), n_frames=5), [k * 2_000_000 for k in range(5)], 10_000_000),
         ("one_frame.mp4", Clip(n_frames=1), [0], 33_333),
-        ("variable.mp4", Clip(pts=UNEVEN, time_base=Fraction(1, 600)), [at * SECOND // 600 for at in UNEVEN], SECOND),
+        (
+            "variable.mkv",
+            Clip(pts=UNEVEN, time_base=Fraction(1, 600)),
+            [round(at / 0.6) * 1000 for at in UNEVEN],
+            SECOND,
+        ),
+        ("variable.mp4", VARIABLE, [at * SECOND // 600 for at in UNEVEN], SECOND),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -72,11 +79,11 @@ def test_shows_the_last_frame_not_later_than_t(
 ) -> None:
     path = clip.write(tmp_path / name)
     tight = sorted({0, *pts_us, *(at - 1 for at in pts_us if at), *(at + 1 for at in pts_us)})
-    if name == "variable.mp4":
+    if name.startswith("variable"):
         # The last frame's length is the writer's choice: ask up to its start only.
         tight = [t for t in tight if t <= pts_us[-1]]
-    for wanted in (tight, grid_timestamps_us(end_us), pts_us[::7], [pts_us[-1]], [0], [end_us // 2] * 3):
-        expected = expected_numbers(pts_us, 10**12 if name == "variable.mp4" else end_us, wanted)
+    for wanted in (tight, grid_timestamps_us(end_us), pts_us[::7], [pts_us[-1]], [0], [end_us // 2] * 3, [end_us // 4]):
+        expected = expected_numbers(pts_us, 10**12 if name.startswith("variable") else end_us, wanted)
         assert numbers_at(path, wanted) == expected
 
 
