@@ -56,7 +56,7 @@ def estimate(plan: ExtractionPlan, execution: ExecutionConfig, calibration_secon
         return row | {"hours_of_work": None, "gigabytes": None, "remark": _why_not(outcomes)}
     units = len(plan.todo) if cost.per_video else hours(plan.todo) * 3600
     workers = min(worth_it(plan, execution).workers, len(plan.todo))
-    work = round(units * cost.seconds / 3600 / workers, 4)
+    work = round(units * cost.seconds / 3600 / workers, 7)
     return row | {"hours_of_work": work, "gigabytes": round(units * cost.bytes / 1e9, 7)}
 
 
