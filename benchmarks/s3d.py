@@ -172,7 +172,7 @@ def ways(
     if bfloat16:
         dense = DenseS3D(network, batch_size=batch_size, precision="bfloat16")
         # Consecutive windows, or there would be nothing to share; all of them where that doesn't take hours.
-        chosen = starts if cpu_has_bfloat16() else starts[:few]
+        chosen = starts if cpu_has_bfloat16() else starts[: max(1, few // 4)]
         steps.append(Way("+ bfloat16", chosen, dense.vectors(iter(frames), chosen)))
     return steps
 
@@ -344,7 +344,10 @@ def main() -> None:
         "cpu_has_bfloat16": cpu_has_bfloat16(),
         "load_before": os.getloadavg()[0],
     }
-    print(f"{machine}\n{len(starts)} windows of {WINDOW} frames, {SIZE} x {SIZE}: {arguments.seconds} s at 6 Hz")
+    print(
+        f"{machine}\n{len(starts)} windows of {WINDOW} frames, {SIZE} x {SIZE}: {arguments.seconds} s at 6 Hz",
+        flush=True,
+    )
     with_bfloat16 = arguments.bfloat16 == "yes" or (arguments.bfloat16 == "auto" and cpu_has_bfloat16())
     report: dict[str, Any] = {"machine": machine, "seconds_of_video": arguments.seconds}
     with torch.inference_mode():

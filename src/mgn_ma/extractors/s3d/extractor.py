@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, Source, TrackRows
@@ -91,8 +91,8 @@ class _Job:
     """One video on its way: its frames are read ahead in a thread, its vectors collected."""
 
     def __init__(self, video: VideoSource, dense: DenseS3D, config: S3DConfig) -> None:
-        # Each reader decodes with its share of the cores: more threads than cores only contend.
-        threads = max(1, (os.cpu_count() or 1) // config.readers)
+        # Torch was told how many cores this worker has; each reader decodes with its share of them.
+        threads = max(1, torch.get_num_threads() // config.readers)
         self.video = video
         self.outcome: TrackRows | ExtractionError | None = None
         self._frames = FramesOfVideo(video, config.edge, threads)
