@@ -13,8 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mgn_ma.extractors import reading
 from mgn_ma.extractors.base import ExtractionError, TrackRows
-from mgn_ma.extractors.batching import Batches, Memo, Unit, extract_in_batches
+from mgn_ma.extractors.batching import Batches, Memo, extract_in_batches
+from mgn_ma.extractors.reading import Unit
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.source import VideoSource
 
@@ -72,7 +74,8 @@ def test_every_row_reaches_its_video_in_order(lengths: list[int], size: int, rea
         np.testing.assert_array_equal(rows.vectors, np.stack([expected, expected**2], axis=1).astype(np.float32))
         np.testing.assert_array_equal(rows.timestamps_us, np.arange(lengths[which]) * 10)
         np.testing.assert_array_equal(rows.ends_us, rows.timestamps_us + 10)
-    assert sum(map(len, network.seen)) == sum(lengths)
+    # Each value goes through the network in one batch, though the filling of a batch repeats the last one of it.
+    assert sum(len(set(batch)) for batch in network.seen) == sum(lengths)
 
 
 @pytest.mark.parametrize("readers", [1, 3])
@@ -80,6 +83,30 @@ def test_short_videos_share_batches(readers: int) -> None:
     network = Network()
     list(extract_in_batches(sources(8), reader([3] * 8), Batches(network, 12, CPU), readers=readers))
     assert [len(batch) for batch in network.seen] == [12, 12]
+
+
+def test_every_batch_has_one_shape() -> None:
+    network = Network()
+    list(extract_in_batches(sources(2), reader([5, 6]), Batches(network, 4, CPU)))
+    assert [len(batch) for batch in network.seen] == [4, 4, 4]
+
+
+def test_values_share_batches_with_their_like_only() -> None:
+    network = Network()
+    lengths = [9, 9, 9, 9]
+    batches = Batches(network, 4, CPU)
+    made = list(extract_in_batches(sources(4), reader(lengths), batches, readers=2, group=lambda value: value % 3))
+    assert [len(rows) for _, rows in made if isinstance(rows, TrackRows)] == lengths
+    assert all(len({value % 3 for value in batch}) == 1 for batch in network.seen)
+
+
+def test_videos_that_wait_for_a_rare_group_do_not_stop_the_reading() -> None:
+    network = Network()
+    videos = sources(60)
+    # One value in the first video, and no other, is of group 1.
+    group = {0: 1}
+    made = list(extract_in_batches(videos, reader([3] * 60), Batches(network, 8, CPU), group=lambda v: group.get(v, 0)))
+    assert [video.video_id for video, _ in made] == [video.video_id for video in videos]
 
 
 def test_the_batches_do_not_depend_on_which_thread_was_quicker() -> None:
@@ -97,13 +124,14 @@ def test_the_batches_do_not_depend_on_which_thread_was_quicker() -> None:
     assert runs[0] == runs[1] == runs[2] == runs[3]
 
 
-def test_reading_stays_bounded_while_an_early_video_is_long() -> None:
+def test_reading_stays_bounded_while_an_early_video_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
 
     def read(video: VideoSource) -> Iterator[Unit]:
         started.append(video.video_id)
         yield from reader([400] + [1] * 99)(video)
 
+    monkeypatch.setattr(reading, "_ROWS_IN_HAND", 20)
     results = extract_in_batches(sources(100), read, Batches(Network(), 4, CPU), readers=2)
     assert next(results)[0].video_id == "0"
     assert len(started) <= 10
@@ -182,7 +210,7 @@ def test_each_distinct_value_is_computed_once_within_and_across_calls() -> None:
         for _, rows in extract_in_batches(sources(3), read, batches, readers=2, memo=memo):
             assert isinstance(rows, TrackRows)
             np.testing.assert_array_equal(rows.vectors[:, 0], [1, 2, 1, 1, 3, 2] * 3)
-    assert sorted(value for batch in network.seen for value in batch) == [1, 2, 3]
+    assert sorted(value for batch in network.seen for value in set(batch)) == [1, 2, 3]
 
 
 def test_a_memo_forgets_the_longest_unused() -> None:

@@ -120,9 +120,10 @@ class Counting:
         self.inner = inner
         self.texts: list[str] = []
 
-    def __call__(self, texts: list[str]) -> Any:
-        self.texts += texts
-        return self.inner(texts)
+    def __call__(self, texts: list[str], length: int) -> Any:
+        if length:
+            self.texts += dict.fromkeys(texts)
+        return self.inner(texts, length)
 
 
 def test_a_row_a_cue_and_each_text_through_the_network_once(tmp_path: Path) -> None:
@@ -146,6 +147,17 @@ def test_a_row_a_cue_and_each_text_through_the_network_once(tmp_path: Path) -> N
     np.testing.assert_array_equal(first.vectors, last.vectors)
     assert all(isinstance(rows, ExtractionError) for rows in failed)
     assert sorted(counting.texts) == ["[Music]", "we did it"]
+
+
+def test_vectors_do_not_depend_on_what_else_is_extracted(encoder: BertExtractor) -> None:
+    titles = ["cats", "a much longer title, " * 9, "dogs at play", "cats", "Ünïcode 🎉", "the end of all this " * 3] * 2
+    videos = [VideoSource(str(i), title=title) for i, title in enumerate(titles)]
+    together = [rows for _, rows in BertExtractor(config(REAL, batch_size=4)).extract(videos)]
+    for video, rows in zip(videos, together, strict=True):
+        ((_, alone),) = BertExtractor(config(REAL, batch_size=4)).extract([video])
+        assert isinstance(rows, TrackRows)
+        assert isinstance(alone, TrackRows)
+        np.testing.assert_array_equal(rows.vectors, alone.vectors)
 
 
 def test_a_title_holds_for_all_time_and_titles_share_a_batch(encoder: BertExtractor) -> None:

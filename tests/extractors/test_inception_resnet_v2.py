@@ -135,6 +135,12 @@ def test_a_grid_row_shows_the_frame_of_its_time_and_videos_do_not_mix(
         rows = made[video]
         assert isinstance(rows, TrackRows)
         torch.testing.assert_close(torch.from_numpy(rows.vectors), torch.stack(expected), rtol=1e-4, atol=1e-4)
+    # Alone, a video gets the same vectors to the last bit: no batch has another shape than the rest.
+    ((_, alone),) = extractor.extract([second])
+    of_second = made[second]
+    assert isinstance(alone, TrackRows)
+    assert isinstance(of_second, TrackRows)
+    np.testing.assert_array_equal(alone.vectors, of_second.vectors)
 
 
 def test_a_video_without_a_file_is_accounted(extractor: InceptionResnetV2Extractor) -> None:

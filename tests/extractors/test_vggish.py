@@ -193,6 +193,20 @@ def source(path: Path, *, has_audio: bool = True) -> VideoSource:
     return VideoSource(video_id=path.stem, video_path=str(path), has_audio=has_audio)
 
 
+def test_vectors_do_not_depend_on_what_else_is_extracted(bare: str, tmp_path: Path) -> None:
+    config = settings(bare, batch_size=3)
+    sources = []
+    for i, seconds in enumerate((3.2, 1.1, 4.5)):
+        write_sound(tmp_path / f"{i}.wav", seconds)
+        sources.append(source(tmp_path / f"{i}.wav"))
+    together = [rows for _, rows in VGGishExtractor(config).extract(sources)]
+    for video, rows in zip(sources, together, strict=True):
+        ((_, alone),) = VGGishExtractor(config).extract([video])
+        assert isinstance(rows, TrackRows)
+        assert isinstance(alone, TrackRows)
+        np.testing.assert_array_equal(rows.vectors, alone.vectors)
+
+
 def test_rows_are_the_patches_of_the_clock(bare: str, tmp_path: Path) -> None:
     from mgn_ma.extractors.audio_patches import log_mel_patches
 

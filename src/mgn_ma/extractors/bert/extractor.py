@@ -15,15 +15,17 @@ from mgn_ma.extractors.base import (
     Source,
     TrackRows,
 )
-from mgn_ma.extractors.batching import Batches, Memo, Unit, extract_in_batches
+from mgn_ma.extractors.batching import Batches, Memo, extract_in_batches
 from mgn_ma.extractors.bert.config import BertConfig
 from mgn_ma.extractors.bert.network import load_network, load_tokenizer, pool, width_of
 from mgn_ma.extractors.device import place, resolve_device
+from mgn_ma.extractors.reading import Unit
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
 
 _REMEMBERED_TEXTS = 20_000
 """60 MB of 768-D vectors; `[Music]` and its like come again in most videos."""
+_LENGTHS = (16, 32, 64, 128, 256, 512)
 
 
 class BertExtractor(Extractor):
@@ -59,14 +61,22 @@ class BertExtractor(Extractor):
     def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:
         """See :meth:`Extractor.extract`."""
         read = _read_captions if self.source == "captions" else _read_title
-        return extract_in_batches(videos, read, self._batches, readers=self._readers, memo=self._memo)
+        return extract_in_batches(
+            videos, read, self._batches, readers=self._readers, group=self._padded_length, memo=self._memo
+        )
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """B texts to (B, D) float32."""
-        tokens = {name: numbers.to(self._device) for name, numbers in self._tokenize(texts).items()}
+        length = max(map(self._padded_length, texts))
+        tokens = {name: numbers.to(self._device) for name, numbers in self._tokenize(texts, length).items()}
         with torch.inference_mode():
             hidden = self._network(**tokens).last_hidden_state
             return pool(hidden, tokens["attention_mask"], self._pooling)
+
+    def _padded_length(self, text: str) -> int:
+        """The least of a few lengths that holds a text: texts of one length share a batch, and no padding is wasted."""
+        needed = self._tokenize([text], 0)["input_ids"].shape[1]
+        return next((length for length in _LENGTHS if length >= needed), needed)
 
 
 def _read_captions(video: VideoSource) -> Iterator[Unit]:

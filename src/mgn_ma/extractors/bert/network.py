@@ -17,8 +17,8 @@ from mgn_ma.extractors.bert.words import HashedWords
 from mgn_ma.extractors.pretrained import WeightsError, WeightsNeed
 from mgn_ma.extractors.weights import read_state_dict, verified
 
-Tokenize = Callable[[Sequence[str]], dict[str, Tensor]]
-"""B texts to ``input_ids`` and ``attention_mask``, each (B, L) int64."""
+Tokenize = Callable[[Sequence[str], int], dict[str, Tensor]]
+"""B texts and a least length to ``input_ids`` and ``attention_mask``, each (B, L) int64."""
 
 _HEADS = re.compile(r"^(cls|pooler|[a-z]+\.pooler|lm_head|vocab_\w+|classifier|qa_outputs)\.|position_ids$")
 """What checkpoints hold beside the encoder: heads of the training task, of which none is used here."""
@@ -83,9 +83,12 @@ def load_tokenizer(need: WeightsNeed, max_tokens: int) -> Tokenize:
         raise WeightsError(f"the tokenizer in {directory} has no padding token: that is no BERT-like encoder")
     limit = min(max_tokens, tokenizer.model_max_length)
 
-    def tokenize(texts: Sequence[str]) -> dict[str, Tensor]:
-        encoded = tokenizer(list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt")
-        return {name: encoded[name] for name in ("input_ids", "attention_mask")}
+    def tokenize(texts: Sequence[str], length: int) -> dict[str, Tensor]:
+        encoded = tokenizer(list(texts), truncation=True, max_length=limit)
+        longest = max(length, *map(len, encoded["input_ids"]))
+        # max_length is of the padding here: the texts were cut already.
+        padded = tokenizer.pad(encoded, padding="max_length", max_length=longest, return_tensors="pt")
+        return {name: padded[name] for name in ("input_ids", "attention_mask")}
 
     return tokenize
 

@@ -30,10 +30,10 @@ class HashedWords:
         self._buckets = vocabulary_size - _RESERVED
         self._max_tokens = max_tokens
 
-    def __call__(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """B texts to ``input_ids`` and ``attention_mask``, each (B, L) int64."""
+    def __call__(self, texts: Sequence[str], length: int = 0) -> dict[str, Tensor]:
+        """B texts to ``input_ids`` and ``attention_mask``, each (B, L) int64, where L is ``length`` at least."""
         rows = [self._numbers(text) for text in texts]
-        length = max(map(len, rows))
+        length = max(length, *map(len, rows))
         ids = torch.tensor([row + [_PADDING] * (length - len(row)) for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
         return {"input_ids": ids, "attention_mask": mask}

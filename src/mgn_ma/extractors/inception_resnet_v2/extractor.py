@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, Source, TrackRows
-from mgn_ma.extractors.batching import Batches, Unit, extract_in_batches
+from mgn_ma.extractors.batching import Batches, extract_in_batches
 from mgn_ma.extractors.device import dtype_of, place, resolve_device
 from mgn_ma.extractors.inception_resnet_v2.config import InceptionResnetV2Config
 from mgn_ma.extractors.inception_resnet_v2.network import (
@@ -22,6 +21,7 @@ from mgn_ma.extractors.inception_resnet_v2.network import (
     load_network,
     preprocess,
 )
+from mgn_ma.extractors.reading import Unit
 from mgn_ma.media.container import MICROSECONDS
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.probe import probe
@@ -75,7 +75,7 @@ class InceptionResnetV2Extractor(Extractor):
         starts_us = grid_timestamps_us(duration_us)
         next_us = np.arange(1, len(starts_us) + 1, dtype=np.int64) * MICROSECONDS // GRID_HZ
         ends_us = dict(zip(starts_us.tolist(), next_us.tolist(), strict=True))
-        # Each reader decodes with its share of the cores: more threads than cores only contend.
-        threads = max(1, (os.cpu_count() or 1) // self._readers)
+        # Torch was told how many cores this worker has; each reader decodes with its share of them.
+        threads = max(1, torch.get_num_threads() // self._readers)
         for start_us, frame in iter_frames_at(video.video_path, starts_us.tolist(), GEOMETRY, threads=threads):
             yield Unit(start_us, ends_us[start_us], frame)

@@ -10,8 +10,9 @@ import torch
 
 from mgn_ma.extractors.audio_patches import PATCH_US, SAMPLE_RATE, Patch, log_mel_patches
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, Source, TrackRows
-from mgn_ma.extractors.batching import Batches, Unit, extract_in_batches
+from mgn_ma.extractors.batching import Batches, extract_in_batches
 from mgn_ma.extractors.device import dtype_of, place, resolve_device
+from mgn_ma.extractors.reading import Unit
 from mgn_ma.extractors.vggish.config import VGGishConfig
 from mgn_ma.extractors.vggish.network import WIDTH, load_network
 from mgn_ma.media.audio import iter_audio

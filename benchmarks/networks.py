@@ -1,0 +1,217 @@
+"""How fast each frozen network is, alone and from a video file to rows; prints tables and writes the numbers as JSON.
+
+    python benchmarks/networks.py --output networks.json               # forward rates of all networks, some minutes
+    python benchmarks/networks.py --networks vggish --batch-sizes 32   # a quick look at one
+    python benchmarks/networks.py --video clip.mp4 --captions clip.vtt # from files to rows as well
+
+Rates need no trained weights: these are random, which changes no speed. Rounds of the variants take turns, so that a
+machine that slows down slows all of them; the best round counts. `bfloat16 (autocast)` is the way that the package
+does not go: weights in float32, converted in every pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import gc
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mgn_ma.extractors.base import Extractor, TrackRows
+from mgn_ma.extractors.bert.network import load_network as load_bert
+from mgn_ma.extractors.device import cpu_has_bfloat16, dtype_of, place, resolve_device
+from mgn_ma.extractors.inception_resnet_v2.network import fold_batch_norms
+from mgn_ma.extractors.pretrained import Precision
+from mgn_ma.extractors.registry import build, parse_config
+from mgn_ma.media.probe import probe
+from mgn_ma.media.source import VideoSource
+
+NETWORKS = ("inception_resnet_v2", "vggish", "s3d", "bert")
+UNITS = {"inception_resnet_v2": "images", "vggish": "patches", "s3d": "clips", "bert": "texts of 32 tokens"}
+BATCH_SIZES = {"inception_resnet_v2": 16, "vggish": 32, "s3d": 2, "bert": 32}
+LAYOUTS = {
+    "inception_resnet_v2": torch.channels_last,
+    "vggish": torch.channels_last,
+    "s3d": torch.channels_last_3d,
+    "bert": None,
+}
+ROUNDS = 5
+
+
+def network_of(name: str) -> nn.Module:
+    config = parse_config(name, {"pretrained": "random:0", **({"source": "title"} if name == "bert" else {})})
+    return load_bert(config.weights_needed()[0]) if name == "bert" else config.load()
+
+
+def input_of(name: str, batch: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    if name == "bert":
+        return torch.randint(1000, 30000, (batch, 32), generator=generator)
+    shape = {"inception_resnet_v2": (3, 299, 299), "vggish": (1, 96, 64), "s3d": (3, 32, 224, 224)}[name]
+    coarse = torch.randn(batch, *(max(1, side // 8) for side in shape), generator=generator)
+    mode = "trilinear" if len(shape) == 4 else "bilinear"
+    scaled = nn.functional.interpolate(coarse, shape[1:], mode=mode)
+    return scaled.expand(-1, shape[0], *shape[1:]).contiguous(memory_format=LAYOUTS[name])
+
+
+def variants(name: str, device: torch.device) -> dict[str, Callable[[Tensor], Tensor]]:
+    """The ways to run a network, by what they are called in the table; the first is the reference."""
+    plain = network_of(name)
+    made: dict[str, Callable[[Tensor], Tensor]] = {}
+
+    def add(label: str, network: nn.Module, precision: Precision = "float32", **options: Any) -> None:
+        autocast = options.get("autocast", False)
+        placed = place(copy.deepcopy(network), device, precision, options.get("layout", LAYOUTS[name]))
+        dtype = dtype_of(precision)
+
+        def run(units: Tensor) -> Tensor:
+            ready = units.to(device) if name == "bert" else units.to(device, dtype)
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+                out = placed(ready)
+            vectors = out.last_hidden_state[:, 0] if name == "bert" else out
+            return vectors.float().cpu()
+
+        made[label] = run
+
+    if name == "inception_resnet_v2":
+        add("float32, contiguous, norms apart", plain, layout=None)
+        add("float32, channels last, norms apart", plain)
+        fold_batch_norms(plain)
+    add("float32", plain)
+    add("bfloat16", plain, "bfloat16")
+    add("bfloat16 (autocast)", plain, autocast=True)
+    return made
+
+
+def forward_rates(name: str, batch: int, device: torch.device, rounds: int) -> list[dict[str, Any]]:
+    units = input_of(name, batch)
+    ways = variants(name, device)
+    outputs = {label: run(units) for label, run in ways.items()}
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(rounds):
+        for label, run in ways.items():
+            began = time.perf_counter()
+            run(units)
+            best[label] = min(best[label], time.perf_counter() - began)
+    reference = outputs[next(iter(ways))]
+    return [
+        {
+            "network": name,
+            "variant": label,
+            "batch": batch,
+            "units/s": round(batch / seconds, 2),
+            "unit": UNITS[name],
+            "cosine": round(float(torch.cosine_similarity(outputs[label], reference).min()), 6),
+            "relative L2": float(f"{(outputs[label] - reference).norm() / reference.norm():.1e}"),
+        }
+        for label, seconds in best.items()
+    ]
+
+
+class Stopwatch:
+    """Seconds spent inside of a function that it stands in for."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.seconds = 0.0
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it."""
+        began = time.perf_counter()
+        try:
+            return self._function(*arguments)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+
+def end_to_end(name: str, video: Path, captions: Path | None, device: str) -> dict[str, Any]:
+    """Seconds of one extractor for a video, and how much of it the network was not running."""
+    if name == "bert" and captions is None:
+        return {}
+    settings = {"pretrained": "random:0", "device": device, **({"source": "captions"} if name == "bert" else {})}
+    extractor: Extractor = build(parse_config(name, settings))
+    info = probe(str(video))
+    source = VideoSource(
+        video.stem,
+        video_path=str(video),
+        has_audio=info.has_audio,
+        duration_us=info.duration_us,
+        captions_path=str(captions) if captions else None,
+    )
+    # The batching machinery calls the network through this one attribute.
+    batches = getattr(extractor, "_batches", None)
+    watch = Stopwatch(batches._forward) if batches is not None else None
+    if watch is not None:
+        batches._forward = watch
+    began = time.perf_counter()
+    ((_, rows),) = extractor.extract([source])
+    seconds = time.perf_counter() - began
+    if not isinstance(rows, TrackRows):
+        return {"network": name, "error": str(rows)}
+    return {
+        "network": name,
+        "rows": len(rows),
+        "seconds": round(seconds, 2),
+        "per second of video": round(seconds / info.duration_us * 1e6, 3),
+        "outside the network": f"{1 - watch.seconds / seconds:.1%}" if watch and device != "cuda" else "-",
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    columns = list(rows[0])
+    cells = [columns, *([str(row.get(column, "")) for column in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    cells.insert(1, ["-" * width for width in widths])
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--batch-sizes", nargs="+", type=int, help="instead of each network's own")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--video", type=Path, help="measure from this file to rows as well")
+    parser.add_argument("--captions", type=Path)
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    device = resolve_device(arguments.device)
+    report: dict[str, Any] = {
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "device": str(device),
+            "bfloat16 arithmetic": cpu_has_bfloat16() if device.type == "cpu" else True,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        "forward": [],
+        "end_to_end": [],
+    }
+    print(json.dumps(report["machine"]))
+    for name in arguments.networks:
+        for batch in arguments.batch_sizes or [BATCH_SIZES[name]]:
+            rows = forward_rates(name, batch, device, arguments.rounds)
+            report["forward"] += rows
+            print("\n" + table(rows), flush=True)
+            gc.collect()
+    if arguments.video is not None:
+        made = [end_to_end(name, arguments.video, arguments.captions, device.type) for name in arguments.networks]
+        report["end_to_end"] = [row for row in made if row]
+        print("\n" + table(report["end_to_end"]))
+    if arguments.output is not None:
+        arguments.output.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
