@@ -225,13 +225,15 @@ def resample_swr(samples: np.ndarray) -> np.ndarray:
     return np.concatenate([frame.to_ndarray()[0] for frame in [*frames, *resampler.resample(None)]])
 
 
-CHILD = """
-import resource, sys
+# Not getrusage: a process starts with the peak of the one that started it.
+CHILD = r"""
+import re, sys
+from pathlib import Path
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
 geometry = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize_shorter=333)
 n = sum(1 for _ in iter_frames_at(sys.argv[1], grid_timestamps_us(int(sys.argv[2])), geometry))
-print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(n, re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 """
 
 

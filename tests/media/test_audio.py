@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from media_clips import Clip, sine
 
-from mgn_ma.media.audio import iter_audio, mono
+from mgn_ma.media.audio import _MonoLine, iter_audio, mono
 from mgn_ma.media.errors import AudioError, MediaError
 
 RATE = 16_000
@@ -61,6 +61,10 @@ class TestWhereTimeBegins:
         assert burst_start(samples) == pytest.approx(1.25, abs=0.03)
         assert np.abs(samples[: int(0.7 * RATE)]).max() == 0
 
+    def test_a_start_that_is_late_by_less_than_a_gap_counts_too(self, tmp_path: Path) -> None:
+        clip = Clip(rate=10, n_frames=10, audio=burst(0.5, 1), audio_codec="pcm_s16le", audio_start=Fraction(3, 100))
+        assert burst_start(read(clip.write(tmp_path / "a.mkv"))) == pytest.approx(0.53, abs=0.002)
+
     def test_audio_before_video_keeps_their_distance(self, tmp_path: Path) -> None:
         path = Clip(rate=10, start=1, audio=burst(0.5, 2)).write(tmp_path / "a.mp4")
         assert burst_start(read(path)) == pytest.approx(0.5, abs=0.01)
@@ -91,6 +95,20 @@ class TestGaps:
         samples = self.with_gap(tmp_path, 700)
         assert burst_start(samples) == pytest.approx(1.5, abs=0.005)
         assert len(samples) == pytest.approx(1.7 * RATE, abs=RATE // 20)
+
+    def test_an_overlap_is_cut(self) -> None:
+        line = _MonoLine(RATE)
+        second = np.ones(RATE, np.float32)
+        blocks = [*line.blocks(second, RATE, 0), *line.blocks(second, RATE, 700_000)]
+        # Wholly behind what is there already: nothing of it is left.
+        blocks += [*line.blocks(second[:100], RATE, 0), line.end()]
+        assert sum(map(len, blocks)) == 1.7 * RATE
+
+    def test_the_rate_may_change(self) -> None:
+        line = _MonoLine(RATE)
+        blocks = [*line.blocks(np.ones(24_000, np.float32), 24_000, 0)]
+        blocks += [*line.blocks(np.ones(48_000, np.float32), 48_000, 1_000_000), line.end()]
+        assert sum(map(len, blocks)) == pytest.approx(2 * RATE, abs=2)
 
     def test_jitter_is_none(self, tmp_path: Path) -> None:
         samples = self.with_gap(tmp_path, 20)

@@ -79,11 +79,12 @@ class Framer:
         self._geometry = geometry
         self._aspect = sample_aspect_ratio or Fraction(1)
         self._reformatter = VideoReformatter()
+        self._orientations: dict[int, tuple[bool, int]] = {}
         self._flags = _ALGORITHMS[geometry.interpolation] | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
     def array(self, frame: av.VideoFrame) -> Image:
         """The frame as (H, W, 3) uint8 RGB of full range, upright."""
-        mirrored, quarter_turns = orientation(frame)
+        mirrored, quarter_turns = self._orientation(frame)
         source = self._without_far_ends(frame)
         size = displayed_size(source.width, source.height, self._aspect)
         if quarter_turns % 2:
@@ -93,6 +94,13 @@ class Framer:
         rgb = self._rgb(source, *scaled)
         upright = np.rot90(rgb[:, ::-1] if mirrored else rgb, quarter_turns)
         return np.ascontiguousarray(self._geometry.crop(upright))
+
+    def _orientation(self, frame: av.VideoFrame) -> tuple[bool, int]:
+        # Looking at a frame's side data ties frame and data into a cycle, which keeps the picture in memory until the
+        # garbage collector comes round. So it is done once for each angle, not for each frame.
+        if frame.rotation not in self._orientations:
+            self._orientations[frame.rotation] = orientation(frame)
+        return self._orientations[frame.rotation]
 
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
         converted = self._reformatter.reformat(
