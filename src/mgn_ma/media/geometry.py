@@ -96,8 +96,6 @@ class Framer:
         return np.ascontiguousarray(self._geometry.crop(upright))
 
     def _orientation(self, frame: av.VideoFrame) -> tuple[bool, int]:
-        # Looking at a frame's side data ties frame and data into a cycle, which keeps the picture in memory until the
-        # garbage collector comes round. So it is done once for each angle, not for each frame.
         if frame.rotation not in self._orientations:
             self._orientations[frame.rotation] = orientation(frame)
         return self._orientations[frame.rotation]
@@ -133,7 +131,10 @@ def orientation(frame: av.VideoFrame) -> tuple[bool, int]:
 
     From the display matrix; an angle between quarter turns is rounded to the nearest.
     """
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    # Looking at a frame's side data ties frame and data into a cycle, which the garbage collector unties late. So it is
+    # a thumbnail that is looked at, and not a frame of megabytes.
+    thumbnail = frame.reformat(16, 16, "gray", src_colorspace=colour_matrix(frame), dst_colorspace=Colorspace.DEFAULT)
+    matrix: Any = thumbnail.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return False, 0
     a, b, _, c, d = (int(value) for value in np.frombuffer(matrix, "<i4", count=5))
