@@ -95,6 +95,7 @@ def relative(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> 
     return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs - theirs.mean(axis=0)))
 
 
+@pytest.mark.slow
 def test_on_the_same_pixels_the_vectors_are_timms(extractor: InceptionResnetV2Extractor, timms_own: nn.Module) -> None:
     pixels = [picture(seed, 299, 299) for seed in range(3)]
     with torch.inference_mode():
@@ -192,6 +193,7 @@ def test_one_renamed_key_is_refused(key: str) -> None:
         from_state(state, "x.safetensors")
 
 
+@pytest.mark.slow
 def test_untrained_vectors_tell_pictures_apart_and_follow_the_seed() -> None:
     pixels = [picture(seed, 299, 299) for seed in range(2)]
 

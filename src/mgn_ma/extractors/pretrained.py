@@ -139,7 +139,9 @@ class NetworkConfig(ExtractorConfig):
     Attributes:
         pretrained: its weights.
         precision: what the network computes in; the vectors are handed on as float32.
-        batch_size: units (frames, patches, texts) a forward pass; halved by itself where memory does not suffice.
+        batch_size: units (frames, patches, texts) a forward pass, always so many: the last batch of all is filled up. A
+            CPU gains nothing by more than the default, a large GPU takes 128 and more. Halved by itself where memory
+            doesn't suffice.
         device: ``auto`` (CUDA, then MPS, then CPU) or a torch device such as ``cuda:1``.
         readers: videos that are decoded at a time, each in a thread of its own, to feed one batch.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights, WeightsNeed, need_of
 
@@ -34,6 +34,7 @@ class BertConfig(NetworkConfig):
     """
 
     name: Literal["bert"] = "bert"
+    batch_size: PositiveInt = 16
     pretrained: Pretrained = Pretrained(hub="google-bert/bert-base-uncased")
     source: Literal["captions", "title"]
     pooling: Literal["cls", "mean"] = "cls"

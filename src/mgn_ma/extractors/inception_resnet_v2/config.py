@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import PositiveInt
+
 from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights, WeightsNeed, need_of
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class InceptionResnetV2Config(NetworkConfig):
     """Settings of :class:`~mgn_ma.extractors.inception_resnet_v2.extractor.InceptionResnetV2Extractor`."""
 
     name: Literal["inception_resnet_v2"] = "inception_resnet_v2"
+    batch_size: PositiveInt = 16
     pretrained: Pretrained = Pretrained(hub="timm/inception_resnet_v2.tf_in1k")
 
     def weights_needed(self) -> tuple[WeightsNeed, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import model_validator
+from pydantic import PositiveInt, model_validator
 
 from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights, WeightsNeed, need_of
 
@@ -44,6 +44,7 @@ class VGGishConfig(NetworkConfig):
     """
 
     name: Literal["vggish"] = "vggish"
+    batch_size: PositiveInt = 16
     pretrained: Pretrained
     final_relu: bool = True
     postprocess: bool = False
