@@ -135,7 +135,7 @@ def test_page_shows_the_layers(page, address):
 @pytest.mark.parametrize(
     ("name", "title", "traces"),
     [
-        ("learning_curves_figure", "Learning curves", 10),
+        ("learning_curves_figure", "Learning curves", 9),
         ("expression_correlation_figure", "Correlation per expression", 2),
         ("curves_figure", "Evoked expressions over video <script>", 30),
         ("attention_figure", "Modal attention over video <script>", 2),

@@ -79,7 +79,7 @@ class TestATrackedRun:
         assert "\x1b[" not in ended.output
         assert "Running node: train" in ended.output
         assert "Tracked as '__default__ [sample]'" in ended.output
-        for noise in ("alembic", "Warning", "WARNING", "Loading data from", "params:"):
+        for noise in ("alembic", "Warning", "WARNING", "Loading data from", "params:", "kedro_mlflow"):
             assert noise not in ended.output.replace("params:training;", "")
 
     def test_tells_nobody(self, tracked):

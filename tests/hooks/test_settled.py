@@ -37,8 +37,8 @@ def test_a_place_for_artifacts_that_is_configured_stays():
 
 def test_names_and_commands_say_what_was_run():
     whole = {"pipeline_names": ["sample_data", "__default__"], "env": "sample"}
-    assert run_name(whole) == "sample_data+__default__ [sample]"
-    assert command(whole) == "kedro run --env sample --pipelines sample_data,__default__"
+    assert run_name(whole) == "__default__+sample_data [sample]"
+    assert command(whole) == "kedro run --env sample --pipelines __default__,sample_data"
     part = {
         "pipeline_names": None,
         "env": None,

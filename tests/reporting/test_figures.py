@@ -37,11 +37,7 @@ def test_every_figure_survives_its_file(curves, evaluation, predictions, labels,
 class TestLearningCurves:
     def test_star_marks_the_best_epoch_of_each_member(self, curves):
         stars = [t for t in learning_curves_figure(curves).data if t.marker.symbol == "star" and t.x[0] is not None]
-        assert {t.name: (t.x[0], t.y[0]) for t in stars} == {
-            "member_0": (3, 0.3),
-            "member_1": (2, 0.4),
-            "shuffled (control)": (1, 0.01),
-        }
+        assert {t.name: (t.x[0], t.y[0]) for t in stars} == {"member_0": (3, 0.3), "member_1": (2, 0.4)}
 
     def test_epochs_are_drawn_in_order(self, curves):
         figure = learning_curves_figure(curves.iloc[::-1])
@@ -53,7 +49,7 @@ class TestLearningCurves:
         curves.loc[curves["member"] == "member_0", "validation_correlation"] = np.nan
         figure = learning_curves_figure(curves)
         stars = [t.name for t in figure.data if t.marker.symbol == "star"]
-        assert stars == ["member_1", "shuffled (control)", "best epoch"]
+        assert stars == ["member_1", "best epoch"]
 
     def test_control_is_not_counted_among_the_members(self, curves):
         figure = learning_curves_figure(curves)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 
 with warnings.catch_warnings():
@@ -9,5 +10,8 @@ with warnings.catch_warnings():
     # any that was set earlier.
     warnings.showwarning = lambda *_arguments, **_options: None
     from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+
+# It sets its own level on import, over what conf/logging.yml says.
+logging.getLogger("kedro_mlflow").setLevel(logging.WARNING)
 
 __all__ = ["MlflowHook"]

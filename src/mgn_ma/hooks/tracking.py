@@ -241,7 +241,8 @@ def is_report(dataset: Any) -> bool:
 
 def run_name(run_params: Mapping[str, Any]) -> str:
     """What a run is found by: its pipelines and its environment, and whether it was a part of them."""
-    pipelines = "+".join(run_params.get("pipeline_names") or ["__default__"])
+    # Kedro gives them in an order that changes from one process to the next.
+    pipelines = "+".join(sorted(run_params.get("pipeline_names") or ["__default__"]))
     part = any(run_params.get(key) for key in _SLICES)
     return f"{pipelines}{' (part)' if part else ''} [{run_params.get('env') or 'base'}]"
 
@@ -263,7 +264,7 @@ def command(run_params: Mapping[str, Any]) -> str:
     if run_params.get("env"):
         words += ["--env", str(run_params["env"])]
     if run_params.get("pipeline_names"):
-        words += ["--pipelines", ",".join(run_params["pipeline_names"])]
+        words += ["--pipelines", ",".join(sorted(run_params["pipeline_names"]))]
     for key, option in _SLICES.items():
         if run_params.get(key):
             words += [option, ",".join(run_params[key])]

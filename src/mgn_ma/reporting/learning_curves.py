@@ -19,9 +19,9 @@ COLUMNS = ("member", "epoch", LOSS, SCORE)
 
 
 def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
-    """One line a member in two panels over one axis of epochs; a star marks the epoch whose weights were kept.
+    """One line a member in two panels over one axis of epochs; a star marks a member's best epoch on validation.
 
-    The control that learned from shuffled labels is a dotted grey line.
+    The control that learned from shuffled labels is a dotted grey line, without a star: it is not chosen by its score.
 
     Args:
         curves: one row a member and epoch, with ``member``, ``epoch``, ``train_loss``, ``validation_correlation``.
@@ -42,6 +42,7 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
     for index, (member, rows) in enumerate(by_member.items()):
         line = {"color": colour(index), "dash": dash(index), "width": 2}
         _add_member(figure, plain(member), rows.sort_values("epoch"), line)
+        _add_star(figure, plain(member), rows, line["color"])
     if control is not None:
         line = {"color": FAINT, "dash": "dot", "width": 2}
         _add_member(figure, "shuffled (control)", control.sort_values("epoch"), line)
@@ -52,7 +53,7 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
     figure.update_layout(
         template=TEMPLATE,
         height=620,
-        title=titled("Learning curves", f"{len(by_member)} members; the marked epoch's weights are used"),
+        title=titled("Learning curves", f"{len(by_member)} members; star: best epoch on the validation videos"),
     )
     figure.update_yaxes(title="training loss (eq. 3)", row=1, col=1)
     figure.update_yaxes(title="validation correlation (eq. 4)", row=2, col=1)
@@ -75,17 +76,21 @@ def _add_member(figure: go.Figure, name: str, rows: pd.DataFrame, line: dict[str
             row=row,
             col=1,
         )
-    if rows[SCORE].notna().any():
-        best = rows.iloc[int(np.nanargmax(rows[SCORE].to_numpy(dtype=float)))]
-        figure.add_scatter(
-            x=[best["epoch"]],
-            y=[best[SCORE]],
-            mode="markers",
-            name=name,
-            legendgroup=name,
-            showlegend=False,
-            marker={"symbol": "star", "size": 14, "color": line["color"], "line": {"color": FAINT, "width": 1}},
-            hovertemplate="%{fullData.name}, best: %{y:.4f} at epoch %{x}<extra></extra>",
-            row=2,
-            col=1,
-        )
+
+
+def _add_star(figure: go.Figure, name: str, rows: pd.DataFrame, fill: str) -> None:
+    if rows[SCORE].isna().all():
+        return
+    best = rows.iloc[int(np.nanargmax(rows[SCORE].to_numpy(dtype=float)))]
+    figure.add_scatter(
+        x=[best["epoch"]],
+        y=[best[SCORE]],
+        mode="markers",
+        name=name,
+        legendgroup=name,
+        showlegend=False,
+        marker={"symbol": "star", "size": 14, "color": fill, "line": {"color": FAINT, "width": 1}},
+        hovertemplate="%{fullData.name}, best: %{y:.4f} at epoch %{x}<extra></extra>",
+        row=2,
+        col=1,
+    )
