@@ -42,7 +42,7 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
     for index, (member, rows) in enumerate(by_member.items()):
         line = {"color": colour(index), "dash": dash(index), "width": 2}
         _add_member(figure, plain(member), rows.sort_values("epoch"), line)
-        _add_star(figure, plain(member), rows, line["color"])
+        _add_star(figure, plain(member), rows, colour(index))
     if control is not None:
         line = {"color": FAINT, "dash": "dot", "width": 2}
         _add_member(figure, "shuffled (control)", control.sort_values("epoch"), line)
