@@ -36,8 +36,8 @@ def iter_audio(path: str, sample_rate: int = 16_000) -> Iterator[Samples]:
     where packets are damaged) are filled with it, so that a sample's index always tells its time. Blocks have any
     length. Memory doesn't depend on the length of the audio.
 
-    Resampling is soxr's "HQ": on sines its error lies 30 dB below that of FFmpeg's resampler, it aliases 80 dB less
-    just above the new band, and it is twice as fast (``docs/media.md``).
+    Resampling is soxr's "HQ": on tones its error lies 10 to 35 dB below that of FFmpeg's resampler, a tone just above
+    the new band leaves 110 dB less behind, and it is faster (``docs/media.md``, ``benchmarks/decode.py``).
 
     Args:
         path: local path or fsspec URL.

@@ -66,9 +66,9 @@ class FrameGeometry(BaseModel):
 class Framer:
     """Turns decoded frames into arrays of one geometry, in one pass of swscale: colours and scale together.
 
-    Chroma is interpolated to full resolution: without it swscale takes a short cut whose colours are 1 to 2 levels too
-    dark. The arrays differ from a full-size conversion and Pillow's bicubic by 0.2 to 0.5 levels on average, in a
-    fifth of the time (``docs/media.md``, ``benchmarks/decode.py``).
+    Chroma is interpolated to full resolution: without it swscale takes a short cut whose colours are 2 levels too dark.
+    The arrays differ from a full-size conversion and Pillow's bicubic by 0.2 to 0.5 levels on average, in half (360p)
+    to a sixth (1080p) of the time (``docs/media.md``, ``benchmarks/decode.py``).
 
     Args:
         geometry: what to make.
