@@ -5,7 +5,7 @@
     python benchmarks/decode.py --threads 1 2 8                   # decoder threads to try
 
 Parts: `decode` (frames by presentation time), `geometry` (one pass of swscale beside Pillow), `audio` (resamplers),
-`memory` (peak against length). Clips are photographs in motion with grain, H.264 at 30 frames a second and CRF 23.
+`memory` (peak of reading alone against length; with networks: memory.py).
 """
 
 from __future__ import annotations
@@ -30,52 +30,14 @@ import soxr
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from sklearn.datasets import load_sample_images
 
+from clips import RATE, SIZES, render, repeat
 from mgn_ma.media import video as video_module
 from mgn_ma.media.geometry import FrameGeometry, Framer
 from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
 
-SIZES = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080)}
 IMAGE = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize_shorter=333)
 CLIP = FrameGeometry(kind="centre_square", size=224)
-RATE = 30
 SECOND_US = 1_000_000
-
-
-def render(path: Path, size: tuple[int, int], seconds: int) -> None:
-    width, height = size
-    photographs = [
-        np.asarray(PIL.Image.fromarray(image).resize((width * 3 // 2, height * 3 // 2), PIL.Image.Resampling.LANCZOS))
-        for image in load_sample_images().images
-    ]
-    grain = np.random.default_rng(0).integers(-4, 5, (height, width, 1), dtype=np.int16)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"preset": "medium", "crf": "23", "g": str(5 * RATE)}
-        for k in range(seconds * RATE):
-            left = int((np.sin(k / 40) / 2 + 0.5) * (width // 2 - 2))
-            top = int((np.cos(k / 57) / 2 + 0.5) * (height // 2 - 2))
-            view = photographs[k // 75 % 2][top : top + height, left : left + width]
-            noisy = np.clip(view + np.roll(grain, (k * 37, k * 61), (0, 1)), 0, 255).astype(np.uint8)
-            frame = av.VideoFrame.from_ndarray(noisy, "rgb24")
-            frame.pts, frame.time_base = k, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def repeat(source: Path, target: Path, times: int) -> None:
-    """The clip several times over, without encoding anything again."""
-    with av.open(str(source)) as reader:
-        packets = [packet for packet in reader.demux(video=0) if packet.size]
-        length = sum(packet.duration for packet in packets)
-        with av.open(str(target), "w") as writer:
-            stream = writer.add_stream_from_template(reader.streams.video[0])
-            for _ in range(times):
-                for packet in packets:
-                    packet.stream = stream
-                    writer.mux(packet)
-                    packet.pts += length
-                    packet.dts += length
 
 
 def best_of(work: Callable[[], Any], rounds: int = 3) -> tuple[float, float]:
