@@ -176,10 +176,17 @@ def test_finished_networks_are_taken_from_the_store(plan_of: Plans, tmp_path: Pa
     assert len(list(tmp_path.iterdir())) == 8
 
 
-def test_too_few_videos_say_what_to_do(plan_of: Plans) -> None:
-    config = settings(folds=5)
-    with pytest.raises(ValueError, match=r"4 training videos have labels.*in_sample"):
-        train_networks(make_videos(plan_of(4), config), config)
+@pytest.mark.parametrize(("n_videos", "folds"), [(4, 5), (3, 2), (2, 2)])
+def test_too_few_videos_say_what_to_do(plan_of: Plans, n_videos: int, folds: int) -> None:
+    config = settings(folds=folds)
+    with pytest.raises(ValueError, match=rf"{n_videos} training videos have labels.*in_sample"):
+        train_networks(make_videos(plan_of(n_videos), config), config)
+
+
+def test_three_videos_are_enough_for_three_folds(plan_of: Plans) -> None:
+    config = settings(folds=3)
+    networks = train_networks(make_videos(plan_of(3), config), config)
+    assert [len(network.description.training["left_out"]) for network in networks.values()] == [0, 1, 1, 1]
 
 
 def test_a_rotation_and_shift_are_found_exactly() -> None:

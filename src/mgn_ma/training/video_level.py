@@ -131,18 +131,20 @@ def train_networks(
     Networks that ``states`` holds finished are taken from there.
 
     Raises:
-        ValueError: fewer than two videos, or fewer than folds.
+        ValueError: fewer videos than folds, or a network would learn from fewer than two.
     """
     n_videos = len(videos.means)
-    if n_videos < 2 or (settings.fold_vectors == "k_fold" and n_videos < settings.folds):
-        raise ValueError(
-            f"{n_videos} training videos have labels: the video-level network needs at least two, and as many as folds "
-            f"({settings.folds}); set video_level.fold_vectors to in_sample to train without folds"
-        )
     folds = assign_folds(n_videos, settings)
     parts = {FULL: np.arange(n_videos)}
     for fold in range(int(folds.max(initial=-1)) + 1):
         parts[f"fold_{fold + 1}"] = np.flatnonzero(folds != fold)
+    # Batch norm has no variance of a single video.
+    if min(map(len, parts.values())) < 2 or (settings.fold_vectors == "k_fold" and n_videos < settings.folds):
+        raise ValueError(
+            f"{n_videos} training videos have labels: the video-level network needs as many as folds "
+            f"({settings.folds}), and at least two outside of each fold; set video_level.folds to another number, or "
+            "video_level.fold_vectors to in_sample to train without folds"
+        )
     networks: dict[str, VideoLevelNetwork] = {}
     with Progress(len(parts) * settings.epochs, "training the video-level networks", unit="epoch") as meter:
         for name, rows in parts.items():
