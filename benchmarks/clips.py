@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -67,11 +66,11 @@ def hiss(seconds: int) -> Iterator[av.AudioFrame]:
 
 
 def repeat(source: Path, target: Path, times: int) -> None:
-    """The clip several times over, without encoding anything again; each time begins at a whole second."""
+    """The clip several times over, without encoding anything again; less than two seconds of nothing between them."""
     with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
         streams = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams}
         packets = [(packet.stream.index, packet) for packet in reader.demux() if packet.size]
-        seconds = math.ceil(reader.duration / av.time_base)
+        seconds = reader.duration // av.time_base + 1
         for _ in range(times):
             for index, packet in packets:
                 packet.stream = streams[index]
