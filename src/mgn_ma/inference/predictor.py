@@ -167,7 +167,7 @@ class _OneVideo:
 
 def _as_stored(rows: TrackRows) -> TrackRows:
     """Vectors with the precision that training read them with."""
-    return TrackRows(rows.timestamps_us, rows.ends_us, rows.vectors.astype(MATRIX_DTYPE))
+    return TrackRows(rows.timestamps_us, rows.ends_us, rows.vectors.astype(MATRIX_DTYPE, copy=False))
 
 
 def _pointers(rows: TrackRows | None, timestamps_us: Times, tolerance_us: int) -> Times:
