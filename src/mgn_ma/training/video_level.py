@@ -181,6 +181,11 @@ def embed(
     return np.concatenate(vectors) if vectors else np.zeros((0, network.num_features), dtype=np.float32)
 
 
+def networks_fingerprint(networks: Mapping[str, Checkpoint]) -> str:
+    """Of all networks together: a change of any of them changes the vectors of some videos."""
+    return hashlib.sha256("".join(network.digest() for network in networks.values()).encode()).hexdigest()
+
+
 def video_vectors(
     networks: Mapping[str, Checkpoint], items: VideoItems, settings: VideoLevelSettings
 ) -> Iterator[tuple[str, Vectors]]:
