@@ -8,6 +8,7 @@ import sys
 import tempfile
 import tomllib
 import webbrowser
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,14 +36,19 @@ class UsageError(Exception):
     """The command can't be carried out as it was given; the message says how it could."""
 
 
-@app.callback()
-def about(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-) -> None:
-    """What a video makes its viewers feel, moment by moment."""
-    if version:
+def _say_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"mgn_ma {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What a video makes its viewers feel, moment by moment."""
 
 
 @app.command()
@@ -50,7 +56,7 @@ def predict(
     videos: Annotated[
         list[str],
         typer.Argument(
-            metavar="VIDEO...",
+            metavar="VIDEO",
             help="Files, folders, patterns, lists (.txt, .csv) or URLs. Put -- before names that start with a dash.",
         ),
     ],
@@ -108,20 +114,20 @@ def predict(
         model=name,
     )
     write_tables(tables, output)
-    failed = _report(tables.account, output)
-    if show and page and len(tables.account) > len(failed):
+    n_failed = _report(tables.account, output)
+    if show and page and n_failed < len(tables.account):
         webbrowser.open(_first_page(tables.account, output).resolve().as_uri())
-    if len(failed):
+    if n_failed:
         raise typer.Exit(1)
 
 
-def main() -> None:
-    """Run the command; a foreseen error ends it with its message and exit status 1."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command (by default the one of this process); a foreseen error ends it with its message and status 1."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("mgn_ma").setLevel(logging.INFO)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     try:
-        app()
+        app(arguments, prog_name="mgn-ma")
     except Exception as error:
         foreseen = isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "mgn_ma"
         if not foreseen or os.environ.get(TRACEBACK_VARIABLE):
@@ -169,20 +175,19 @@ def _require_writable(folder: Path) -> None:
         raise UsageError(f"{folder}: can't be written to: {error.strerror or error}") from error
 
 
-def _report(account: pd.DataFrame, output: Path) -> list[str]:
-    """Say what became of every video; returns the ids of those that failed."""
-    failed = []
-    for row in account.to_dict("records"):
-        name = row["video_id"] if str(row["video_id"]).isprintable() else repr(row["video_id"])
-        if row["status"] == "failed":
-            failed.append(str(row["video_id"]))
-            typer.echo(f"{name}: not predicted: {row['path']}: {row['reason']}", err=True)
-            continue
+def _report(account: pd.DataFrame, output: Path) -> int:
+    """Say what came of the videos (why one failed was said when it did); returns how many failed."""
+    n_failed = int((account["status"] == "failed").sum())
+    for row in account[account["status"] == "predicted"].to_dict("records"):
         without = f", without {row['without']}" if row["without"] else ""
-        typer.echo(f"{name}: {row['seconds_of_video']:.1f} s, {row['moments']} moments{without}")
-    if len(failed) < len(account):
+        typer.echo(f"{row['video_id']}: {row['seconds_of_video']:.1f} s, {row['moments']} moments{without}")
+    if n_failed:
+        typer.echo(
+            f"{n_failed} of {len(account)} videos could not be predicted: see {output / 'account.csv'}", err=True
+        )
+    if n_failed < len(account):
         typer.echo(f"Results: {output}")
-    return failed
+    return n_failed
 
 
 def _first_page(account: pd.DataFrame, output: Path) -> Path:
