@@ -10,8 +10,9 @@ from tiny_ensemble import bundle
 
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.inference.bundle import BundleError, save_bundle
-from mgn_ma.tracking.registry import CHALLENGER, CHAMPION, ModelRegistry, RegistryError
+from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.server import TrackingUnavailableError
+from mgn_ma.tracking.versions import CHALLENGER, CHAMPION, RegistryError
 from mgn_ma.training.files import Folder
 
 
@@ -87,13 +88,13 @@ def test_an_ensemble_loads_by_every_name_it_has(registry, tmp_path):
     [
         (
             "models:/mgn-ma@champion",
-            r"no version of mgn-ma is the champion at .*--pipelines registration,promotion`",
+            r"no version of mgn-ma is the champion: .*--pipelines registration,promotion`",
         ),
-        ("models:/mgn-ma@other", "no version of mgn-ma is the other at"),
+        ("models:/mgn-ma@other", "no version of mgn-ma is the other: "),
         ("models:/mgn-ma/7", "mgn-ma has no version 7, it has 1, 2"),
-        ("models:/mgn_ma/1", "there is no model mgn_ma at .*: train and register one with `kedro run`"),
+        ("models:/mgn_ma/1", "there is no registered model mgn_ma: train and register one with `kedro run`"),
         ("models:/mgn-ma", "'models:/mgn-ma' names no model: write models:/mgn-ma@champion, models:/mgn-ma/3"),
-        ("runs:/0123/mgn-ma", "there is no run 0123 at"),
+        ("runs:/0123/mgn-ma", "there is no run 0123 that"),
         ("runs:/", "names no model"),
     ],
 )

@@ -7,7 +7,8 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError
 
 from mgn_ma.inference.bundle import Bundle
-from mgn_ma.tracking.registry import CHALLENGER, MODEL, ModelRegistry, RegisteredVersion, current_registry
+from mgn_ma.tracking.registry import ModelRegistry, current_registry
+from mgn_ma.tracking.versions import CHALLENGER, MODEL, RegisteredVersion
 
 
 class ModelRegistryDataset(AbstractDataset[Any, ModelRegistry]):

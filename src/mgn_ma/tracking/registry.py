@@ -7,70 +7,51 @@ last, and ``champion``, the one in use. The alias is the only truth; tags and de
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import mlflow
 from mlflow.artifacts import download_artifacts
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
-    INVALID_PARAMETER_VALUE,
     RESOURCE_ALREADY_EXISTS,
-    RESOURCE_DOES_NOT_EXIST,
-    ErrorCode,
 )
 from mlflow.tracking import MlflowClient
 
+from mgn_ma.evaluation.promotion import Decision
 from mgn_ma.inference.bundle import DESCRIPTION, Bundle, load_bundle
 from mgn_ma.tracking.logged_model import BUNDLE_PLACE, log_bundle
+from mgn_ma.tracking.promotion_lock import promotion_lock
 from mgn_ma.tracking.server import SQLITE, check, redacted
-from mgn_ma.tracking.version_tags import DIGEST_TAG, describe, tags_of
+from mgn_ma.tracking.version_tags import (
+    DECISION_TAGS,
+    DIGEST_TAG,
+    REPLACED_TAG,
+    describe,
+    tags_of,
+    tags_of_decision,
+    with_decision,
+)
+from mgn_ma.tracking.versions import (
+    CHALLENGER,
+    CHAMPION,
+    HOW_TO_REGISTER,
+    MODEL,
+    ChampionChangedError,
+    RegisteredVersion,
+    RegistryError,
+    find_holder,
+    find_location,
+    find_version,
+    is_error,
+)
 from mgn_ma.training.files import Folder
 
 logger = logging.getLogger(__name__)
 
-MODEL = "mgn-ma"
-CHAMPION = "champion"
-CHALLENGER = "challenger"
-_MODELS_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/]+)|/(?P<number>\d+))")
-_RUNS_URI = re.compile(r"runs:/(?P<run>\w+)/(?P<name>[^/]+)/?")
 _GIT_TAGS = ("git_commit", "git_dirty")
-
-
-class RegistryError(Exception):
-    """The registry does not have what is asked for; the message says how to put it there."""
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One version of the registered model.
-
-    Attributes:
-        number: counted by the registry, from 1.
-        run_id: of the run that registered it.
-        tags: what is known of it, and what became of it.
-    """
-
-    name: str
-    number: int
-    run_id: str | None
-    tags: Mapping[str, str]
-
-    @classmethod
-    def of(cls, version: ModelVersion) -> RegisteredVersion:
-        """As MLflow gives it."""
-        return cls(version.name, int(version.version), version.run_id or None, dict(version.tags))
-
-    @property
-    def uri(self) -> str:
-        """By which anybody loads it."""
-        return f"models:/{self.name}/{self.number}"
 
 
 class ModelRegistry:
@@ -113,7 +94,7 @@ class ModelRegistry:
             inside = f"{BUNDLE_PLACE}/{DESCRIPTION}"
             return load_bundle(Folder(f"{uri.rstrip('/')}/{BUNDLE_PLACE}") if folder.exists(inside) else folder)
         self._require_answer()
-        location = self._location(uri)
+        location = find_location(self.client, uri)
         with TemporaryDirectory(prefix="mgn_ma-model-") as folder_name:
             try:
                 downloaded = download_artifacts(
@@ -133,12 +114,12 @@ class ModelRegistry:
         Raises:
             RegistryError: there is none; the message lists those that there are.
         """
-        return self._version(self.name, number)
+        return find_version(self.client, self.name, number)
 
     def holder(self, alias: str) -> RegisteredVersion | None:
         """The version that an alias names; ``None`` where none does."""
         self._require_answer()
-        return self._holder(self.name, alias)
+        return find_holder(self.client, self.name, alias)
 
     def register(self, bundle: Bundle) -> RegisteredVersion:
         """Make the ensemble the challenger: as a new version, or the one as which it is registered already.
@@ -159,6 +140,51 @@ class ModelRegistry:
             CHALLENGER,
         )
         return version
+
+    def settle(
+        self, version: RegisteredVersion, champion: RegisteredVersion | None, decision: Decision, at: datetime
+    ) -> None:
+        """Write a decision down, and move the alias if it says so.
+
+        Args:
+            version: that was decided on.
+            champion: with which it was compared; it has to be the champion still.
+            decision: what to do.
+            at: when it was decided.
+
+        Raises:
+            ChampionChangedError: the champion is another by now; nothing was changed.
+        """
+        if not decision.changes_champion:
+            self._write_down(version, decision, at)
+            return
+        with promotion_lock(self.client, self.name):
+            self._require_champion(champion)
+            self.client.set_registered_model_alias(self.name, CHAMPION, str(version.number))
+            self._write_down(version, decision, at)
+            if champion is not None:
+                self.client.set_model_version_tag(
+                    self.name, str(champion.number), REPLACED_TAG, f"version {version.number}"
+                )
+            self._require_champion(version)
+
+    def _require_champion(self, expected: RegisteredVersion | None) -> None:
+        found = find_holder(self.client, self.name, CHAMPION)
+        if (found.number if found else None) != (expected.number if expected else None):
+            now = f"version {found.number} is" if found else "no version is"
+            raise ChampionChangedError(f"{now} the champion of {self.name} by now")
+
+    def _write_down(self, version: RegisteredVersion, decision: Decision, at: datetime) -> None:
+        """Tags tell the last decision, the description all of them."""
+        number = str(version.number)
+        found = self.client.get_model_version(self.name, number)
+        tags = tags_of_decision(decision, at, self.run_id)
+        for tag in sorted(DECISION_TAGS & found.tags.keys() - tags.keys()):
+            self.client.delete_model_version_tag(self.name, number, tag)
+        for tag, value in tags.items():
+            self.client.set_model_version_tag(self.name, number, tag, value)
+        description = with_decision(found.description or "", decision, at)
+        self.client.update_model_version(self.name, number, description)
 
     def _same(self, bundle: Bundle) -> RegisteredVersion | None:
         found = self.client.search_model_versions(f"name = '{self.name}' and tag.{DIGEST_TAG} = '{bundle.digest()}'")
@@ -190,66 +216,14 @@ class ModelRegistry:
                 self.name, description="Evoked expressions of a video's viewers: an MGN-MA ensemble a version."
             )
         except MlflowException as error:
-            if not _is(error, RESOURCE_ALREADY_EXISTS):
+            if not is_error(error, RESOURCE_ALREADY_EXISTS):
                 raise
 
     def _require_answer(self) -> None:
         """Ask before MLflow does, which would wait for minutes, or create the database that it doesn't find."""
         if self.registry_uri.startswith(SQLITE) and not Path(self.registry_uri.removeprefix(SQLITE)).exists():
-            raise RegistryError(f"there is no MLflow at {self.registry_uri} yet: {_how_to_register()}")
+            raise RegistryError(f"there is no MLflow at {self.registry_uri} yet: {HOW_TO_REGISTER}")
         check(self.registry_uri)
-
-    def _location(self, uri: str) -> str:
-        """Where the artifacts of a model are."""
-        of_run = _RUNS_URI.fullmatch(uri)
-        if of_run is not None:
-            return self._location_of_run(of_run["run"], of_run["name"])
-        named = _MODELS_URI.fullmatch(uri)
-        if named is None:
-            raise RegistryError(
-                f"{uri!r} names no model: write models:/{self.name}@{CHAMPION}, models:/{self.name}/3, "
-                f"runs:/<run>/{self.name}, or the path of a bundle's folder"
-            )
-        name, alias, number = named["name"], named["alias"], named["number"]
-        version = self._version(name, int(number)) if number else self._holder(name, alias)
-        if version is None:
-            raise RegistryError(
-                f"no version of {name} is the {alias} at {redacted(self.registry_uri)}: " + _how_to_name(alias)
-            )
-        return str(self.client.get_model_version_download_uri(name, str(version.number)))
-
-    def _location_of_run(self, run_id: str, name: str) -> str:
-        try:
-            logged = self.client.get_run(run_id).outputs
-        except MlflowException as error:
-            raise RegistryError(f"there is no run {run_id} at {redacted(self.tracking_uri)}") from error
-        outputs = logged.model_outputs if logged else []
-        models = [self.client.get_logged_model(output.model_id) for output in outputs]
-        for model in models:
-            if model.name == name:
-                return str(model.artifact_location)
-        has = ", ".join(model.name for model in models) or "none"
-        raise RegistryError(f"run {run_id} has logged no model {name}; its models: {has}")
-
-    def _version(self, name: str, number: int) -> RegisteredVersion:
-        try:
-            return RegisteredVersion.of(self.client.get_model_version(name, str(number)))
-        except MlflowException as error:
-            if not _is(error, RESOURCE_DOES_NOT_EXIST):
-                raise
-        numbers = sorted(int(found.version) for found in self.client.search_model_versions(f"name = '{name}'"))
-        if not numbers:
-            raise RegistryError(f"there is no model {name} at {redacted(self.registry_uri)}: {_how_to_register()}")
-        raise RegistryError(f"{name} has no version {number}, it has {', '.join(map(str, numbers))}")
-
-    def _holder(self, name: str, alias: str) -> RegisteredVersion | None:
-        try:
-            return RegisteredVersion.of(self.client.get_model_version_by_alias(name, alias))
-        except MlflowException as error:
-            # MLflow calls a missing alias an invalid parameter.
-            if _is(error, RESOURCE_DOES_NOT_EXIST) or _is(error, INVALID_PARAMETER_VALUE):
-                return None
-            raise
 
 
 def current_registry(name: str = MODEL) -> ModelRegistry:
@@ -257,17 +231,3 @@ def current_registry(name: str = MODEL) -> ModelRegistry:
     active = mlflow.active_run()
     run_id = active.info.run_id if active else None
     return ModelRegistry(mlflow.get_tracking_uri(), mlflow.get_registry_uri(), name, run_id)
-
-
-def _is(error: MlflowException, code: Any) -> bool:
-    return bool(error.error_code == ErrorCode.Name(code))
-
-
-def _how_to_register() -> str:
-    return "train and register one with `kedro run`, or what is trained with `kedro run --pipelines registration`"
-
-
-def _how_to_name(alias: str) -> str:
-    if alias == CHAMPION:
-        return "register what is trained and promote it with `kedro run --pipelines registration,promotion`"
-    return "`kedro run --pipelines registration` registers what is trained as the challenger"
