@@ -208,3 +208,20 @@ def test_predictions_are_probabilities_for_every_frame_of_the_available_videos(u
     expected = labels[labels["video_id"].isin(present)]
     both = predictions.merge(expected[["video_id", "timestamp_us"]], on=["video_id", "timestamp_us"])
     assert len(both) == len(expected)
+
+
+def test_the_registered_model_predicts_a_video_as_the_chain_did(undisturbed, tmp_path):
+    project, _ = undisturbed
+    predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
+    asked = pd.read_csv(project / "data/sample/01_raw/annotations/test.csv", dtype={"Video ID": str})
+    video_id = next(name for name in predictions["video_id"].unique() if (asked["Video ID"] == name).any())
+    command = [sys.executable, "-c", "from mgn_ma.command import main; main()", "predict", "-o", str(tmp_path)]
+    video = project / f"data/sample/01_raw/videos/{video_id}.mp4"
+    model = ["--model", "models:/mgn-ma/1", "--tracking-uri", f"sqlite:///{project}/mlflow.db"]
+    done = subprocess.run([*command, *model, "--", str(video)], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    curves = pd.read_parquet(tmp_path / "curves.parquet")
+    both = curves.merge(predictions, on=["video_id", "timestamp_us"], suffixes=("", "_of_chain"))
+    assert len(both) >= len(curves) - 1
+    expected = both[[f"{name}_of_chain" for name in EXPRESSIONS]].to_numpy()
+    np.testing.assert_allclose(both[list(EXPRESSIONS)].to_numpy(), expected, atol=1e-5)

@@ -32,7 +32,7 @@ from mgn_ma.training.files import Folder
 
 logger = logging.getLogger(__name__)
 
-ACCOUNT_COLUMNS = ("video_id", "path", "status", "reason", "seconds_of_video", "moments", "without", "page")
+ACCOUNT_COLUMNS = ("video_id", "video", "status", "reason", "seconds_of_video", "moments", "without", "page")
 
 
 class PredictionError(Exception):
@@ -146,7 +146,7 @@ def require_any(account: pd.DataFrame) -> None:
     if len(failed) and len(failed) == len(account):
         first = failed.iloc[0]
         raise PredictionError(
-            f"not one of {len(failed)} videos could be predicted; the first, {first['path']}: {first['reason']}"
+            f"not one of {len(failed)} videos could be predicted; the first, {first['video']}: {first['reason']}"
         )
 
 

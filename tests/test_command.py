@@ -8,9 +8,9 @@ import sys
 import pandas as pd
 import pytest
 
-from mgn_ma.cli import main
+from mgn_ma.command import main
 
-CALL = [sys.executable, "-c", "from mgn_ma.cli import main; main()"]
+CALL = [sys.executable, "-c", "from mgn_ma.command import main; main()"]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_what_can_be_predicted_is_and_the_rest_fails_the_command(bundle_folder, 
     assert call("predict", film, "gone.mp4", "-o", "out", "--model", bundle_folder, "--no-page") == 1
     said = capsys.readouterr()
     assert f"{film.stem}: 4." in said.out
-    assert "1 of 2 could not be predicted" in said.err
+    assert "1 of 2 videos could not be predicted" in said.err
     account = pd.read_csv(elsewhere / "out" / "account.csv")
     assert list(account["status"]) == ["predicted", "failed"]
     assert not (elsewhere / "out" / "pages").exists()

@@ -1,4 +1,7 @@
-"""The command ``mgn-ma``: what needs no Kedro project, only this package, a model and videos."""
+"""The command ``mgn-ma``: what needs no Kedro project, only this package, a model and videos.
+
+Its module is not named ``cli``, which Kedro would take for commands of the project.
+"""
 
 from __future__ import annotations
 
@@ -126,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("mgn_ma").setLevel(logging.INFO)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         app(arguments, prog_name="mgn-ma")
     except Exception as error:
