@@ -135,12 +135,17 @@ def _beside(place: Path, path: str) -> str:
 
 def _video(path: str) -> VideoInput:
     name = unquote(Path(urlsplit(path).path).name) if is_remote(path) else Path(path).name
-    return VideoInput(printable(Path(name).stem or name or path), path)
+    return VideoInput(Path(name).stem or name or path, path)
 
 
-def printable(path: str) -> str:
+def as_text(path: str) -> str:
     """A path as text that any file can hold: bytes of a name that are no UTF-8 become question marks."""
     return path.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _printable(video_id: str) -> str:
+    """An id that does nothing to a terminal or a table."""
+    return "".join(character if character.isprintable() else "?" for character in as_text(video_id))
 
 
 def _parent(path: str) -> str:
@@ -174,9 +179,10 @@ def _completed(video: VideoInput, folder: MediaFolder | None, languages: Sequenc
 def _distinct(videos: Iterable[VideoInput]) -> list[VideoInput]:
     found: dict[str, VideoInput] = {}
     for video in videos:
-        video_id, number = video.video_id, 1
+        plain, number = _printable(video.video_id), 1
+        video_id = plain
         while video_id in found:
             number += 1
-            video_id = f"{video.video_id} ({number})"
+            video_id = f"{plain} ({number})"
         found[video_id] = replace(video, video_id=video_id)
     return list(found.values())

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.execution.progress import progress
 from mgn_ma.inference.bundle import Bundle
-from mgn_ma.inference.finding import printable
+from mgn_ma.inference.finding import as_text
 from mgn_ma.inference.moments import Moment, MomentsConfig, find_moments
 from mgn_ma.inference.videos import VideoInput, VideoOutcome, VideoPredictor, VideoSettings
 from mgn_ma.reporting.prediction_page import (
@@ -172,7 +172,7 @@ class _Results:
         self._account.append(
             (
                 video_id,
-                printable(outcome.video.path),
+                as_text(outcome.video.path),
                 "predicted",
                 "; ".join(outcome.notes),
                 round((source.duration_us or 0) / 1e6, 3),
@@ -183,7 +183,7 @@ class _Results:
         )
 
     def add_failure(self, outcome: VideoOutcome) -> None:
-        row = (outcome.video.video_id, printable(outcome.video.path), "failed", outcome.reason, 0.0, 0, "", "")
+        row = (outcome.video.video_id, as_text(outcome.video.path), "failed", outcome.reason, 0.0, 0, "", "")
         self._account.append(row)
 
     def tables(self, model: str, index: str) -> PredictedTables:

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.eev.video_ids import file_name_of
-from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
 from mgn_ma.inference.moments import Moment
 from mgn_ma.inference.videos import VideoOutcome
 from mgn_ma.media.errors import MediaError
@@ -142,7 +142,7 @@ class PageFolder:
             source=address,
             timestamps_us=prediction.timestamps_us,
             curves=dict(zip(expressions, prediction.probabilities.T, strict=True)),
-            attention=dict(zip(modalities, prediction.attention.T, strict=True)),
+            attention={_label(name): shares for name, shares in zip(modalities, prediction.attention.T, strict=True)},
             moments=[
                 PageMoment(
                     expression=moment.expression,
@@ -151,7 +151,9 @@ class PageFolder:
                     end_us=moment.end_us,
                     value=moment.value,
                     height=moment.height,
-                    carried_by=attention_at(outcome, modalities, moment.peak_us),
+                    carried_by={
+                        _label(name): share for name, share in attention_at(outcome, modalities, moment.peak_us).items()
+                    },
                     thumbnail=pictures.get(moment.peak_us),
                     caption=caption_at(video.captions, moment.peak_us),
                 )
@@ -159,6 +161,7 @@ class PageFolder:
             ],
             captions=video.captions,
             facts=self._facts | _video_facts(outcome),
+            index=f"../{INDEX}",
         )
 
     def _thumbnails(self, source: VideoSource, moments: Sequence[Moment]) -> dict[int, bytes]:
@@ -187,6 +190,11 @@ class PageFolder:
             shutil.copy2(video, unfinished)
             unfinished.replace(copy)
         return quote(copy.name)
+
+
+def _label(modality: str) -> str:
+    """What readers take a modality for."""
+    return "whole video" if modality == VIDEO_MODALITY else modality
 
 
 def _is_copy(copy: Path, original: Path) -> bool:
