@@ -1,5 +1,6 @@
 """What every test starts from, and a small model and film that tests of several rooms predict with."""
 
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -44,3 +45,36 @@ def films(tmp_path_factory):
     config = SampleConfig(videos=5, shortest_seconds=4.0, longest_seconds=4.5, awkward=False)
     RenderedVideos(write_script(config)[:2], workers=1).write_into(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Six videos in a track store, and the labels that an ensemble in miniature gives them."""
+    import tiny_ensemble
+
+    return tiny_ensemble.make(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database with MLflow's tables and nothing in it; making them takes seconds, a copy none."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def registry(empty_database, tmp_path):
+    """The model registry of a run that goes on, in a database of its own."""
+    from mlflow.tracking import MlflowClient
+
+    from mgn_ma.tracking.registry import ModelRegistry
+
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("mgn_ma", artifact_location=str(tmp_path / "mlartifacts"))
+    run = client.create_run(experiment, tags={"git_commit": "0123abcd", "git_dirty": "false"})
+    return ModelRegistry(uri, run_id=run.info.run_id)
