@@ -156,10 +156,10 @@ def test_a_url_that_is_too_large_or_not_there_fails_alone(bundle, inputs, memory
         ]
     )
     assert large.reason == "is larger than 2 MiB, the most that is fetched"
-    assert "FileNotFoundError" in gone.reason
+    assert gone.reason == "is not there, or nobody answers there"
     assert "nosuchprotocol" in odd.reason
     assert good.prediction is not None
-    assert good.notes[0].startswith("memory://gone.vtt: can't be fetched")
+    assert good.notes[0].startswith("memory://gone.vtt: is not there")
 
 
 def test_another_extractor_than_the_model_s_is_refused(bundle):

@@ -50,6 +50,10 @@ def fetch(url: str, target: Path, config: FetchConfig) -> None:
     except MediaError:
         target.unlink(missing_ok=True)
         raise
+    except FileNotFoundError as error:
+        # fsspec says so of a server that refuses the connection too.
+        target.unlink(missing_ok=True)
+        raise MediaError(url, "is not there, or nobody answers there") from error
     except Exception as error:
         # Each file system raises errors of its own; those of asyncio have no text.
         target.unlink(missing_ok=True)
