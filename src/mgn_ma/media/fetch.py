@@ -45,18 +45,23 @@ def fetch(url: str, target: Path, config: FetchConfig) -> None:
         MediaError: it isn't there, can't be read, or exceeds a limit; the reason says which.
     """
     try:
+        _fetch(url, target, config)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _fetch(url: str, target: Path, config: FetchConfig) -> None:
+    try:
         with _opened(url, config) as source, target.open("wb") as file:
             _copy(url, source, file, config)
     except MediaError:
-        target.unlink(missing_ok=True)
         raise
     except FileNotFoundError as error:
         # fsspec says so of a server that refuses the connection too.
-        target.unlink(missing_ok=True)
         raise MediaError(url, "is not there, or nobody answers there") from error
     except Exception as error:
         # Each file system raises errors of its own; those of asyncio have no text.
-        target.unlink(missing_ok=True)
         raise MediaError(url, f"can't be fetched: {type(error).__name__}: {error}".rstrip(": ")) from error
 
 
