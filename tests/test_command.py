@@ -67,6 +67,7 @@ def test_what_can_be_predicted_is_and_the_rest_fails_the_command(bundle_folder, 
         (["x.mp4", "-o", "out", "--model", "nowhere"], "there is no bundle.json in nowhere"),
         (["*.mp4", "-o", "out"], "*.mp4: there is no video in it"),
         (["x.mp4", "-o", "/dev/null/out"], "/dev/null/out: can't be written to"),
+        (["x.mp4", "--captions", "no.vtt", "-o", "out"], "--captions no.vtt: no such file"),
         (["x.mp4", "y.mp4", "--title", "one", "-o", "out"], "--captions and --title are of one video, and there are 2"),
     ],
 )

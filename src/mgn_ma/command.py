@@ -95,12 +95,15 @@ def predict(
     from mgn_ma.execution import ExecutionConfig
     from mgn_ma.inference.finding import find_videos
     from mgn_ma.inference.videos import VideoSettings
+    from mgn_ma.media.fetch import is_remote
     from mgn_ma.reporting.prediction import PredictionSettings, predict_videos, write_tables
     from mgn_ma.reporting.prediction_page import PageSettings
 
     found = find_videos(videos)
     if len(found) > 1 and (captions is not None or title is not None):
         raise UsageError(f"--captions and --title are of one video, and there are {len(found)}: use a list (.csv)")
+    if captions is not None and not is_remote(captions) and not Path(captions).is_file():
+        raise UsageError(f"--captions {captions}: no such file")
     found = [
         replace(video, captions=captions or video.captions, title=title if title is not None else video.title)
         for video in found
