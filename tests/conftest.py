@@ -1,8 +1,80 @@
-"""What every test starts from."""
+"""What every test starts from, and a small model and film that tests of several rooms predict with."""
 
+import shutil
 import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "inference"))
 
 
 def pytest_configure():
     """Let Ctrl-C work: a shell that starts the tests in the background has them, and what they start, ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def bundle():
+    """An untrained ensemble of two on the descriptors' tracks, which needs no weights."""
+    import example_model
+
+    return example_model.make_bundle()
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(bundle, tmp_path_factory):
+    """The same, on disk."""
+    from mgn_ma.inference.bundle import save_bundle
+    from mgn_ma.training.files import Folder
+
+    folder = tmp_path_factory.mktemp("bundle")
+    save_bundle(bundle, Folder(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory):
+    """Two rendered videos of four seconds, with sound, captions and a title; the folder, to be read only."""
+    from mgn_ma.sample.config import SampleConfig
+    from mgn_ma.sample.rendering import RenderedVideos
+    from mgn_ma.sample.script import write_script
+
+    folder = tmp_path_factory.mktemp("films")
+    config = SampleConfig(videos=5, shortest_seconds=4.0, longest_seconds=4.5, awkward=False)
+    RenderedVideos(write_script(config)[:2], workers=1).write_into(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Six videos in a track store, and the labels that an ensemble in miniature gives them."""
+    import tiny_ensemble
+
+    return tiny_ensemble.make(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database with MLflow's tables and nothing in it; making them takes seconds, a copy none."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def registry(empty_database, tmp_path):
+    """The model registry of a run that goes on, in a database of its own."""
+    from mlflow.tracking import MlflowClient
+
+    from mgn_ma.tracking.registry import ModelRegistry
+
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("mgn_ma", artifact_location=str(tmp_path / "mlartifacts"))
+    run = client.create_run(experiment, tags={"git_commit": "0123abcd", "git_dirty": "false"})
+    return ModelRegistry(uri, run_id=run.info.run_id)

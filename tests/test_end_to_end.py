@@ -19,6 +19,11 @@ import yaml
 from nbclient import NotebookClient
 
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.features.store import TrackStore
+from mgn_ma.features.view import TrackView
+from mgn_ma.inference.predictor import Predictor
+from mgn_ma.tracking.registry import ModelRegistry
+from mgn_ma.tracking.versions import CHALLENGER
 
 pytestmark = pytest.mark.slow
 
@@ -169,6 +174,8 @@ def test_run_again_it_extracts_nothing_and_an_earlier_version_can_be_loaded(resu
     assert (again["seconds"] == 0).all()
     assert not (again["reason"] == "computed in this run").any()
     assert "0 videos to render" in output
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
+    assert [version.aliases for version in client.search_model_versions("name = 'mgn-ma'")] == [["challenger"]]
     versions = sorted(p.name for p in (project / "data/sample/08_reporting/versions/evaluation.json").iterdir())
     assert len(versions) == 2
     kedro(project, "run", "--env", "sample", "--pipelines", "reporting", "--load-versions", f"evaluation:{versions[0]}")
@@ -187,6 +194,27 @@ def test_the_run_is_tracked_with_a_nested_run_a_member(undisturbed):
     assert [point.step for point in curve] == [1, 2]
     evaluation = json.loads((project / "data/sample/08_reporting/evaluation.json").read_text())
     assert parent.data.metrics["validation/ensemble"] == pytest.approx(evaluation["validation"]["ensemble"], abs=1e-12)
+
+
+def test_the_registered_ensemble_predicts_from_tracks_what_the_chain_predicted(undisturbed):
+    project, _ = undisturbed
+    uri = f"sqlite:///{project}/mlflow.db"
+    (run,) = (run for run in mlflow.MlflowClient(uri).search_runs(["1"]) if "env" in run.data.tags)
+    registry = ModelRegistry(uri)
+    challenger = registry.holder(CHALLENGER)
+    assert challenger.run_id == run.info.run_id
+    bundle = registry.bundle(challenger.uri)
+    evaluation = json.loads((project / "data/sample/08_reporting/evaluation.json").read_text())
+    assert bundle.description.scores["validation"] == evaluation["validation"]["ensemble"]
+    predictor = Predictor(bundle)
+    store = TrackStore(project / "data/sample/04_feature")
+    views = {name: TrackView(store, store.selection(name)) for name in bundle.description.extractors}
+    predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
+    assert predictions["video_id"].nunique() > 2
+    for video_id, frames in predictions.groupby("video_id"):
+        tracks = {name: view.read(video_id).rows for name, view in views.items() if video_id in view}
+        found = predictor.predict(video_id, tracks, frames["timestamp_us"].to_numpy()).probabilities
+        np.testing.assert_allclose(found, frames[list(EXPRESSIONS)].to_numpy(), rtol=0, atol=1e-5)
 
 
 def test_the_notebook_runs_on_a_finished_run(undisturbed, monkeypatch):
@@ -208,3 +236,20 @@ def test_predictions_are_probabilities_for_every_frame_of_the_available_videos(u
     expected = labels[labels["video_id"].isin(present)]
     both = predictions.merge(expected[["video_id", "timestamp_us"]], on=["video_id", "timestamp_us"])
     assert len(both) == len(expected)
+
+
+def test_the_registered_model_predicts_a_video_as_the_chain_did(undisturbed, tmp_path):
+    project, _ = undisturbed
+    predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
+    asked = pd.read_csv(project / "data/sample/01_raw/annotations/test.csv", dtype={"Video ID": str})
+    video_id = next(name for name in predictions["video_id"].unique() if (asked["Video ID"] == name).any())
+    command = [sys.executable, "-c", "from mgn_ma.command import main; main()", "predict", "-o", str(tmp_path)]
+    video = project / f"data/sample/01_raw/videos/{video_id}.mp4"
+    model = ["--model", "models:/mgn-ma/1", "--tracking-uri", f"sqlite:///{project}/mlflow.db"]
+    done = subprocess.run([*command, *model, "--", str(video)], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    curves = pd.read_parquet(tmp_path / "curves.parquet")
+    both = curves.merge(predictions, on=["video_id", "timestamp_us"], suffixes=("", "_of_chain"))
+    assert len(both) >= len(curves) - 1
+    expected = both[[f"{name}_of_chain" for name in EXPRESSIONS]].to_numpy()
+    np.testing.assert_allclose(both[list(EXPRESSIONS)].to_numpy(), expected, atol=1e-5)

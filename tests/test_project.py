@@ -48,6 +48,22 @@ def test_default_chain_needs_only_raw_data_and_truth(registered):
     }
 
 
+def test_the_model_is_registered_last_and_promoted_by_nobody_but_the_user(registered):
+    chain = registered["__default__"]
+    made = {dataset for node in chain.nodes for dataset in node.outputs}
+    assert "challenger" in made
+    assert "challenger" not in chain.inputs()
+    assert not {node.name for node in chain.nodes} & {node.name for node in registered["promotion"].nodes}
+    order = [node.name for node in (registered["registration"] + registered["promotion"]).nodes]
+    assert order.index("register_ensemble") < order.index("decide_promotion")
+
+
+def test_random_weights_are_registered_under_a_name_of_their_own(configuration):
+    name = "mgn-ma-smoke" if "smoke" in configuration["globals"]["data"] else "mgn-ma"
+    assert configuration["globals"]["model"] == name
+    assert {configuration["catalog"][entry]["model"] for entry in ("challenger", "model_registry")} == {name}
+
+
 def test_truth_is_read_by_evaluation_only(registered):
     readers = {
         node.name

@@ -15,8 +15,9 @@ CHAIN = (
     "evaluation",
     "ensembling",
     "reporting",
+    "registration",
 )
-"""From annotations and videos to figures, in the order of the data."""
+"""From annotations and videos to figures and the registered model, in the order of the data."""
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -5,6 +5,7 @@ import io
 import av
 import numpy as np
 import pytest
+from page_tools import HOSTILE, current_time, wait_until
 from PIL import Image
 
 from mgn_ma.eev.expressions import EXPRESSIONS
@@ -12,7 +13,6 @@ from mgn_ma.reporting.page import PageMoment, PageVideo, render_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-HOSTILE = "<script>document.body.dataset.broken = 'yes'</script>"
 N_FRAMES = 60
 
 
@@ -44,25 +44,11 @@ def folder(tmp_path_factory):
     return folder
 
 
-def wait_until(page, condition):
-    """Playwright's own waiting evaluates text, which the page's content security policy forbids."""
-    for _ in range(150):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(100)
-    pytest.fail(f"never true within 15 s: {condition}")
-
-
 @pytest.fixture
 def page(view, folder):
     view.goto((folder / "page.html").as_uri())
     wait_until(view, "document.getElementById('video').readyState > 0")
     return view
-
-
-def current_time(page):
-    wait_until(page, "!document.getElementById('video').seeking")
-    return page.evaluate("document.getElementById('video').currentTime")
 
 
 def test_it_plays_and_the_cursor_follows(page):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mgn_ma.eev.video_ids import MAX_LENGTH, VideoIdError, validate_video_id
+from mgn_ma.eev.video_ids import MAX_LENGTH, VideoIdError, file_name_of, validate_video_id
 
 
 @pytest.mark.parametrize("video_id", ["dQw4w9WgXcQ", "-dQw4w9WgX_", "_", "-", "--help", "a.b", "0", "x" * MAX_LENGTH])
@@ -54,3 +54,15 @@ def test_an_accepted_id_is_one_plain_name_on_any_system(video_id):
         assert path.parent == path_class("root")
         assert path.name == f"{video_id}.failed.json"
     assert len(f"{video_id}.failed.json".encode()) <= 255
+
+
+def test_a_file_name_keeps_a_valid_id_and_what_is_plain_of_others():
+    assert file_name_of("-dQw4w9WgX_") == "-dQw4w9WgX_"
+    assert file_name_of("a cat's <b>film</b>").startswith("a-cat-s-b-film-b-")
+    assert file_name_of("♥").startswith("video-")
+
+
+@given(st.text(), st.text())
+def test_a_file_name_is_a_valid_id_and_names_one_text_only(one, other):
+    validate_video_id(file_name_of(one))
+    assert (file_name_of(one) == file_name_of(other)) == (one == other)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
 from mgn_ma.features.arrow import Dtype
 from mgn_ma.features.store import TrackStore
-from mgn_ma.features.track import Track, TrackBatch, TrackError
+from mgn_ma.features.track import TrackBatch, TrackError
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 
 
@@ -61,17 +60,7 @@ class TracksDataset(_OneModality, AbstractDataset[TrackBatch, TrackView]):
             raise DatasetError(f"{data.selection.modality} tracks don't belong to the {self._modality} folder")
         store = self._store()
         store.select(data.selection)
-        results = iter(data.results)
-        try:
-            for result in results:
-                if isinstance(result, Track):
-                    store.write(result)
-                else:
-                    store.write_failure(result)
-        finally:
-            # If writing fails, whoever computes for us has to hear of it now, not when memory is tidied up.
-            if isinstance(results, Generator):
-                results.close()
+        store.keep(data.results)
 
     def load(self) -> TrackView:
         """View the selected tracks."""

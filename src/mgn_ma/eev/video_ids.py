@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 MAX_LENGTH = 128
 """Leaves room for suffixes within the 255 bytes that file systems give a name; YouTube's IDs have 11 characters."""
+
+_READABLE_LENGTH = 60
 
 _ALLOWED = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
@@ -40,3 +43,16 @@ def validate_video_id(video_id: object) -> str:
         raise VideoIdError(f"video ID {video_id!r} starts with a dot, which hides files")
     odd = sorted({character for character in video_id if not _ALLOWED.fullmatch(f"a{character}")})
     raise VideoIdError(f"video ID {video_id!r} has {' '.join(odd)!r}; letters, digits, '-', '_' and '.' are accepted")
+
+
+def file_name_of(video_id: str) -> str:
+    """A name that any file system and any link takes: a valid ID itself, else what is plain of it and a digest.
+
+    IDs that differ get names that differ.
+    """
+    try:
+        return validate_video_id(video_id)
+    except VideoIdError:
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", video_id).strip("-")[:_READABLE_LENGTH] or "video"
+        digest = hashlib.sha256(video_id.encode("utf-8", errors="surrogatepass")).hexdigest()
+        return f"{plain}-{digest[:12]}"

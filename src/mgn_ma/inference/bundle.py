@@ -6,6 +6,8 @@ it, this package and the weights of the extractors can predict; no repository an
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,7 @@ FORMAT = 1
 DESCRIPTION = "bundle.json"
 VIDEO_MODALITY = "video"
 """The modality that the bundle makes itself, of the others."""
+_MEMBER_NAME = re.compile(r"\w[\w-]*")
 
 
 class BundleError(Exception):
@@ -99,6 +102,7 @@ class Bundle:
         for name in sorted(needed - {VIDEO_MODALITY}):
             self._require_extractor(name)
         for name, member in self.members.items():
+            _require_name(name)
             if member.description.expressions != self.description.expressions:
                 raise BundleError(f"{name} predicts other expressions than the bundle")
 
@@ -106,7 +110,7 @@ class Bundle:
         contract = self.description.extractors.get(modality)
         if contract is None:
             raise BundleError(f"members read the modality {modality!r}, and no extractor makes it")
-        for network in (*self.members.values(), *([self.video_network] if self.video_network else [])):
+        for network in self._networks:
             read = network.inputs.get(modality)
             if read is not None and read.fingerprint != contract.fingerprint:
                 raise BundleError(
@@ -115,13 +119,26 @@ class Bundle:
                 )
 
     @property
+    def _networks(self) -> tuple[Checkpoint, ...]:
+        members = (self.members[name] for name in self.description.recipe.members)
+        return (*members, *([self.video_network] if self.video_network else []))
+
+    @property
     def modalities(self) -> tuple[str, ...]:
         """Modalities that any member reads, in the order of the first one that does."""
-        return tuple(dict.fromkeys(name for member in self.members.values() for name in member.inputs))
+        members = (self.members[name] for name in self.description.recipe.members)
+        return tuple(dict.fromkeys(modality for member in members for modality in member.inputs))
 
     def configs(self) -> dict[str, ExtractorConfig]:
         """The extractors that have to run, by modality."""
         return {name: contract.config() for name, contract in self.description.extractors.items()}
+
+    def digest(self) -> str:
+        """Hex digest of what it predicts with and was trained on: equal for the same ensemble, registered twice."""
+        described = self.description.model_dump_json(exclude={"format", "scores", "code_version"})
+        return hashlib.sha256(
+            (described + "".join(network.digest() for network in self._networks)).encode()
+        ).hexdigest()
 
     def without_video_weights(self) -> Bundle:
         """The same, without the weights that were for the validation videos alone."""
@@ -154,6 +171,14 @@ def load_bundle(folder: Folder) -> Bundle:
         raise BundleError(f"{folder.root}/{DESCRIPTION} does not describe a bundle: {error}") from error
     if description.format != FORMAT:
         raise BundleError(f"{folder.root} is of format {description.format}; this version reads {FORMAT}")
+    for name in description.recipe.members:
+        _require_name(name)
     members = {name: load_checkpoint(folder, f"members/{name}") for name in description.recipe.members}
     video_network = load_checkpoint(folder, "video_level") if folder.exists("video_level.json") else None
     return Bundle(description, members, video_network)
+
+
+def _require_name(member: str) -> None:
+    """Refuse what would be a path to somewhere else: a member's name is the name of its files."""
+    if not _MEMBER_NAME.fullmatch(member):
+        raise BundleError(f"{member!r} can't be a member's name: only letters, digits, '_' and '-' can be part of one")

@@ -13,9 +13,12 @@ from mgn_ma.evaluation.ensembling import combine
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.features.alignment import locate
-from mgn_ma.features.track import Track, TrackHeader
+from mgn_ma.features.arrow import narrow
+from mgn_ma.features.track import Track, TrackError, TrackHeader
 from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
 from mgn_ma.models.mgn_ma import MGNMA
+from mgn_ma.training.checkpoints import Checkpoint
+from mgn_ma.training.config import Precision
 from mgn_ma.training.packed import MATRIX_DTYPE, PackedModality
 from mgn_ma.training.video_items import collect
 from mgn_ma.training.video_level import embed
@@ -70,11 +73,13 @@ class Predictor:
             timestamps_us: (F,) ascending presentation times to predict for.
 
         Raises:
-            TracksMismatchError: a track is of another width than the model was trained on.
+            TracksMismatchError: a track is of another width than the model was trained on, or of values that are not
+                finite.
         """
-        stored = {name: _as_stored(rows) for name, rows in tracks.items()}
-        if self._video_network is not None:
-            stored[VIDEO_MODALITY] = self._embedded(video_id, stored)
+        stored = {name: _as_stored(video_id, name, rows) for name, rows in tracks.items()}
+        vector = self._embedded(video_id, stored)
+        if vector is not None:
+            stored[VIDEO_MODALITY] = vector
         for member in self.bundle.members.values():
             _check_widths(video_id, stored, member.inputs)
         outputs = [self._member(name, stored, timestamps_us) for name in self._members]
@@ -93,20 +98,25 @@ class Predictor:
         )
         return VideoPrediction(np.asarray(timestamps_us), probabilities, attention)
 
-    def _embedded(self, video_id: str, tracks: Mapping[str, TrackRows]) -> TrackRows:
-        """The video-level vector as a track of one row."""
-        assert self._video_network is not None and self.bundle.video_network is not None  # noqa: S101
-        settings = self.bundle.description.video_level
+    def _embedded(self, video_id: str, tracks: Mapping[str, TrackRows]) -> TrackRows | None:
+        """The video-level vector as a track of one row; None for a video that has nothing to make one from."""
+        if self._video_network is None or self.bundle.video_network is None:
+            return None
         inputs = self.bundle.video_network.inputs
+        if not inputs.keys() & tracks.keys():
+            return None
         _check_widths(video_id, tracks, inputs)
+        settings = self.bundle.description.video_level.model_copy(update={"device": str(self._device)})
         sources = {name: _OneVideo(video_id, contract, tracks.get(name)) for name, contract in inputs.items()}
         items = collect([video_id], sources, settings.pooled, settings.items)
         (vector,) = embed(self._video_network, items, np.array([0]), settings)
-        return _as_stored(TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None]))
+        rows = TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
+        return _as_stored(video_id, VIDEO_MODALITY, rows)
 
     @torch.inference_mode()
     def _member(self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> tuple[Floats, Floats]:
-        network, inputs = self._members[name], self.bundle.members[name].inputs
+        network, checkpoint = self._members[name], self.bundle.members[name]
+        inputs, in_halves = checkpoint.inputs, _precision(checkpoint) == "bfloat16"
         pointers = {
             modality: _pointers(tracks.get(modality), timestamps_us, contract.tolerance_us)
             for modality, contract in inputs.items()
@@ -119,10 +129,11 @@ class Predictor:
                 rows = pointers[modality][chunk]
                 features[modality] = torch.from_numpy(_gathered(tracks.get(modality), rows, contract.width))
                 present[modality] = torch.from_numpy(rows >= 0)
-            output = network(
-                {key: value.to(self._device) for key, value in features.items()},
-                {key: value.to(self._device) for key, value in present.items()},
-            )
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=in_halves):
+                output = network(
+                    {key: value.to(self._device) for key, value in features.items()},
+                    {key: value.to(self._device) for key, value in present.items()},
+                )
             probabilities.append(output.probabilities.float().cpu().numpy())
             attention.append(output.attention.float().cpu().numpy())
         width = len(self.bundle.description.expressions)
@@ -165,9 +176,18 @@ class _OneVideo:
         return TrackHeader(self.video_id, "", self.clock, self.fingerprint, "")
 
 
-def _as_stored(rows: TrackRows) -> TrackRows:
+def _as_stored(video_id: str, modality: str, rows: TrackRows) -> TrackRows:
     """Vectors with the precision that training read them with."""
-    return TrackRows(rows.timestamps_us, rows.ends_us, rows.vectors.astype(MATRIX_DTYPE))
+    try:
+        return TrackRows(rows.timestamps_us, rows.ends_us, narrow(rows.vectors, "float16"))
+    except TrackError as error:
+        raise TracksMismatchError(f"video {video_id}: its {modality} track can't be used: {error}") from error
+
+
+def _precision(member: Checkpoint) -> Precision:
+    """Of the matrix products that the member was trained, and chosen, with."""
+    config = member.description.training.get("config") or {}
+    return "bfloat16" if config.get("precision") == "bfloat16" else "float32"
 
 
 def _pointers(rows: TrackRows | None, timestamps_us: Times, tolerance_us: int) -> Times:

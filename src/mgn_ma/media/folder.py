@@ -110,9 +110,12 @@ def read_title(path: str) -> str | None:
     """
     info = _read_info(path)
     title = info.get("title") or info.get("fulltitle")
-    if not isinstance(title, str):
-        return None
-    # Lone surrogates, which JSON can spell, can't be written to any file in UTF-8.
+    return plain_title(title) if isinstance(title, str) else None
+
+
+def plain_title(title: str) -> str | None:
+    """A title in one line of printable text, cut to a sensible length; ``None`` if nothing is left of it."""
+    # Lone surrogates, which JSON and file names can spell, can't be written to any file in UTF-8.
     printable = title.encode("utf-8", errors="replace").decode("utf-8")
     words = "".join(character if character.isprintable() else " " for character in printable).split()
     return " ".join(words)[:_LONGEST_TITLE] or None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -99,14 +99,27 @@ def build_manifest(
     videos = _videos(splits)
 
     def look(video: tuple[str, str]) -> _Row:
-        return _row(*video, folder, config)
+        return _row(*video, folder.files(video[0], config.caption_languages))
 
     with ThreadPoolExecutor(config.threads) as pool:
         rows = list(show_progress(pool.map(look, videos), len(videos)))
-    manifest = pd.DataFrame([asdict(row) for row in rows]).astype(_TYPES)
-    manifest = _with_frame_counts(manifest, splits)
+    manifest = _with_frame_counts(_table(rows), splits)
     _report(manifest, folder)
     return manifest
+
+
+def look_into(videos: Mapping[str, MediaFiles]) -> pd.DataFrame:
+    """The manifest of videos that nobody annotated: the same columns but those that count frames; no split.
+
+    Args:
+        videos: id -> its files.
+    """
+    return _table([_row(video_id, "", files) for video_id, files in videos.items()])
+
+
+def _table(rows: Sequence[_Row]) -> pd.DataFrame:
+    names = [field.name for field in fields(_Row)]
+    return pd.DataFrame([asdict(row) for row in rows], columns=names).astype(_TYPES)
 
 
 def _videos(splits: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
@@ -124,8 +137,7 @@ def _videos(splits: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
     return videos
 
 
-def _row(video_id: str, split: str, folder: MediaFolder, config: ManifestConfig) -> _Row:
-    files = folder.files(video_id, config.caption_languages)
+def _row(video_id: str, split: str, files: MediaFiles) -> _Row:
     if files.video_path is None:
         wanted = ", ".join(f".{suffix}" for suffix in VIDEO_SUFFIXES)
         return _Row(video_id, split, UNAVAILABLE, f"no file {video_id} with one of {wanted}")

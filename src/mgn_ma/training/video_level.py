@@ -177,9 +177,15 @@ def embed(
     """The video-level vectors (len(rows), H) of some videos."""
     device = resolve_device(settings.device)
     network = network.to(device).eval()
-    chunks = [rows[start : start + settings.batch_size] for start in range(0, len(rows), settings.batch_size)]
-    vectors = [network.forward_vectors(items.batch(chunk, device)).float().cpu().numpy() for chunk in chunks]
+    # One at a time: a vector must not depend, to the last bit, on the videos that are embedded with it.
+    alone = [rows[number : number + 1] for number in range(len(rows))]
+    vectors = [network.forward_vectors(items.batch(row, device)).float().cpu().numpy() for row in alone]
     return np.concatenate(vectors) if vectors else np.zeros((0, network.num_features), dtype=np.float32)
+
+
+def networks_fingerprint(networks: Mapping[str, Checkpoint]) -> str:
+    """Of all networks together: a change of any of them changes the vectors of some videos."""
+    return hashlib.sha256("".join(network.digest() for network in networks.values()).encode()).hexdigest()
 
 
 def video_vectors(

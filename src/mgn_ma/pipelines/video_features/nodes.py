@@ -1,6 +1,5 @@
 """Nodes that train the video-level networks and take one vector of every video from them."""
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 
@@ -15,7 +14,13 @@ from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import ZeroRows
 from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import collect, sources_digest
-from mgn_ma.training.video_level import VideoLevelSettings, train_networks, training_videos, video_vectors
+from mgn_ma.training.video_level import (
+    VideoLevelSettings,
+    networks_fingerprint,
+    train_networks,
+    training_videos,
+    video_vectors,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +53,7 @@ def embed_videos(
     video_ids = list(dict.fromkeys(video_id for view in tracks.values() for video_id in view))
     selection = Selection(
         modality="video",
-        fingerprint=_fingerprint(networks),
+        fingerprint=networks_fingerprint(networks),
         wanted={video_id: sources_digest(video_id, tracks) for video_id in video_ids},
     )
     missing = on_disk.view(selection).missing
@@ -71,11 +76,6 @@ def _tracks(
 def _whole(vector: npt.NDArray[np.float32]) -> TrackRows:
     """A track of one row that holds for the whole video."""
     return TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
-
-
-def _fingerprint(networks: Mapping[str, Checkpoint]) -> str:
-    """Of all networks together: a change of any of them changes the vectors of some videos."""
-    return hashlib.sha256("".join(network.digest() for network in networks.values()).encode()).hexdigest()
 
 
 def _chosen(settings: VideoLevelSettings, tracks: Mapping[str, TrackView]) -> dict[str, TrackView]:

@@ -45,7 +45,7 @@
     const narrow = chart.clientWidth < 600;
     const shown = expressions.filter((e) => e.shown);
     const laneHeight = narrow ? 34 : 40, left = narrow ? 0 : 118, right = narrow ? 0 : 46;
-    const attentionHeight = modalities.length ? 78 : 0;
+    const attentionHeight = modalities.length ? 70 : 0;
     const height = Math.max(shown.length, 1) * laneHeight + attentionHeight + 22;
     layout = {left, narrow, width: Math.max(chart.clientWidth - left - right, 10), laneHeight, shown, attentionHeight, height};
     const ratio = window.devicePixelRatio || 1;
@@ -73,7 +73,7 @@
     let low = Infinity, high = -Infinity;
     for (const e of pool) for (const v of e.values) { if (v < low) low = v; if (v > high) high = v; }
     if (!(high > low)) { low -= 0.5; high += 0.5; }
-    const base = top + layout.laneHeight - 3, room = layout.laneHeight - (layout.narrow ? 16 : 8);
+    const base = top + layout.laneHeight - 3, room = layout.laneHeight - (layout.narrow ? 16 : 14);
     const y = (v) => base - ((v - low) / (high - low)) * room;
     const line = points(lane.values);
     if (line.length) {
@@ -103,16 +103,10 @@
   }
 
   function drawAttention(context, colours, top) {
-    const height = layout.attentionHeight - 26, base = top + 22 + height;
-    let at = 8;
-    context.textBaseline = "middle";
-    context.fillStyle = colours.ink; context.fillText("attention", at, top + 12);
-    at = layout.narrow ? 76 : layout.left;
-    for (const modality of modalities) {
-      context.fillStyle = modality.colour; context.fillRect(at, top + 7, 10, 10);
-      context.fillStyle = colours.ink; context.fillText(modality.name, at + 14, top + 12);
-      at += context.measureText(modality.name).width + 26;
-    }
+    const room = layout.narrow ? 20 : 8, height = layout.attentionHeight - room - 4, base = top + room + height;
+    context.textBaseline = layout.narrow ? "top" : "middle";
+    context.fillStyle = colours.ink;
+    context.fillText("attention", layout.narrow ? 6 : 8, layout.narrow ? top + 3 : base - height / 2);
     for (let c = 0; c < layout.width; c++) {
       const i = indexAt((c / layout.width) * end);
       let y = base;
@@ -202,6 +196,12 @@
     label.append(box, expression.name);
     byId("switches").append(label);
   }
+  for (const modality of modalities) {
+    const item = element("li"), patch = element("span", "patch");
+    patch.style.background = modality.colour;
+    item.append(patch, modality.name);
+    byId("legend").append(item);
+  }
   const switchAll = (on) => { expressions.forEach((e) => { e.shown = on; e.box.checked = on; }); draw(); };
   byId("all").addEventListener("click", () => switchAll(true));
   byId("none").addEventListener("click", () => switchAll(false));
@@ -263,6 +263,7 @@
 
   if (video) {
     video.addEventListener("play", animate);
+    video.addEventListener("error", () => { byId("unplayable").hidden = false; });
     for (const name of ["timeupdate", "seeked", "pause"]) video.addEventListener(name, follow);
     video.addEventListener("loadedmetadata", () => {
       if (Number.isFinite(video.duration) && video.duration > end) end = video.duration;

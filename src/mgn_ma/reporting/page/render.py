@@ -55,6 +55,7 @@ class PageVideo:
         attention: (F,) share in 0..1 for each modality.
         captions: (start_us, end_us, text) each.
         facts: what stands under the title (model, validation score, …), label to text.
+        index: address of the page that lists this one, relative to it; None shows no way there.
     """
 
     video_id: str
@@ -66,6 +67,7 @@ class PageVideo:
     moments: Sequence[PageMoment] = ()
     captions: Sequence[tuple[int, int, str]] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    index: str | None = None
 
 
 @cache

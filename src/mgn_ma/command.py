@@ -1,0 +1,202 @@
+"""The command ``mgn-ma``: what needs no Kedro project, only this package, a model and videos.
+
+Its module is not named ``cli``, which Kedro would take for commands of the project.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import tomllib
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgn_ma.privacy import stay_silent
+
+stay_silent()  # before MLflow is imported, which reads the switches then
+
+from mgn_ma import __version__  # noqa: E402
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mgn_ma.inference.bundle import Bundle
+
+TRACEBACK_VARIABLE = "MGN_MA_TRACEBACK"
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+class UsageError(Exception):
+    """The command can't be carried out as it was given; the message says how it could."""
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mgn_ma {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What a video makes its viewers feel, moment by moment."""
+
+
+@app.command()
+def predict(
+    videos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="VIDEO",
+            help="Files, folders, patterns, lists (.txt, .csv) or URLs. Put -- before names that start with a dash.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
+    model: Annotated[
+        str, typer.Option(help="models:/mgn-ma@champion, models:/mgn-ma/3, or the folder of a bundle.")
+    ] = "models:/mgn-ma@champion",
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            help=f"MLflow with the model. Default: {TRACKING_VARIABLE}, or mlflow.db of the project around this folder."
+        ),
+    ] = None,
+    captions: Annotated[
+        str | None, typer.Option(help="Captions (.vtt, .srt) of the one video. Default: those beside it.")
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Title of the one video. Default: that of the .info.json beside it.")
+    ] = None,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Make a page a video, to look at.")] = True,
+    show: Annotated[bool, typer.Option("--open", help="Open the page, or the index of several, in a browser.")] = False,
+    weights: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder with the weights of the model's extractors.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read videos.")] = 1,
+) -> None:
+    """Predict what viewers of videos express: curves at 6 Hz, moments, what carried them, and a page a video.
+
+    DIR gets curves.parquet, curves.csv, attention.parquet, moments.json, account.csv, index.html and pages/. A second
+    call with the same DIR does not read again what it has read. Exit status 1: a video could not be predicted (the
+    others are), or none could.
+    """
+    from mgn_ma.execution import ExecutionConfig
+    from mgn_ma.inference.finding import find_videos
+    from mgn_ma.inference.videos import VideoSettings
+    from mgn_ma.media.fetch import is_remote
+    from mgn_ma.reporting.prediction import PredictionSettings, predict_videos, write_tables
+    from mgn_ma.reporting.prediction_page import PageSettings
+
+    found = find_videos(videos)
+    if len(found) > 1 and (captions is not None or title is not None):
+        raise UsageError(f"--captions and --title are of one video, and there are {len(found)}: use a list (.csv)")
+    if captions is not None and not is_remote(captions) and not Path(captions).is_file():
+        raise UsageError(f"--captions {captions}: no such file")
+    found = [
+        replace(video, captions=captions or video.captions, title=title if title is not None else video.title)
+        for video in found
+    ]
+    _require_writable(output)
+    bundle, name = _load(model, tracking_uri)
+    tables = predict_videos(
+        bundle,
+        found,
+        PredictionSettings(reading=VideoSettings(weights=weights), page=PageSettings(write=page)),
+        execution=ExecutionConfig(workers=workers),
+        tracks=output / ".tracks",
+        pages=output,
+        model=name,
+    )
+    write_tables(tables, output)
+    n_failed = _report(tables.account, output)
+    if show and page and n_failed < len(tables.account):
+        webbrowser.open(_first_page(tables.account, output).resolve().as_uri())
+    if n_failed:
+        raise typer.Exit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command (by default the one of this process); a foreseen error ends it with its message and status 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("mgn_ma").setLevel(logging.INFO)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    try:
+        app(arguments, prog_name="mgn-ma")
+    except Exception as error:
+        foreseen = isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "mgn_ma"
+        if not foreseen or os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+
+
+def _load(model: str, tracking_uri: str | None) -> tuple[Bundle, str]:
+    from mgn_ma.tracking.naming import load_named
+    from mgn_ma.tracking.registry import ModelRegistry
+    from mgn_ma.tracking.server import resolve_uri
+
+    if not model.startswith(("models:", "runs:")):
+        return load_named(ModelRegistry(""), model)
+    project = _project()
+    uri = tracking_uri or os.environ.get(TRACKING_VARIABLE) or (project and "sqlite:///mlflow.db")
+    if not uri:
+        raise UsageError(
+            f"{model} is in an MLflow, and none is named: give --tracking-uri, set {TRACKING_VARIABLE}, call this in "
+            "the project that trained the model, or name the folder of a bundle with --model"
+        )
+    place = Path.cwd() if tracking_uri or project is None else project
+    return load_named(ModelRegistry(resolve_uri(uri, place)), model)
+
+
+def _project() -> Path | None:
+    """The Kedro project of this package around the working directory."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        description = folder / "pyproject.toml"
+        if description.is_file():
+            kedro = tomllib.loads(description.read_text(encoding="utf-8")).get("tool", {}).get("kedro", {})
+            if kedro.get("package_name") == "mgn_ma":
+                return folder
+    return None
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{folder}: can't be written to: {error.strerror or error}") from error
+
+
+def _report(account: pd.DataFrame, output: Path) -> int:
+    """Say what came of the videos (why one failed was said when it did); returns how many failed."""
+    n_failed = int((account["status"] == "failed").sum())
+    for row in account[account["status"] == "predicted"].to_dict("records"):
+        without = f", without {row['without']}" if row["without"] else ""
+        typer.echo(f"{row['video_id']}: {row['seconds_of_video']:.1f} s, {row['moments']} moments{without}")
+    if n_failed:
+        typer.echo(
+            f"{n_failed} of {len(account)} videos could not be predicted: see {output / 'account.csv'}", err=True
+        )
+    if n_failed < len(account):
+        typer.echo(f"Results: {output}")
+    return n_failed
+
+
+def _first_page(account: pd.DataFrame, output: Path) -> Path:
+    pages = [page for page in account["page"] if page]
+    return output / "pages" / pages[0] if len(pages) == 1 else output / "index.html"

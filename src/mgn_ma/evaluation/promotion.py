@@ -1,0 +1,107 @@
+"""Whether a challenger takes the champion's place: it has to score higher by more than chance would give it."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mgn_ma.evaluation.bootstrap import Comparison, Interval
+
+Outcome = Literal["promoted", "kept", "unchanged", "refused", "set_by_hand"]
+
+
+class PromotionConfig(BaseModel):
+    """The parameter ``promotion``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_gain: Annotated[float, Field(ge=0)] = 0.0
+    """What the lower end of the interval of the challenger's gain has to be above; in correlation."""
+    version: Annotated[int, Field(ge=1)] | None = None
+    """The version to make the champion by hand, whatever it scores."""
+    dry_run: bool = False
+    """Only say what would be done."""
+
+
+class Decision(BaseModel):
+    """What became of a version, and why; the report, and the tags of the version.
+
+    Attributes:
+        outcome: ``promoted``; ``kept``: the champion stays; ``unchanged``: the version is the champion already;
+            ``refused``: the two can't be compared; ``set_by_hand``.
+        version: that was decided on.
+        champion: version that was the champion then, if there was one.
+        score: of the version on the validation videos, as scored for this decision.
+        champion_score: of the champion, on the same videos.
+        gain: the difference of the two, paired by video.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    outcome: Outcome
+    reason: str
+    version: int
+    champion: int | None
+    min_gain: float | None = None
+    score: Interval | None = None
+    champion_score: Interval | None = None
+    gain: Comparison | None = None
+
+    @property
+    def changes_champion(self) -> bool:
+        """Whether the version becomes the champion by it."""
+        return self.outcome in ("promoted", "set_by_hand")
+
+    def to_report(self) -> dict[str, Any]:
+        """As JSON knows it."""
+        return self.model_dump(mode="json")
+
+
+def decide_first(version: int, score: Interval, config: PromotionConfig) -> Decision:
+    """The decision where there is no champion: anything is better than nothing."""
+    reason = f"there was no champion; it scores {_number(score.estimate)} on {score.n_videos} validation videos"
+    return Decision(
+        outcome="promoted", reason=reason, version=version, champion=None, min_gain=config.min_gain, score=score
+    )
+
+
+def decide(
+    version: int,
+    champion: int,
+    score: Interval,
+    champion_score: Interval,
+    gain: Comparison,
+    config: PromotionConfig,
+) -> Decision:
+    """The decision between two: the lower end of the gain's interval must be above ``min_gain``.
+
+    Equal ones gain nothing, and fewer than two videos have no interval: both leave the champion where it is.
+    """
+    is_better = gain.low > config.min_gain
+    numbers = (
+        f"it scores {_number(score.estimate)}, version {champion} {_number(champion_score.estimate)} on the same "
+        f"{gain.n_videos} validation videos; the gain is {_number(gain.difference)} (interval {_number(gain.low)} to "
+        f"{_number(gain.high)})"
+    )
+    if is_better:
+        verdict = f"its lower end is above the least gain of {config.min_gain:g}"
+    elif math.isnan(gain.low):
+        verdict = "fewer than two videos give no interval"
+    else:
+        verdict = f"its lower end is not above the least gain of {config.min_gain:g}"
+    return Decision(
+        outcome="promoted" if is_better else "kept",
+        reason=f"{numbers}; {verdict}",
+        version=version,
+        champion=champion,
+        min_gain=config.min_gain,
+        score=score,
+        champion_score=champion_score,
+        gain=gain,
+    )
+
+
+def _number(value: float) -> str:
+    return "nothing" if math.isnan(value) else f"{value:.4f}"

@@ -1,0 +1,90 @@
+"""Puts an ensemble together as one bundle, from what training, ensembling and evaluation have left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mgn_ma import __version__
+from mgn_ma.evaluation.recipe import EnsembleRecipe
+from mgn_ma.evaluation.scoring import ENSEMBLE
+from mgn_ma.extractors.base import ExtractorConfig
+from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle, BundleDescription, BundleError, ExtractorContract
+from mgn_ma.training.checkpoints import Checkpoint
+from mgn_ma.training.video_level import FULL, VideoLevelSettings, networks_fingerprint
+
+
+def assemble(
+    members: Mapping[str, Checkpoint],
+    video_networks: Mapping[str, Checkpoint],
+    recipe: EnsembleRecipe,
+    extractors: Mapping[str, ExtractorConfig],
+    video_level: VideoLevelSettings,
+    *,
+    scores: Mapping[str, Any],
+    data_fingerprint: str | None,
+) -> Bundle:
+    """Check that everything belongs together, and keep of it what a prediction needs.
+
+    Args:
+        members: trained members by name.
+        video_networks: the video-level networks, of which new videos get the vectors of the one trained on all.
+        recipe: how the members' predictions become one.
+        extractors: configurations by modality; those that no network reads are left out.
+        video_level: settings that the video-level networks were trained with.
+        scores: for people, see `scores_of`.
+        data_fingerprint: of annotations and videos.
+
+    Raises:
+        BundleError: a part belongs to another run than the rest.
+    """
+    if not members:
+        raise BundleError("there are no members to make a model of")
+    read_by_members = {name for member in members.values() for name in member.inputs}
+    video_network = None
+    if VIDEO_MODALITY in read_by_members:
+        _require_same_video_level(members, networks_fingerprint(video_networks))
+        video_network = video_networks[FULL]
+    read = read_by_members | set(video_network.inputs if video_network else ())
+    description = BundleDescription(
+        expressions=next(iter(members.values())).description.expressions,
+        extractors={name: contract(config) for name, config in extractors.items() if name in read},
+        video_level=video_level.model_copy(update={"device": "auto"}),
+        recipe=recipe,
+        scores=dict(scores),
+        data_fingerprint=data_fingerprint,
+        code_version={"mgn_ma": __version__},
+    )
+    return Bundle(description, dict(members), video_network)
+
+
+def contract(config: ExtractorConfig) -> ExtractorContract:
+    """What has to be known of an extractor elsewhere; the device of this machine is not a part of it.
+
+    Raises:
+        WeightsError: its fingerprint depends on weights that are absent.
+    """
+    settings = config.model_dump(mode="json", exclude=set(config.NOT_IN_FINGERPRINT))
+    return ExtractorContract(settings=settings, fingerprint=config.fingerprint())
+
+
+def scores_of(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """What a bundle says of its quality: the ensemble's validation score with its interval, and by expression."""
+    validation = evaluation["validation"]
+    return {
+        "validation": validation[ENSEMBLE],
+        "interval": validation["intervals"][ENSEMBLE],
+        "per_expression": validation["per_expression"],
+        "n_videos": evaluation["n_videos"],
+        "method": evaluation["method"],
+    }
+
+
+def _require_same_video_level(members: Mapping[str, Checkpoint], fingerprint: str) -> None:
+    for name, member in members.items():
+        read = member.inputs.get(VIDEO_MODALITY)
+        if read is not None and read.fingerprint != fingerprint:
+            raise BundleError(
+                f"{name} was trained on the vectors of video-level networks {read.fingerprint[:12]}, and these are "
+                f"{fingerprint[:12]}: train again with the networks that are there"
+            )

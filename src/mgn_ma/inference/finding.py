@@ -1,0 +1,188 @@
+"""Which videos somebody means: a folder, a list, a pattern, a file, a URL; with the captions and titles beside them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from glob import glob
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+
+from mgn_ma.inference.videos import VideoInput
+from mgn_ma.media.errors import MediaError
+from mgn_ma.media.fetch import is_remote
+from mgn_ma.media.folder import MediaFolder, read_title
+from mgn_ma.media.subtitles import decode_text
+
+SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv"})
+"""What counts as a video in a folder; a file that is named itself may have any suffix."""
+COLUMNS = ("video", "video_id", "captions", "title")
+"""Of a list in CSV; all but the first may be absent or empty."""
+
+
+class NoVideosError(Exception):
+    """What was asked for names no video; the message says what was looked for."""
+
+
+def find_videos(wanted: str | Sequence[str], caption_languages: Sequence[str] = ("en",)) -> list[VideoInput]:
+    """The videos that one or several specifications name, each once, with distinct ids.
+
+    A specification is a folder, a list (``.txt``: a path or URL a line; ``.csv``: see ``COLUMNS``; paths are relative
+    to the list), a pattern such as ``clips/*.mp4``, a file, or an fsspec URL (a folder's ends with ``/``). A video's id
+    is its file name without suffix, with a number behind it where two are alike. Captions and title are taken from
+    beside the video as yt-dlp writes them (``<id>.en.vtt``, ``<id>.info.json``), but not over ``http``, where nothing
+    can be listed. A file that is not there is kept: its prediction will say so.
+
+    Raises:
+        NoVideosError: a specification names no video, or a list can't be read.
+    """
+    specifications = [wanted] if isinstance(wanted, str) else list(wanted)
+    if not specifications or not all(specifications):
+        raise NoVideosError("no videos are named: give a folder, a list (.txt, .csv), a pattern, a file or a URL")
+    named = {video.path: video for specification in specifications for video in _named_by(specification)}
+    list_folder = cache(_listed)
+    return _distinct(_completed(video, list_folder(_parent(video.path)), caption_languages) for video in named.values())
+
+
+def _named_by(specification: str) -> list[VideoInput]:
+    if is_remote(specification):
+        paths = _remote_folder(specification) if specification.endswith("/") else [specification]
+        return [_video(path) for path in paths]
+    path = Path(specification)
+    if path.is_dir():
+        return _of_folder(path)
+    if path.suffix.lower() == ".csv":
+        return list(_of_table(path))
+    if path.suffix.lower() == ".txt":
+        lines = (line.strip() for line in _text(path).splitlines())
+        return _some([_video(_beside(path, line)) for line in lines if line and not line.startswith("#")], path)
+    if not path.exists() and any(character in specification for character in "*?["):
+        matches = sorted(Path(match) for match in glob(specification, recursive=True))  # noqa: PTH207 (it may be absolute)
+        return _some(_videos_among(matches), path)
+    return [_video(specification)]
+
+
+def _of_folder(folder: Path) -> list[VideoInput]:
+    return _some(_videos_among(sorted(folder.iterdir())), folder)
+
+
+def _videos_among(paths: Iterable[Path]) -> list[VideoInput]:
+    return [
+        _video(str(path))
+        for path in paths
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
+
+
+def _remote_folder(url: str) -> list[str]:
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+        names = [str(name).rpartition("/")[2] for name in filesystem.ls(path, detail=False)]
+    except Exception as error:  # each file system has errors of its own
+        raise NoVideosError(f"{url}: can't be listed: {type(error).__name__}: {error}") from error
+    found = [f"{url}{name}" for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES]
+    if not found:
+        raise NoVideosError(f"{url}: there is no video in it")
+    return found
+
+
+def _of_table(path: Path) -> Iterator[VideoInput]:
+    rows = csv.DictReader(io.StringIO(_text(path), newline=""))
+    columns = rows.fieldnames or []
+    if "video" not in columns or set(columns) - set(COLUMNS):
+        raise NoVideosError(
+            f"{path}: a list of videos has the column video, and may have {', '.join(COLUMNS[1:])}; this one has "
+            f"{', '.join(map(repr, columns)) or 'none'}"
+        )
+    n_videos = 0
+    for row in rows:
+        if not row["video"]:
+            continue
+        n_videos += 1
+        video = _video(_beside(path, row["video"]))
+        captions = row.get("captions")
+        yield VideoInput(
+            row.get("video_id") or video.video_id,
+            video.path,
+            _beside(path, captions) if captions else None,
+            row.get("title") or None,
+        )
+    if not n_videos:
+        raise NoVideosError(f"{path}: there is no video in it")
+
+
+def _text(path: Path) -> str:
+    try:
+        return decode_text(path.read_bytes())
+    except OSError as error:
+        raise NoVideosError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def _some(videos: list[VideoInput], place: Path) -> list[VideoInput]:
+    if not videos:
+        raise NoVideosError(f"{place}: there is no video in it")
+    return videos
+
+
+def _beside(place: Path, path: str) -> str:
+    return path if is_remote(path) else str(place.parent / path)
+
+
+def _video(path: str) -> VideoInput:
+    name = unquote(Path(urlsplit(path).path).name) if is_remote(path) else Path(path).name
+    return VideoInput(Path(name).stem or name or path, path)
+
+
+def as_text(path: str) -> str:
+    """A path as text that any file can hold: bytes of a name that are no UTF-8 become question marks."""
+    return path.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _printable(video_id: str) -> str:
+    """An id that does nothing to a terminal or a table."""
+    return "".join(character if character.isprintable() else "?" for character in as_text(video_id))
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] or ("/" if path.startswith("/") else ".")
+
+
+def _listed(folder: str) -> MediaFolder | None:
+    """A folder's files, where it can be listed; a double colon means two addresses to fsspec."""
+    if folder.startswith(("http://", "https://", "http:/", "https:/")) or "::" in folder:
+        return None
+    try:
+        return MediaFolder(folder)
+    except Exception:  # each file system has errors of its own, and captions and titles are optional
+        return None
+
+
+def _completed(video: VideoInput, folder: MediaFolder | None, languages: Sequence[str]) -> VideoInput:
+    """The video with what is beside it, where it names nothing of its own."""
+    if folder is None:
+        return video
+    files = folder.files(Path(video.path).stem, languages)
+    title = video.title
+    if title is None and files.info_path is not None:
+        try:
+            title = read_title(files.info_path)
+        except MediaError:
+            title = None
+    return replace(video, captions=video.captions or files.captions_path, title=title)
+
+
+def _distinct(videos: Iterable[VideoInput]) -> list[VideoInput]:
+    found: dict[str, VideoInput] = {}
+    for video in videos:
+        plain, number = _printable(video.video_id), 1
+        video_id = plain
+        while video_id in found:
+            number += 1
+            video_id = f"{plain} ({number})"
+        found[video_id] = replace(video, video_id=video_id)
+    return list(found.values())

@@ -1,0 +1,100 @@
+"""Scores ensembles anew, side by side on the same videos, from the tracks on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mgn_ma.eev.correlation import ConstantPolicy
+from mgn_ma.eev.frames import expression_matrix
+from mgn_ma.evaluation.metrics import score_rows
+from mgn_ma.execution.progress import Progress
+from mgn_ma.features.view import TrackView
+from mgn_ma.inference.bundle import Bundle, BundleDescription
+from mgn_ma.inference.predictor import Predictor
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ValidationVideos:
+    """What ensembles are scored on.
+
+    Attributes:
+        labels: frame table of the validation split.
+        tracks: by modality.
+        data_fingerprint: of the data that both are of.
+    """
+
+    labels: pd.DataFrame
+    tracks: Mapping[str, TrackView]
+    data_fingerprint: str
+
+    def frames(self) -> list[tuple[str, pd.DataFrame]]:
+        """The labels of each video that has any track, as in the chain."""
+        known = set().union(*self.tracks.values())
+        blocks = self.labels.groupby("video_id", sort=False)
+        return [(str(video_id), block) for video_id, block in blocks if video_id in known]
+
+
+def rescore(
+    bundles: Mapping[str, Bundle], validation: ValidationVideos, constant: ConstantPolicy = "left_out"
+) -> dict[str, Scores]:
+    """The score (V,) of every video under every bundle; one video is in memory at a time."""
+    predictors = {name: Predictor(bundle) for name, bundle in bundles.items()}
+    scores: dict[str, list[float]] = {name: [] for name in bundles}
+    blocks = validation.frames()
+    with Progress(len(blocks), "scoring validation videos", unit="video") as meter:
+        for video_id, block in blocks:
+            tracks = {name: view.read(video_id).rows for name, view in validation.tracks.items() if video_id in view}
+            times, truth = block["timestamp_us"].to_numpy(np.int64), expression_matrix(block)
+            for name, predictor in predictors.items():
+                predicted = predictor.predict(video_id, tracks, times).probabilities
+                offsets = np.array([0, len(times)])
+                rows = score_rows(
+                    predicted, truth, [video_id], offsets, split="validation", predictor=name, constant=constant
+                )
+                scores[name].append(float(rows["score"].iloc[0]))
+            meter.update()
+    return {name: np.array(of_videos) for name, of_videos in scores.items()}
+
+
+def differences(ours: BundleDescription, theirs: BundleDescription) -> list[str]:
+    """What keeps two ensembles from being compared, each as one phrase: other data, expressions or extractors."""
+    found = []
+    if ours.data_fingerprint != theirs.data_fingerprint:
+        found.append(f"data {_short(ours.data_fingerprint)} and {_short(theirs.data_fingerprint)}")
+    if ours.expressions != theirs.expressions:
+        differing = sorted(set(ours.expressions) ^ set(theirs.expressions))
+        found.append(f"expressions ({', '.join(differing) if differing else 'in another order'})")
+    for modality in dict.fromkeys((*ours.extractors, *theirs.extractors)):
+        made, other = (_made_by(description, modality) for description in (ours, theirs))
+        if made != other:
+            found.append(f"{modality} from {made} and {other}")
+    return found
+
+
+def unlike_validation(description: BundleDescription, validation: ValidationVideos) -> list[str]:
+    """What of the data on disk an ensemble was not trained on, each as one phrase."""
+    found = []
+    if description.data_fingerprint != validation.data_fingerprint:
+        found.append(f"data {_short(description.data_fingerprint)} and {_short(validation.data_fingerprint)}")
+    for modality, contract in description.extractors.items():
+        view = validation.tracks.get(modality)
+        if view is None or view.fingerprint != contract.fingerprint:
+            on_disk = "no tracks" if view is None else f"tracks of {_short(view.fingerprint)}"
+            found.append(f"{modality} from {_made_by(description, modality)} and {on_disk}")
+    return found
+
+
+def _made_by(description: BundleDescription, modality: str) -> str:
+    contract = description.extractors.get(modality)
+    return "nothing" if contract is None else f"{contract.settings['name']} {_short(contract.fingerprint)}"
+
+
+def _short(fingerprint: str | None) -> str:
+    return (fingerprint or "unknown")[:12]

@@ -1,0 +1,298 @@
+"""From video files to the ensemble's curves: the chain's own extraction, checked against what the model was trained on.
+
+Videos go group by group through fetching, extraction and prediction, so that neither files that were fetched nor
+decoded frames pile up. Tracks go through a track store as in the chain, with the same precision; one that is there
+already is not made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from mgn_ma.eev.video_ids import file_name_of
+from mgn_ma.execution import ExecutionConfig
+from mgn_ma.extractors.base import ExtractorConfig
+from mgn_ma.extractors.pretrained import Pretrained, WeightsError
+from mgn_ma.extractors.weights import require_weights
+from mgn_ma.features.extraction import extract
+from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, make_plan, sources
+from mgn_ma.features.store import TrackStore
+from mgn_ma.features.view import ModalityOnDisk, TrackView
+from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.predictor import Predictor, VideoPrediction
+from mgn_ma.media.errors import MediaError
+from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
+from mgn_ma.media.folder import MediaFiles, plain_title
+from mgn_ma.media.manifest import look_into
+from mgn_ma.media.source import VideoSource
+from mgn_ma.media.video import grid_timestamps_us
+
+_LONGEST_SUFFIX = 12
+
+
+class ExtractorMismatchError(Exception):
+    """What would extract here is not what the model was trained on; the message names both."""
+
+
+class VideoSettings(BaseModel):
+    """How new videos are read and predicted.
+
+    Attributes:
+        device: of the ensemble; the extractors' own is in the model.
+        weights: folder in which the extractors' weights are looked for by their file names, where they are not at the
+            place that the model names.
+        videos_at_a_time: size of a group; all that is fetched of one group is on disk at the same time.
+        retry_failed: try again what failed for good although neither the file nor the extractor has changed.
+        fetch: limits of fetching.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    device: str = "auto"
+    weights: str | None = None
+    videos_at_a_time: int = Field(default=16, ge=1)
+    retry_failed: bool = False
+    fetch: FetchConfig = FetchConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInput:
+    """A video to predict.
+
+    Attributes:
+        video_id: any text; what the results call it.
+        path: local path or fsspec URL.
+        captions: local path or fsspec URL of a WebVTT or SubRip file.
+        title: of the video, which the model may read.
+    """
+
+    video_id: str
+    path: str
+    captions: str | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOutcome:
+    """What became of one video.
+
+    Attributes:
+        source: the files that were read, local ones; those that were fetched are gone when the next outcome is asked
+            for. ``None`` for a video that can't be read.
+        prediction: on the 6 Hz grid over the video's length; ``None`` where there is none.
+        reason: why there is no prediction, else "".
+        lacking: modality -> why the prediction does without it.
+        notes: what is odd but not fatal.
+    """
+
+    video: VideoInput
+    source: VideoSource | None = None
+    prediction: VideoPrediction | None = None
+    reason: str = ""
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+class VideoPredictor:
+    """A loaded ensemble with the extractors that it needs.
+
+    Args:
+        bundle: what to predict with.
+        settings: how.
+        execution: where extraction runs.
+
+    Raises:
+        ExtractorMismatchError: an extractor would not make the tracks that the bundle was trained on.
+        WeightsError: weights of extractors are absent or wrong; the message names all of them.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        settings: VideoSettings | None = None,
+        execution: ExecutionConfig | None = None,
+    ) -> None:
+        self.bundle = bundle
+        self._settings = settings or VideoSettings()
+        self._execution = execution or ExecutionConfig()
+        self._extractors = checked_extractors(bundle, self._settings.weights)
+        self._weights_are_checked = False
+        self._predictor = Predictor(bundle, device=self._settings.device)
+
+    def predict(self, videos: Sequence[VideoInput], store: str | Path | None = None) -> Iterator[VideoOutcome]:
+        """Predict videos; one that can't be predicted has an outcome that says why, and stops no other.
+
+        Args:
+            videos: with distinct ids.
+            store: root of a track store in which tracks are looked for and kept, a local path or an fsspec URL. By
+                default they are gone in the end.
+
+        Yields:
+            One outcome a video, in their order.
+
+        Raises:
+            ValueError: two videos have one id.
+        """
+        ids = [video.video_id for video in videos]
+        if len(set(ids)) < len(ids):
+            twice = next(video_id for video_id in ids if ids.count(video_id) > 1)
+            raise ValueError(f"two videos have the id {twice!r}")
+        with ExitStack() as stack:
+            root = store or stack.enter_context(TemporaryDirectory(prefix="mgn_ma-tracks-"))
+            tracks = TrackStore(root)
+            size = self._settings.videos_at_a_time
+            for start in range(0, len(videos), size):
+                group = videos[start : start + size]
+                with TemporaryDirectory(prefix="mgn_ma-videos-") as folder:
+                    files = [_local_files(video, Path(folder), self._settings.fetch) for video in group]
+                    yield from self._of_group(files, tracks)
+
+    def _of_group(self, group: Sequence[_LocalVideo], store: TrackStore) -> Iterator[VideoOutcome]:
+        manifest = _manifest(group)
+        views, plans = self._extracted(manifest, store)
+        found = {source.video_id: source for source in sources(manifest)}
+        rows = manifest.set_index("video_id")
+        for local in group:
+            if local.files is None:
+                yield VideoOutcome(local.video, reason=local.problem)
+            elif local.name not in found:
+                yield VideoOutcome(local.video, reason=str(rows.at[local.name, "reason"]))
+            else:
+                notes = [note for note in (local.problem, str(rows.at[local.name, "note"])) if note]
+                yield self._outcome(local.video, found[local.name], views, plans, notes)
+
+    def _extracted(
+        self, manifest: pd.DataFrame, store: TrackStore
+    ) -> tuple[dict[str, TrackView], dict[str, ExtractionPlan]]:
+        settings = ExtractionSettings(retry_failed=self._settings.retry_failed)
+        places = {name: ModalityOnDisk(store, name) for name in self._extractors}
+        plans = {name: make_plan(manifest, config, places[name], settings) for name, config in self._extractors.items()}
+        if not self._weights_are_checked and any(plan.todo for plan in plans.values()):
+            require_weights(self._extractors)
+            self._weights_are_checked = True
+        for plan in plans.values():
+            store.keep(extract(plan, self._execution).results)
+        return {name: places[name].view(plan.selection) for name, plan in plans.items()}, plans
+
+    def _outcome(
+        self,
+        video: VideoInput,
+        source: VideoSource,
+        views: Mapping[str, TrackView],
+        plans: Mapping[str, ExtractionPlan],
+        notes: Sequence[str],
+    ) -> VideoOutcome:
+        name = source.video_id
+        tracks = {modality: view.read(name) for modality, view in views.items() if name in view}
+        lacking = {
+            modality: view.failures[name].reason if name in view.failures else plans[modality].absent[name]
+            for modality, view in views.items()
+            if modality not in tracks
+        }
+        if all(track.header.clock == "whole" for track in tracks.values()):
+            because = "; ".join(f"{modality}: {reason}" for modality, reason in lacking.items())
+            return VideoOutcome(video, source, None, f"nothing of it can be followed in time ({because})", lacking)
+        rows = {modality: track.rows for modality, track in tracks.items()}
+        grid = grid_timestamps_us(source.duration_us or 0)
+        return VideoOutcome(video, source, self._predictor.predict(video.video_id, rows, grid), "", lacking, notes)
+
+
+def checked_extractors(bundle: Bundle, weights: str | None = None) -> dict[str, ExtractorConfig]:
+    """The extractors of a bundle by modality, each found to be the one that the bundle was trained with.
+
+    Args:
+        bundle: whose.
+        weights: see :class:`VideoSettings`.
+
+    Raises:
+        ExtractorMismatchError: one makes other tracks now than it made then.
+        WeightsError: weights are absent; the message names all of them.
+    """
+    configs = {name: _relocated(config, weights) for name, config in bundle.configs().items()}
+    try:
+        fingerprints = {name: config.fingerprint() for name, config in configs.items()}
+    except WeightsError:
+        require_weights(configs)
+        raise
+    for name, contract in bundle.description.extractors.items():
+        if fingerprints[name] != contract.fingerprint:
+            raise ExtractorMismatchError(
+                f"{name}: the model was trained on tracks of {configs[name].name} {contract.fingerprint[:12]}, and "
+                f"what would run here is {configs[name].name} {fingerprints[name][:12]}: its weights or its version "
+                "differ. Use the weights that the model was trained with, or train it again with these"
+            )
+    return configs
+
+
+def _relocated(config: ExtractorConfig, weights: str | None) -> ExtractorConfig:
+    """The same extractor with weights from another folder, where they aren't in their place."""
+    if weights is None:
+        return config
+    moved = {}
+    for name in type(config).model_fields:
+        pretrained = getattr(config, name)
+        if isinstance(pretrained, Pretrained) and pretrained.path is not None and not Path(pretrained.path).exists():
+            moved[name] = pretrained.model_copy(update={"path": str(Path(weights) / Path(pretrained.path).name)})
+    return config.model_copy(update=moved)
+
+
+@dataclass(frozen=True, slots=True)
+class _LocalVideo:
+    """A video whose files are on this machine.
+
+    Attributes:
+        name: its id as a file name; what tracks and the manifest call it.
+        files: ``None`` where the video is not to be had.
+        problem: why it isn't, or why its captions aren't.
+    """
+
+    video: VideoInput
+    name: str
+    files: MediaFiles | None
+    problem: str = ""
+
+
+def _local_files(video: VideoInput, folder: Path, config: FetchConfig) -> _LocalVideo:
+    """Fetch what is elsewhere into ``folder``."""
+    name, problem, captions = file_name_of(video.video_id), "", None
+    try:
+        path = _local(video.path, folder, f"{name}.video", config)
+    except MediaError as error:
+        return _LocalVideo(video, name, None, error.reason)
+    if video.captions is not None:
+        try:
+            captions = _local(video.captions, folder, f"{name}.captions", config)
+        except MediaError as error:
+            problem = str(error)
+    return _LocalVideo(video, name, MediaFiles(path, captions), problem)
+
+
+def _local(path: str, folder: Path, name: str, config: FetchConfig) -> str:
+    """A path of this machine that means this file to every reader."""
+    if is_remote(path):
+        place = folder / f"{name}{Path(urlsplit(path).path).suffix[:_LONGEST_SUFFIX]}"
+        fetch(path, place, config)
+        return str(place)
+    absolute = Path(path).absolute()
+    if "::" not in str(absolute) and str(absolute).isprintable():
+        return str(absolute)
+    # fsspec takes a double colon for two addresses, and tables hold text only.
+    place = folder / f"{name}{absolute.suffix if absolute.suffix.isprintable() else ''}"
+    place.symlink_to(absolute)
+    return str(place)
+
+
+def _manifest(group: Sequence[_LocalVideo]) -> pd.DataFrame:
+    """The group as extraction wants it, without those that could not be fetched."""
+    here = {local.name: local for local in group if local.files is not None}
+    manifest = look_into({name: local.files for name, local in here.items() if local.files is not None})
+    manifest["title"] = [plain_title(here[name].video.title or "") for name in manifest["video_id"]]
+    return manifest

@@ -1,0 +1,56 @@
+"""Nodes that find new videos and predict them with a registered model; docs/prediction.md describes what comes out."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from mgn_ma.execution import ExecutionConfig
+from mgn_ma.inference.finding import find_videos
+from mgn_ma.inference.videos import VideoInput
+from mgn_ma.reporting.prediction import PredictionSettings, predict_videos, require_any
+from mgn_ma.tracking.naming import load_named
+from mgn_ma.tracking.registry import ModelRegistry
+
+
+def find_new_videos(prediction: PredictionSettings) -> list[dict[str, Any]]:
+    """The videos that the parameters name, with the captions and titles that lie beside them.
+
+    Raises:
+        NoVideosError: they name none.
+    """
+    return [asdict(video) for video in find_videos(prediction.videos, prediction.caption_languages)]
+
+
+def predict_new_videos(
+    new_videos: list[dict[str, Any]],
+    prediction: PredictionSettings,
+    execution: ExecutionConfig,
+    model_registry: ModelRegistry,
+    tracks_folder: str,
+    pages_folder: str,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any], pd.DataFrame, str]:
+    """Curves (twice, for two formats), attention, moments, the account, and the index of the pages.
+
+    Tracks go to a store and pages to a folder as they are made, so that what is finished outlives a crash.
+    """
+    bundle, model = load_named(model_registry, prediction.model)
+    tables = predict_videos(
+        bundle,
+        [VideoInput(**video) for video in new_videos],
+        prediction,
+        execution=execution,
+        tracks=tracks_folder,
+        pages=pages_folder,
+        model=model,
+    )
+    return tables.curves, tables.curves, tables.attention, tables.moments, tables.account, tables.index
+
+
+def check_account(account: pd.DataFrame) -> None:
+    """Fail the run if not one video was predicted; what became of each is written by now.
+
+    Raises:
+        PredictionError: every video failed.
+    """
+    require_any(account)

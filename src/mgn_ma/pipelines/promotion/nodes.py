@@ -1,0 +1,49 @@
+"""Nodes that decide which version of the registered model is used. docs/registry.md."""
+
+from typing import Any
+
+import pandas as pd
+
+from mgn_ma.evaluation.promotion import PromotionConfig
+from mgn_ma.evaluation.report import plain
+from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.features.view import TrackView
+from mgn_ma.inference.rescoring import ValidationVideos
+from mgn_ma.tracking.promotion import promote
+from mgn_ma.tracking.registry import ModelRegistry
+from mgn_ma.tracking.versions import RegisteredVersion
+
+
+class PromotionRefusedError(Exception):
+    """Challenger and champion can't be compared; the message names the difference."""
+
+
+def decide_promotion(
+    challenger: RegisteredVersion | None,
+    model_registry: ModelRegistry,
+    labels_validation: pd.DataFrame,
+    data_fingerprint: dict[str, Any],
+    image: TrackView,
+    audio: TrackView,
+    action: TrackView,
+    subtitle: TrackView,
+    title: TrackView,
+    promotion: PromotionConfig,
+    evaluation: EvaluationConfig,
+) -> dict[str, Any]:
+    """The decision on the challenger, or on the version that was asked for, as a report."""
+    tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, "title": title}
+    validation = ValidationVideos(labels_validation, tracks, str(data_fingerprint["fingerprint"]))
+    decision = promote(model_registry, challenger, validation, promotion, evaluation)
+    report: dict[str, Any] = plain(decision.to_report() | {"dry_run": promotion.dry_run})
+    return report
+
+
+def require_comparable(promotion: dict[str, Any]) -> None:
+    """Let the run fail after its report is written, so that whoever started it hears of it.
+
+    Raises:
+        PromotionRefusedError: the report says ``refused``.
+    """
+    if promotion["outcome"] == "refused":
+        raise PromotionRefusedError(f"Version {promotion['version']} was not promoted: {promotion['reason']}")

@@ -1,0 +1,29 @@
+"""members · video-level networks · recipe · evaluation -> one bundle -> the challenger in the model registry."""
+
+from kedro.pipeline import Node, Pipeline
+
+from .nodes import bundle_ensemble
+
+
+def create_pipeline() -> Pipeline:
+    """The pipeline after ensembling; the same ensemble is registered once, however often it runs."""
+    return Pipeline(
+        [
+            Node(
+                bundle_ensemble,
+                [
+                    "members",
+                    "video_level_networks",
+                    "ensemble_recipe",
+                    "evaluation",
+                    "data_fingerprint",
+                    "params:modalities",
+                    "params:extractors",
+                    "params:video_level",
+                ],
+                "challenger",
+                name="register_ensemble",
+            )
+        ],
+        tags="registration",
+    )

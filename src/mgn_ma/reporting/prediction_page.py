@@ -1,0 +1,231 @@
+"""From a predicted video to its page: thumbnails and captions at the moments, the model's facts, the video itself."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from mgn_ma.eev.video_ids import file_name_of
+from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.inference.moments import Moment
+from mgn_ma.inference.videos import VideoOutcome
+from mgn_ma.media.errors import MediaError
+from mgn_ma.media.fetch import is_remote
+from mgn_ma.media.source import VideoSource
+from mgn_ma.media.subtitles import read_captions
+from mgn_ma.media.thumbnails import thumbnails
+from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
+from mgn_ma.training.files import Folder
+
+INDEX = "index.html"
+PAGES = "pages"
+"""Folder beside the index in which the pages are."""
+_TYPES = {".webm": "video/webm", ".mkv": "video/x-matroska", ".mov": "video/quicktime"}
+
+
+class PageSettings(BaseModel):
+    """What pages are made, and where a page's video is.
+
+    Attributes:
+        write: whether pages are made at all.
+        embed_up_to_mib: a video of up to so many MiB stands in the page itself, which grows by a third more than that.
+        beside: a larger one is copied beside the page, or the page links to where it is. What was fetched is copied.
+        thumbnail_width: longer side of the moments' pictures, in pixels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    write: bool = True
+    embed_up_to_mib: float = Field(default=16.0, ge=0)
+    beside: Literal["copy", "link"] = "copy"
+    thumbnail_width: int = Field(default=320, ge=16, le=1920)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedVideo:
+    """A prediction with what was read from it.
+
+    Attributes:
+        captions: (start_us, end_us, text) each.
+    """
+
+    outcome: VideoOutcome
+    moments: Sequence[Moment]
+    captions: Sequence[tuple[int, int, str]]
+
+
+def captions_of(source: VideoSource) -> list[tuple[int, int, str]]:
+    """(start_us, end_us, text) of a video's captions; none where there are none that can be read."""
+    if source.captions_path is None:
+        return []
+    try:
+        return [(cue.start_us, cue.end_us, cue.text) for cue in read_captions(source.captions_path)]
+    except MediaError:
+        return []
+
+
+def caption_at(captions: Sequence[tuple[int, int, str]], time_us: int) -> str:
+    """What is said at a time, or ""."""
+    return next((text for start_us, end_us, text in captions if start_us <= time_us < end_us), "")
+
+
+def attention_at(outcome: VideoOutcome, modalities: Sequence[str], time_us: int) -> dict[str, float]:
+    """Attention share of each modality in the frame that a time of the grid belongs to."""
+    assert outcome.prediction is not None  # noqa: S101
+    frame = int(np.searchsorted(outcome.prediction.timestamps_us, time_us, side="right")) - 1
+    shares = outcome.prediction.attention[max(frame, 0)]
+    return {name: float(share) for name, share in zip(modalities, shares, strict=True)}
+
+
+class PageFolder:
+    """Writes pages into a folder, and the index of them.
+
+    Args:
+        root: a local folder; made with the first page.
+        settings: what to make.
+        bundle: what predicted.
+        model: what the pages call it.
+    """
+
+    def __init__(self, root: str | Path, settings: PageSettings, bundle: Bundle, model: str) -> None:
+        self.root = Path(root)
+        self._settings = settings
+        self._bundle = bundle
+        self._facts = {"Model": model} | _score_facts(bundle.description.scores)
+        self._entries: list[Mapping[str, object]] = []
+
+    def add(self, video: PredictedVideo) -> Path | None:
+        """Write the page of a predicted video, if pages are wanted, and its video where it has to be beside it."""
+        outcome, n_moments = video.outcome, len(video.moments)
+        entry = {
+            "title": outcome.source.title or "" if outcome.source else "",
+            "video_id": outcome.video.video_id,
+            "duration": _clock(outcome.source.duration_us or 0) if outcome.source else "",
+            "moments": "1 moment" if n_moments == 1 else f"{n_moments} moments",
+        }
+        if not self._settings.write:
+            self._entries.append(entry)
+            return None
+        name, pages = file_name_of(outcome.video.video_id), self.root / PAGES
+        pages.mkdir(parents=True, exist_ok=True)
+        page = self._page(video, self._address(outcome, pages, name))
+        Folder(pages).write(f"{name}.html", render_page(page).encode())
+        self._entries.append(entry | {"href": f"{PAGES}/{quote(name)}.html"})
+        return pages / f"{name}.html"
+
+    def add_failure(self, outcome: VideoOutcome) -> None:
+        """List a video that could not be predicted."""
+        entry = {"video_id": outcome.video.video_id, "title": outcome.video.title or "", "error": outcome.reason}
+        self._entries.append(entry)
+
+    def index(self) -> str:
+        """The page that lists all that were added, in their order."""
+        return render_index(self._entries)
+
+    def _page(self, video: PredictedVideo, address: str | None) -> PageVideo:
+        outcome, prediction, source = video.outcome, video.outcome.prediction, video.outcome.source
+        assert prediction is not None and source is not None  # noqa: S101
+        expressions, modalities = self._bundle.description.expressions, self._bundle.modalities
+        pictures = self._thumbnails(source, video.moments)
+        return PageVideo(
+            video_id=outcome.video.video_id,
+            title=source.title or "",
+            source=address,
+            timestamps_us=prediction.timestamps_us,
+            curves=dict(zip(expressions, prediction.probabilities.T, strict=True)),
+            attention={_label(name): shares for name, shares in zip(modalities, prediction.attention.T, strict=True)},
+            moments=[
+                PageMoment(
+                    expression=moment.expression,
+                    start_us=moment.start_us,
+                    peak_us=moment.peak_us,
+                    end_us=moment.end_us,
+                    value=moment.value,
+                    height=moment.height,
+                    carried_by={
+                        _label(name): share for name, share in attention_at(outcome, modalities, moment.peak_us).items()
+                    },
+                    thumbnail=pictures.get(moment.peak_us),
+                    caption=caption_at(video.captions, moment.peak_us),
+                )
+                for moment in video.moments
+            ],
+            captions=video.captions,
+            facts=self._facts | _video_facts(outcome),
+            index=f"../{INDEX}",
+        )
+
+    def _thumbnails(self, source: VideoSource, moments: Sequence[Moment]) -> dict[int, bytes]:
+        if source.video_path is None or not moments:
+            return {}
+        try:
+            peaks_us = (moment.peak_us for moment in moments)
+            return thumbnails(source.video_path, peaks_us, self._settings.thumbnail_width)
+        except MediaError:
+            return {}  # a video of which only the sound can be read
+
+    def _address(self, outcome: VideoOutcome, pages: Path, name: str) -> str | None:
+        """Where the browser finds the video: in the page, or beside it."""
+        if outcome.source is None or outcome.source.video_path is None:
+            return None
+        video = Path(outcome.source.video_path)
+        kind = _TYPES.get(video.suffix.lower(), "video/mp4")
+        if video.stat().st_size <= self._settings.embed_up_to_mib * 2**20:
+            return f"data:{kind};base64,{base64.b64encode(video.read_bytes()).decode('ascii')}"
+        if self._settings.beside == "link" and not is_remote(outcome.video.path):
+            relative = os.path.relpath(Path(outcome.video.path).absolute(), pages.absolute())
+            return quote(os.fsencode(relative))
+        copy = pages / f"{name}{video.suffix if video.suffix[1:].isalnum() else ''}"
+        if not _is_copy(copy, video):
+            unfinished = copy.with_name(f".{copy.name}.tmp")
+            shutil.copy2(video, unfinished)
+            unfinished.replace(copy)
+        return quote(copy.name)
+
+
+def _label(modality: str) -> str:
+    """What readers take a modality for."""
+    return "whole video" if modality == VIDEO_MODALITY else modality
+
+
+def _is_copy(copy: Path, original: Path) -> bool:
+    if not copy.exists():
+        return False
+    one, other = copy.stat(), original.stat()
+    return one.st_size == other.st_size and one.st_mtime_ns == other.st_mtime_ns
+
+
+def _score_facts(scores: Mapping[str, Any]) -> dict[str, str]:
+    """The validation score as a sentence, as far as the bundle knows it."""
+    score, interval = scores.get("validation"), scores.get("interval") or {}
+    if score is None:
+        return {}
+    text = f"{score:.3f}"
+    if {"low", "high"} <= set(interval):
+        text += f" (95 %: {interval['low']:.3f} to {interval['high']:.3f})"
+    return {"Validation correlation": text}
+
+
+def _video_facts(outcome: VideoOutcome) -> dict[str, str]:
+    assert outcome.source is not None  # noqa: S101
+    facts = {"Length": _clock(outcome.source.duration_us or 0)}
+    if outcome.lacking:
+        facts["Predicted without"] = "; ".join(f"{name} ({reason})" for name, reason in outcome.lacking.items())
+    if outcome.notes:
+        facts["Note"] = "; ".join(outcome.notes)
+    return facts
+
+
+def _clock(time_us: int) -> str:
+    seconds = round(time_us / 1e6)
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"

@@ -1,0 +1,61 @@
+"""An ensemble as an MLflow model: code by name, weights as safetensors, nothing pickled, no path of this machine.
+
+MLflow's ``log_model`` would log into the run that happens to be active, and keep the path of the code's file; so the
+same steps are taken one by one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow.pyfunc
+from mlflow.entities import LoggedModel, LoggedModelOutput, Run
+from mlflow.models import Model
+from mlflow.tracking import MlflowClient
+
+from mgn_ma import __version__
+from mgn_ma.inference.bundle import Bundle, save_bundle
+from mgn_ma.tracking.signature import input_example, signature
+from mgn_ma.training.files import Folder
+
+BUNDLE_PLACE = "artifacts/bundle"
+"""Where the bundle stands in the model's folder."""
+_CODE = Path(__file__).with_name("served_code.py")
+
+
+def log_bundle(client: MlflowClient, run: Run, name: str, bundle: Bundle) -> LoggedModel:
+    """Log a bundle as the model ``name`` of a run; a model that is not whole in the end is marked FAILED."""
+    run_id = run.info.run_id
+    model = client.create_logged_model(run.info.experiment_id, name=name, source_run_id=run_id, model_type="ensemble")
+    try:
+        with TemporaryDirectory(prefix="mgn_ma-model-") as folder:
+            described = Model(artifact_path=name, run_id=run_id, model_id=model.model_id)
+            write_model(bundle, Path(folder) / "model", described)
+            client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    except BaseException:
+        client.finalize_logged_model(model.model_id, "FAILED")
+        raise
+    return client.finalize_logged_model(model.model_id, "READY")
+
+
+def write_model(bundle: Bundle, path: Path, described: Model | None = None) -> None:
+    """Write the folder of an MLflow pyfunc, from code, that serves a bundle."""
+    described = described or Model()
+    with TemporaryDirectory(prefix="mgn_ma-bundle-") as folder:
+        save_bundle(bundle, Folder(Path(folder) / "bundle"))
+        mlflow.pyfunc.save_model(
+            path,
+            mlflow_model=described,
+            python_model=_CODE,
+            artifacts={"bundle": str(Path(folder) / "bundle")},
+            signature=signature(bundle),
+            input_example=input_example(bundle),
+            pip_requirements=[f"mgn_ma=={__version__}"],
+        )
+    flavor = described.flavors[mlflow.pyfunc.FLAVOR_NAME]
+    flavor["model_code_path"] = _CODE.name
+    for artifact in flavor["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    described.save(str(path / "MLmodel"))

@@ -1,0 +1,74 @@
+"""The ensemble behind MLflow's scoring server: what is wrong with a request becomes a 400 that says so.
+
+Nobody but the server's environment can set anything here: see the variables below.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from mgn_ma.extractors.pretrained import WeightsError
+from mgn_ma.inference.bundle import Bundle, load_bundle
+from mgn_ma.inference.predictor import Predictor, TracksMismatchError
+from mgn_ma.inference.requests import RequestError, predict_tracks, predict_videos
+from mgn_ma.inference.videos import ExtractorMismatchError, VideoPredictor, VideoSettings
+from mgn_ma.training.files import Folder
+
+DEVICE_VARIABLE = "MGN_MA_DEVICE"
+WEIGHTS_VARIABLE = "MGN_MA_WEIGHTS"
+"""A folder in which the extractors' weights are looked for by their file names."""
+PLACES_VARIABLE = "MGN_MA_VIDEO_PLACES"
+"""Folders and beginnings of URLs, with spaces between them, that videos and captions are read from; all if not set."""
+
+
+class ServedModel(PythonModel):
+    """MLflow's view of an ensemble: rows of tracks or of videos in, a row a frame out."""
+
+    _bundle: Bundle
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the bundle that was logged with this code."""
+        self._bundle = load_bundle(Folder(context.artifacts["bundle"]))
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
+        """Answer rows of videos, if there is a column ``video``, else rows of feature tracks.
+
+        Raises:
+            MlflowException: with 400 the request is wrong, with 500 this server can't read videos; it says why.
+        """
+        try:
+            if _has(model_input, "video") and _has(model_input, "modality"):
+                raise RequestError("a request has rows of tracks (modality, vector) or of videos (video), not both")
+            if _has(model_input, "video"):
+                return predict_videos(self._videos, model_input, os.environ.get(PLACES_VARIABLE, "").split())
+            return predict_tracks(self._tracks, model_input)
+        except (RequestError, TracksMismatchError) as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+        except (WeightsError, ExtractorMismatchError) as error:
+            raise MlflowException(
+                f"this server can't read videos, only rows of tracks: {error}", error_code=INTERNAL_ERROR
+            ) from error
+
+    @cached_property
+    def _tracks(self) -> Predictor:
+        return Predictor(self._bundle, device=_device())
+
+    @cached_property
+    def _videos(self) -> VideoPredictor:
+        settings = VideoSettings(device=_device(), weights=os.environ.get(WEIGHTS_VARIABLE))
+        return VideoPredictor(self._bundle, settings)
+
+
+def _device() -> str:
+    return os.environ.get(DEVICE_VARIABLE, "auto")
+
+
+def _has(rows: pd.DataFrame, column: str) -> bool:
+    return column in rows and not bool(rows[column].isna().all())

@@ -1,0 +1,44 @@
+"""What the served model takes and gives, as MLflow shows it. docs/serving.md says it in words."""
+
+from __future__ import annotations
+
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types.schema import AnyType
+
+from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.inference.requests import REQUEST_COLUMNS, attention_column
+
+_ANY = {"timestamp_us", "end_us", "vector"}
+"""Checked by us: MLflow would refuse whole numbers in a vector and times that are left out."""
+
+
+def signature(bundle: Bundle) -> ModelSignature:
+    """Columns of the request, none required by itself, and of the response."""
+    asked: list[ColSpec | TensorSpec] = [
+        ColSpec(_any() if name in _ANY else DataType.string, name, required=False) for name in REQUEST_COLUMNS
+    ]
+    given: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.string, "video_id"),
+        ColSpec(DataType.long, "timestamp_us"),
+        *(ColSpec(DataType.double, name) for name in bundle.description.expressions),
+        *(ColSpec(DataType.double, attention_column(name)) for name in bundle.modalities),
+    ]
+    return ModelSignature(Schema(asked), Schema(given))
+
+
+def _any() -> AnyType:
+    return AnyType()  # type: ignore[no-untyped-call]
+
+
+def input_example(bundle: Bundle) -> pd.DataFrame:
+    """Two rows of a track of zeros, of the first modality that the members read."""
+    modality, width = next(
+        (name, contract.width)
+        for member in bundle.members.values()
+        for name, contract in member.inputs.items()
+        if name != VIDEO_MODALITY
+    )
+    rows = [("example", modality, start, start + 166_667, [0.0] * width) for start in (0, 166_667)]
+    return pd.DataFrame(rows, columns=["video_id", "modality", "timestamp_us", "end_us", "vector"])

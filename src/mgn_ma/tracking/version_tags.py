@@ -1,0 +1,101 @@
+"""What a version of the registered model says of itself, for people and for searches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mgn_ma.evaluation.promotion import Decision
+from mgn_ma.inference.bundle import Bundle
+
+REPLACED_TAG = "promotion.replaced_by"
+DECISION_TAGS = frozenset(
+    f"promotion.{name}"
+    for name in (
+        "decision",
+        "reason",
+        "time",
+        "run_id",
+        "champion",
+        "score",
+        "champion_score",
+        "gain",
+        "gain_low",
+        "gain_high",
+        "videos",
+        "min_gain",
+    )
+) | {REPLACED_TAG}
+"""All that a decision may leave; those that the next one doesn't give are removed."""
+LONGEST_DESCRIPTION = 4000
+
+DIGEST_TAG = "bundle_digest"
+"""By which the same ensemble is found again."""
+
+
+def tags_of(bundle: Bundle) -> dict[str, str]:
+    """Tags of a version: its score with the interval, its data, its input and its code."""
+    description = bundle.description
+    scores, tags = description.scores, {DIGEST_TAG: bundle.digest()}
+    if scores.get("validation") is not None:
+        tags["validation_score"] = f"{scores['validation']:.4f}"
+    interval = scores.get("interval") or {}
+    if interval.get("low") is not None:
+        tags["validation_interval"] = f"{interval['low']:.4f} to {interval['high']:.4f}"
+    if interval.get("n_videos") is not None:
+        tags["validation_videos"] = str(interval["n_videos"])
+    tags |= {
+        "method": description.recipe.method,
+        "members": str(len(description.recipe.members)),
+        "data_fingerprint": description.data_fingerprint or "unknown",
+        "expressions": ", ".join(description.expressions),
+    }
+    tags |= {
+        f"extractor.{modality}": f"{contract.settings['name']} {contract.fingerprint}"
+        for modality, contract in description.extractors.items()
+    }
+    return tags | {f"code.{name}": value for name, value in description.code_version.items()}
+
+
+def describe(bundle: Bundle) -> str:
+    """One sentence on a version."""
+    recipe, tags = bundle.description.recipe, tags_of(bundle)
+    sentence = f"{len(recipe.members)} members, combined by {recipe.method}, reading {', '.join(bundle.modalities)}."
+    if "validation_score" in tags:
+        sentence += f" Validation correlation {tags['validation_score']}"
+        if "validation_interval" in tags:
+            sentence += f" (interval {tags['validation_interval']}, {tags['validation_videos']} videos)"
+        sentence += "."
+    return sentence
+
+
+def tags_of_decision(decision: Decision, at: datetime, run_id: str | None) -> dict[str, str]:
+    """The last decision on a version."""
+    tags: dict[str, str | float | int | None] = {
+        "decision": decision.outcome,
+        "reason": decision.reason,
+        "time": at.isoformat(timespec="seconds"),
+        "run_id": run_id,
+        "champion": decision.champion,
+        "min_gain": decision.min_gain,
+    }
+    if decision.score is not None:
+        tags |= {"score": decision.score.estimate, "videos": decision.score.n_videos}
+    if decision.champion_score is not None:
+        tags["champion_score"] = decision.champion_score.estimate
+    if decision.gain is not None:
+        tags |= {
+            "gain": decision.gain.difference,
+            "gain_low": decision.gain.low,
+            "gain_high": decision.gain.high,
+        }
+    return {f"promotion.{name}": str(value) for name, value in tags.items() if value is not None}
+
+
+def with_decision(description: str, decision: Decision, at: datetime) -> str:
+    """The description with one more paragraph, the oldest of which give way where it grows too long."""
+    first, *earlier = description.split("\n\n")
+    said = f"{at:%Y-%m-%d %H:%M} UTC, {decision.outcome.replace('_', ' ')}: {decision.reason}."
+    paragraphs = [*earlier, said]
+    while len(paragraphs) > 1 and len("\n\n".join([first, *paragraphs])) > LONGEST_DESCRIPTION:
+        del paragraphs[0]
+    return "\n\n".join([first, *paragraphs])

@@ -1,0 +1,183 @@
+"""A whole ensemble in miniature: tracks in a store, networks with random weights, labels that one of them explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.evaluation.recipe import EnsembleRecipe
+from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, ExtractorConfig, TrackRows
+from mgn_ma.extractors.registry import parse_config
+from mgn_ma.features.store import TrackStore
+from mgn_ma.features.track import Selection, Track, TrackHeader
+from mgn_ma.features.view import TrackView
+from mgn_ma.inference.assembly import assemble
+from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.predictor import Predictor
+from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
+from mgn_ma.models.video_level import VideoLevelArchitecture, VideoLevelConfig, VideoLevelNetwork
+from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
+from mgn_ma.training.packed import PackedModality
+from mgn_ma.training.video_level import VideoLevelSettings, networks_fingerprint
+
+WIDTHS = {"image": 6, "audio": 3, "subtitle": 4, "title": 5, "video": 7}
+CLOCKS: dict[str, Clock] = {
+    "image": "grid", "audio": "patches", "subtitle": "cues", "title": "whole", "video": "whole",
+}  # fmt: skip
+TOLERANCES_US = {"image": 166_667, "audio": 960_000, "subtitle": 5_000_000, "title": 0, "video": 0}
+VIDEO_LEVEL = VideoLevelSettings(
+    items=10, folds=2, architecture=VideoLevelArchitecture(clusters={"image": 2, "audio": 2}, tower_width=4, hidden=7)
+)
+DATA = "d" * 64
+SCORES = {"validation": 0.5, "interval": {"estimate": 0.5, "low": 0.4, "high": 0.6, "n_videos": 6}}
+
+
+def extractors() -> dict[str, ExtractorConfig]:
+    """Real configurations, whose fingerprints the tracks have; the vectors are narrower than theirs."""
+    return {
+        "image": parse_config("image_descriptor", {}),
+        "audio": parse_config("audio_descriptor", {}),
+        "subtitle": parse_config("text_descriptor", {"source": "captions"}),
+        "title": parse_config("text_descriptor", {"source": "title"}),
+        "action": parse_config("action_descriptor", {}),
+    }
+
+
+def contract(modality: str, fingerprint: str) -> PackedModality:
+    return PackedModality(
+        width=WIDTHS[modality],
+        fingerprint=fingerprint,
+        clock=CLOCKS[modality],
+        tolerance_us=TOLERANCES_US[modality],
+    )
+
+
+def video_networks() -> dict[str, Checkpoint]:
+    """The network of all training videos, and a fold's, which no validation video may get its vector from."""
+    configs = extractors()
+    inputs = {name: contract(name, configs[name].fingerprint()) for name in ("image", "audio", "title")}
+    config = VideoLevelConfig(
+        items={name: WIDTHS[name] for name in VIDEO_LEVEL.pooled},
+        vectors={name: WIDTHS[name] for name in VIDEO_LEVEL.single},
+        **VIDEO_LEVEL.architecture.model_dump(),
+    )
+    networks = {}
+    for seed, (name, left_out) in enumerate({"full": [], "fold_1": ["elsewhere"]}.items()):
+        torch.manual_seed(seed)
+        description = CheckpointDescription(
+            kind="video_level", architecture=config.model_dump(), inputs=inputs, training={"left_out": left_out}
+        )
+        networks[name] = Checkpoint(description, VideoLevelNetwork(config).state_dict())
+    return networks
+
+
+def member(seed: int, networks: dict[str, Checkpoint], noise: float = 0.0) -> Checkpoint:
+    """An untrained MGN-MA, its weights moved by ``noise``: the more, the less it is like the one without."""
+    configs = extractors()
+    fingerprints = {name: config.fingerprint() for name, config in configs.items()}
+    fingerprints["video"] = networks_fingerprint(networks)
+    modalities = ("image", "audio", "subtitle", "video")
+    torch.manual_seed(seed)
+    config = MGNMAConfig(modalities={name: WIDTHS[name] for name in modalities}, hidden=8)
+    weights = MGNMA(config).state_dict()
+    generator = torch.Generator().manual_seed(seed + 1)
+    moved = {
+        name: value + noise * torch.randn(value.shape, generator=generator) * value.abs().mean()
+        if value.is_floating_point() and "running" not in name
+        else value
+        for name, value in weights.items()
+    }
+    description = CheckpointDescription(
+        kind="mgn_ma",
+        architecture=config.model_dump(),
+        inputs={name: contract(name, fingerprints[name]) for name in modalities},
+        training={"seed": seed, "noise": noise},
+    )
+    return Checkpoint(description, moved)
+
+
+def recipe(**changes) -> EnsembleRecipe:
+    settings = {
+        "method": "greedy",
+        "standardised": False,
+        "members": ("member_1", "member_2"),
+        "weights": (0.75, 0.25),
+        "video_weights": {"-v0": (0.5, 0.5)},
+    }
+    return EnsembleRecipe(**(settings | changes))
+
+
+def bundle(noise: float = 0.0, data: str = DATA, **changes) -> Bundle:
+    """The ensemble that has made the labels, or one the less like it the more ``noise`` there is."""
+    networks = video_networks()
+    members = {"member_1": member(10, networks, noise), "member_2": member(20, networks, noise)}
+    return assemble(
+        members, networks, recipe(**changes), extractors(), VIDEO_LEVEL, scores=SCORES, data_fingerprint=data
+    )
+
+
+@dataclass
+class TinyEnsemble:
+    """Six videos of two to five seconds: one without sound, one without captions, one with nothing but captions."""
+
+    root: Path
+    labels: pd.DataFrame
+
+    def view(self, modality: str) -> TrackView:
+        store = TrackStore(self.root)
+        selection = store.selection(modality)
+        assert selection is not None
+        return TrackView(store, selection)
+
+    def views(self) -> dict[str, TrackView]:
+        return {name: self.view(name) for name in ("image", "audio", "subtitle", "title")}
+
+    def tracks(self, video_id: str) -> dict[str, TrackRows]:
+        views = self.views()
+        return {name: view.read(video_id).rows for name, view in views.items() if video_id in view}
+
+
+def _rows(modality: str, n_frames: int, random: np.random.Generator) -> TrackRows:
+    grid = np.array([grid_timestamp_us(i) for i in range(n_frames + 1)])
+    if CLOCKS[modality] == "grid":
+        starts, ends = grid[:-1], grid[1:]
+    elif CLOCKS[modality] == "patches":
+        starts = np.arange(0, grid[-1], 960_000)
+        ends = starts + 960_000
+    elif CLOCKS[modality] == "cues":
+        starts, ends = np.array([500_000, 1_000_000]), np.array([900_000, 1_600_000])
+    else:
+        starts, ends = np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US])
+    return TrackRows(starts, ends, random.normal(size=(len(starts), WIDTHS[modality])).astype(np.float32))
+
+
+def make(root: Path) -> TinyEnsemble:
+    """Write the tracks, and let the ensemble without noise say what the labels are."""
+    random = np.random.default_rng(3)
+    absent = {("-v1", "audio"), ("-v2", "subtitle")} | {("-v3", name) for name in ("image", "audio", "title")}
+    lengths = {f"-v{number}": int(random.integers(12, 30)) for number in range(6)}
+    store = TrackStore(root)
+    configs = extractors()
+    for modality in ("image", "audio", "subtitle", "title"):
+        fingerprint = configs[modality].fingerprint()
+        mine = [video_id for video_id in lengths if (video_id, modality) not in absent]
+        store.select(Selection(modality, fingerprint, {video_id: f"digest of {video_id}" for video_id in mine}))
+        for video_id in mine:
+            header = TrackHeader(video_id, modality, CLOCKS[modality], fingerprint, f"digest of {video_id}")
+            store.write(Track(header, _rows(modality, lengths[video_id], random)))
+    tiny = TinyEnsemble(root, pd.DataFrame())
+    predictor = Predictor(bundle(), device="cpu")
+    parts = []
+    for video_id, n_frames in lengths.items():
+        times = np.array([grid_timestamp_us(i) for i in range(n_frames)])
+        predicted = predictor.predict(video_id, tiny.tracks(video_id), times)
+        frames = pd.DataFrame({"video_id": video_id, "timestamp_us": times})
+        frames[list(EXPRESSIONS)] = predicted.probabilities
+        parts.append(frames)
+    tiny.labels = pd.concat(parts, ignore_index=True)
+    return tiny

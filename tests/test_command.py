@@ -1,0 +1,93 @@
+"""The command as a user calls it, outside of any project, with a bundle's folder."""
+
+import logging
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from mgn_ma.command import main
+
+CALL = [sys.executable, "-c", "from mgn_ma.command import main; main()"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A working directory in no project, and no MLflow set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    yield tmp_path
+    logging.getLogger("mgn_ma").setLevel(logging.NOTSET)
+
+
+def call(*arguments):
+    """The exit status."""
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    return left.value.code
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_predicts_and_makes_a_page(bundle_folder, films, elsewhere):
+    shutil.copy(next(films.glob("*.mp4")), elsewhere / "-a 'film'.mp4")
+    (elsewhere / "said.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:09.000\nhello <b>you</b>\n")
+    texts = ["--title", "A <i>title</i>", "--captions", "said.vtt"]
+    done = subprocess.run(
+        [*CALL, "predict", "-o", "out", "--model", bundle_folder, *texts, "--", "-a 'film'.mp4"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("-a 'film': 4.")
+    (page,) = (elsewhere / "out" / "pages").glob("*.html")
+    assert "A &lt;i&gt;title&lt;/i&gt;" in page.read_text()
+    assert "hello you" in page.read_text()
+    assert len(pd.read_parquet(elsewhere / "out" / "curves.parquet")) >= 24
+
+
+def test_what_can_be_predicted_is_and_the_rest_fails_the_command(bundle_folder, films, elsewhere, capsys):
+    film = next(films.glob("*.mp4"))
+    assert call("predict", film, "gone.mp4", "-o", "out", "--model", bundle_folder, "--no-page") == 1
+    said = capsys.readouterr()
+    assert f"{film.stem}: 4." in said.out
+    assert "1 of 2 videos could not be predicted" in said.err
+    account = pd.read_csv(elsewhere / "out" / "account.csv")
+    assert list(account["status"]) == ["predicted", "failed"]
+    assert not (elsewhere / "out" / "pages").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x.mp4", "-o", "out"], "is in an MLflow, and none is named: give --tracking-uri"),
+        (["x.mp4", "-o", "out", "--tracking-uri", "sqlite:///no.db"], "there is no MLflow at sqlite:///"),
+        (["x.mp4", "-o", "out", "--model", "nowhere"], "there is no bundle.json in nowhere"),
+        (["*.mp4", "-o", "out"], "*.mp4: there is no video in it"),
+        (["x.mp4", "-o", "/dev/null/out"], "/dev/null/out: can't be written to"),
+        (["x.mp4", "--captions", "no.vtt", "-o", "out"], "--captions no.vtt: no such file"),
+        (["x.mp4", "y.mp4", "--title", "one", "-o", "out"], "--captions and --title are of one video, and there are 2"),
+    ],
+)
+def test_what_can_not_be_done_is_said_in_one_line(elsewhere, capsys, arguments, message):
+    assert call("predict", *arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ")
+    assert message in said
+    assert not list(elsewhere.glob("*.db")), "an MLflow that is not there was made"
+
+
+def test_inside_the_project_its_own_mlflow_is_asked(elsewhere, capsys, monkeypatch):
+    (elsewhere / "pyproject.toml").write_text('[tool.kedro]\npackage_name = "mgn_ma"\n')
+    (elsewhere / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(elsewhere / "deep" / "er")
+    assert call("predict", "x.mp4", "-o", "out") == 1
+    assert f"there is no MLflow at sqlite:///{elsewhere}/mlflow.db yet" in capsys.readouterr().err
+
+
+def test_help_and_version(capsys):
+    for arguments, expected in ((["predict", "--help"], "Folder for the results"), (["--version"], "mgn_ma 0.")):
+        assert call(*arguments) == 0
+        assert expected in capsys.readouterr().out
