@@ -1,6 +1,10 @@
 """What every test starts from."""
 
 import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 
 def pytest_configure():
