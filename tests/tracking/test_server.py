@@ -131,7 +131,7 @@ def test_redaction_keeps_host_and_path():
     assert redacted("http://host:5000") == "http://host:5000"
 
 
-@pytest.mark.parametrize("password", ["p@ss", "a/b", "a:b@c/d"])
+@pytest.mark.parametrize("password", ["p@ss", "a/b", "a?b", "a:b@c/d"])
 def test_redaction_of_a_password_that_is_not_quoted(password):
     assert redacted(f"postgresql://a:{password}@host:1/db") == "postgresql://…@host:1/db"
 
