@@ -51,7 +51,7 @@ def artifact_location(uri: str, project_path: Path) -> str | None:
 def redacted(uri: str) -> str:
     """``uri``, or a text with addresses in it, without user names and passwords, for messages.
 
-    SQLAlchemy takes a password with a slash, a ``?`` or another ``@`` in it as it is, so everything before the last ``@`` goes.
+    SQLAlchemy takes a password with a slash, a ``?`` or another ``@`` as it is: everything before the last ``@`` goes.
     """
     return _SECRET_OPTION.sub(r"\1…", re.sub(r"//\S*@", "//…@", uri))
 
