@@ -14,7 +14,7 @@ ENVIRONMENT ?= sample
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test lint format types architecture unit viz mlflow-ui docs lock clean help browser
+.PHONY: run test lint format types architecture unit viz mlflow-ui docs lock clean help packages
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 13) and f"mgn_ma needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}: call make with PYTHON=python3.12, say")'
@@ -26,7 +26,7 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY) ## Render the sample and run the whole chain on it
 	$(BIN)/kedro run --env $(ENVIRONMENT) --pipelines sample_data,__default__
 
-test: $(READY) browser lint types architecture unit ## Lint, types, architecture, all tests
+test: $(READY) packages lint types architecture unit ## Lint, types, architecture, all tests
 
 lint: $(READY) ## Check style and formatting
 	$(BIN)/ruff check .
@@ -42,11 +42,15 @@ architecture: $(READY) ## Check that imports go from the pipelines down
 unit: $(READY) ## Run the tests alone
 	$(BIN)/pytest
 
-browser: ## Install what the browser tests need (Debian, Ubuntu), if it is missing
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	  else echo "No Chromium here: the browser tests will be skipped (install the package 'chromium')."; fi; }
+# Debian keeps PostgreSQL's server off the PATH.
+packages: ## Install what the browser and database tests need (Debian, Ubuntu), if it is missing
+	@missing=; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing="$$missing postgresql"; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "Missing here:$$missing. The tests that need them will be skipped (install the packages of these names)."; fi
 
 format: $(READY) ## Format the code and strip the notebooks
 	$(BIN)/ruff check --fix .

@@ -2,12 +2,8 @@
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import mlflow
 import nbformat
@@ -15,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import yaml
 from nbclient import NotebookClient
+from tiny_project import CHAIN, kedro, make_project, start
 
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.features.store import TrackStore
@@ -27,7 +23,6 @@ from mgn_ma.tracking.versions import CHALLENGER
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
 TINY = {
     "sample": {"videos": 12, "shortest_seconds": 5.0, "longest_seconds": 7.0},
     "execution": {"workers": 1},
@@ -37,52 +32,6 @@ TINY = {
     "ensemble_members": {"count": 2},
     "evaluation": {"bootstrap": {"resamples": 200}},
 }
-CHAIN = ("run", "--env", "sample", "--pipelines", "sample_data,__default__")
-
-
-def _merged(low, high):
-    return {
-        key: _merged(low[key], high[key])
-        if isinstance(low.get(key), dict) and key in high
-        else high.get(key, low.get(key))
-        for key in {**low, **high}
-    }
-
-
-def make_project(path):
-    """A copy of this project whose sample is tiny."""
-    ignored = shutil.ignore_patterns("__pycache__", "local")
-    for name in ("conf", "src", "notebooks"):
-        shutil.copytree(ROOT / name, path / name, ignore=ignored)
-    (path / "conf/local").mkdir()
-    shutil.copy(ROOT / "pyproject.toml", path)
-    shutil.copy(ROOT / ".telemetry", path)
-    parameters = {}
-    for file in (path / "conf/sample").glob("parameters*.yml"):
-        parameters = _merged(parameters, yaml.safe_load(file.read_text()))
-        file.unlink()
-    (path / "conf/sample/parameters.yml").write_text(yaml.safe_dump(_merged(parameters, TINY)))
-    return path
-
-
-def start(project, *arguments):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "kedro", *arguments],
-        cwd=project,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def kedro(project, *arguments):
-    process = start(project, *arguments)
-    output, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, output
-    return output
 
 
 def tracks(project):
@@ -102,14 +51,14 @@ def table(path):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    project = make_project(tmp_path_factory.mktemp("undisturbed"))
+    project = make_project(tmp_path_factory.mktemp("undisturbed"), TINY)
     return project, kedro(project, *CHAIN)
 
 
 @pytest.fixture(scope="module")
 def resumed(tmp_path_factory):
     """A project whose first run was killed while it extracted, after its second run; with what was there between."""
-    project = make_project(tmp_path_factory.mktemp("resumed"))
+    project = make_project(tmp_path_factory.mktemp("resumed"), TINY)
     process = start(project, *CHAIN)
     deadline = time.monotonic() + 300
     while len(tracks(project)) < 14:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from object_store import object_store
 
 from mgn_ma.datasets.tracks import TracksDataset
 from mgn_ma.extractors.base import TrackRows
@@ -20,17 +20,12 @@ FINGERPRINT = "f" * 64
 @pytest.fixture(scope="module")
 def options() -> Iterator[dict[str, object]]:
     """Storage options of a bucket ``tracks`` on a server of its own."""
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     fsspec = pytest.importorskip("fsspec")
     pytest.importorskip("s3fs")
-    server.start()
-    host, port = server.get_host_and_port()
-    options = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
-    saved = {name: os.environ.pop(name, None) for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
-    fsspec.filesystem("s3", **options).mkdir("tracks")
-    yield options
-    server.stop()
-    os.environ.update({name: value for name, value in saved.items() if value is not None})
+    with object_store() as address:
+        options = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": address}}
+        fsspec.filesystem("s3", **options).mkdir("tracks")
+        yield options
 
 
 def make_track(video_id: str) -> Track:

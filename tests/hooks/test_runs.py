@@ -2,20 +2,14 @@
 
 import json
 import signal
-import socket
 import subprocess
 import time
 
 import pytest
 from mlflow.tracking import MlflowClient
+from ports import unused_port
 
 pytestmark = pytest.mark.slow
-
-
-def unused_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class TestATrackedRun:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from ports import unused_port
 
 from mgn_ma.tracking.server import (
     TIMEOUT_S,
@@ -29,9 +30,7 @@ def reason(uri):
 
 
 def test_nobody_listens():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    uri = f"http://127.0.0.1:{unused_port()}"
     text, took = reason(uri)
     assert uri in text
     assert "refused" in text
@@ -130,6 +129,17 @@ def test_a_database_server_that_is_down_hides_the_password():
 def test_redaction_keeps_host_and_path():
     assert redacted("postgresql://a:b@host:1/db") == "postgresql://…@host:1/db"
     assert redacted("http://host:5000") == "http://host:5000"
+
+
+@pytest.mark.parametrize("password", ["p@ss", "a/b", "a?b", "a:b@c/d"])
+def test_redaction_of_a_password_that_is_not_quoted(password):
+    assert redacted(f"postgresql://a:{password}@host:1/db") == "postgresql://…@host:1/db"
+
+
+def test_redaction_of_a_password_among_the_options():
+    uri = "postgresql://host/db?user=a&password=b%20c&sslpassword=d&sslmode=require"
+    assert redacted(uri) == "postgresql://host/db?user=a&password=…&sslpassword=…&sslmode=require"
+    assert redacted(f"can't connect to {uri} now") == f"can't connect to {redacted(uri)} now"
 
 
 def test_a_relative_file_is_the_project_s():

@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 SQLITE = "sqlite:///"
 TIMEOUT_S = 5
 _LOCAL_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_SECRET_OPTION = re.compile(r"([?&]\w*password=)[^&\s]*", re.IGNORECASE)
 _CONNECT_TIMEOUT = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "timeout"}
 
 
@@ -48,8 +49,11 @@ def artifact_location(uri: str, project_path: Path) -> str | None:
 
 
 def redacted(uri: str) -> str:
-    """``uri`` without user name and password, for messages."""
-    return re.sub(r"//[^/@]*@", "//…@", uri)
+    """``uri``, or a text with addresses in it, without user names and passwords, for messages.
+
+    SQLAlchemy takes a password with a slash, a ``?`` or another ``@`` as it is: everything before the last ``@`` goes.
+    """
+    return _SECRET_OPTION.sub(r"\1…", re.sub(r"//\S*@", "//…@", uri))
 
 
 def check(uri: str) -> None:

@@ -1,0 +1,59 @@
+"""A copy of this project whose sample is tiny, and `kedro` run in it as a user runs it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHAIN = ("run", "--env", "sample", "--pipelines", "sample_data,__default__")
+
+
+def _merged(low, high):
+    return {
+        key: _merged(low[key], high[key])
+        if isinstance(low.get(key), dict) and key in high
+        else high.get(key, low.get(key))
+        for key in {**low, **high}
+    }
+
+
+def make_project(path, parameters):
+    """Copy this project to ``path``, with ``parameters`` over those of its sample."""
+    ignored = shutil.ignore_patterns("__pycache__", "local")
+    for name in ("conf", "src", "notebooks"):
+        shutil.copytree(ROOT / name, path / name, ignore=ignored)
+    (path / "conf/local").mkdir()
+    shutil.copy(ROOT / "pyproject.toml", path)
+    shutil.copy(ROOT / ".telemetry", path)
+    merged = {}
+    for file in (path / "conf/sample").glob("parameters*.yml"):
+        merged = _merged(merged, yaml.safe_load(file.read_text()))
+        file.unlink()
+    (path / "conf/sample/parameters.yml").write_text(yaml.safe_dump(_merged(merged, parameters)))
+    return path
+
+
+def start(project, *arguments, **environment):
+    """Start `kedro` with none of this process's settings for MLflow but those of ``environment``."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "kedro", *arguments],
+        cwd=project,
+        env=inherited | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kedro(project, *arguments, **environment):
+    """Run `kedro` to its end and return what it printed."""
+    process = start(project, *arguments, **environment)
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    return output
