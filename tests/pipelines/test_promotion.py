@@ -73,7 +73,7 @@ def project(tiny, empty_database, tmp_path_factory):
 
 def take(project, *steps):
     """How each command line ended, and the aliases after it."""
-    code = STEPS.format(tests=str(ROOT / "tests/inference"), uri=f"sqlite:///{project}/mlflow.db")
+    code = STEPS.format(tests=str(ROOT / "tests/support"), uri=f"sqlite:///{project}/mlflow.db")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", code],

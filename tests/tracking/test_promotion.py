@@ -230,7 +230,7 @@ def test_of_two_promotions_at_once_the_better_version_stays(registry, validation
     tiny.labels.to_parquet(tmp_path / "labels.parquet")
     ready = tmp_path / "ready"
     ready.mkdir()
-    code = PROMOTE.format(tests=str(Path(__file__).parents[1] / "inference"))
+    code = PROMOTE.format(tests=str(Path(__file__).parents[1] / "support"))
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", code, registry.tracking_uri, number, tiny.root, tmp_path / "labels.parquet", ready],
