@@ -156,6 +156,16 @@ def test_a_member_that_would_be_read_elsewhere_is_refused(tmp_path, name):
         load_bundle(Folder(tmp_path))
 
 
+def test_an_extractor_that_this_version_does_not_know_is_named(tmp_path):
+    save_bundle(bundle(), Folder(tmp_path))
+    described = (tmp_path / "bundle.json").read_text().replace('"image_descriptor"', '"picture_descriptor"')
+    (tmp_path / "bundle.json").write_text(described)
+    with pytest.raises(
+        BundleError, match="image: the model's extractor is none of this version: there is no extractor"
+    ):
+        load_bundle(Folder(tmp_path)).configs()
+
+
 def test_what_is_no_bundle_says_so(tmp_path):
     with pytest.raises(BundleError, match=r"there is no bundle\.json in"):
         load_bundle(Folder(tmp_path))

@@ -99,9 +99,9 @@ def test_a_wrong_cell_is_named(predictor, column, value, message):
 
 
 def test_a_request_that_is_no_request_says_what_one_is(predictor):
-    with pytest.raises(RequestError, match="the column 'vector' is missing: a request has rows of tracks"):
+    with pytest.raises(RequestError, match="the column 'vector' is missing: it takes rows of tracks"):
         predict_tracks(predictor, good().drop(columns="vector"))
-    with pytest.raises(RequestError, match="the request has no rows"):
+    with pytest.raises(RequestError, match="the request has no rows with a known column"):
         predict_tracks(predictor, good().head(0))
     with pytest.raises(RequestError, match="video a: no row has an end_us"):
         predict_tracks(predictor, good().drop(columns="end_us"))

@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
+import example_model
 import fsspec
 import numpy as np
 import pytest
 
 from mgn_ma.extractors.pretrained import WeightsError
-from mgn_ma.extractors.registry import build
 from mgn_ma.inference.bundle import Bundle, ExtractorContract
 from mgn_ma.inference.predictor import Predictor
 from mgn_ma.inference.videos import ExtractorMismatchError, VideoInput, VideoPredictor, VideoSettings
@@ -16,7 +16,6 @@ from mgn_ma.media.digest import digest
 from mgn_ma.media.fetch import FetchConfig
 from mgn_ma.media.folder import MediaFolder, read_title
 from mgn_ma.media.probe import probe
-from mgn_ma.media.source import VideoSource
 from mgn_ma.media.video import grid_timestamps_us
 
 
@@ -44,22 +43,11 @@ def memory():
 
 def _by_hand(bundle, video):
     """Each extractor asked for this video, rounded to half precision as on disk, and the predictor."""
-    info = probe(video.path)
-    source = VideoSource(
-        video.video_id,
-        video.path,
-        digest(video.path),
-        info.duration_us,
-        info.has_audio,
-        video.captions,
-        digest(video.captions),
-        video.title,
-    )
-    tracks = {}
-    for modality, config in bundle.configs().items():
-        ((_, rows),) = build(config).extract([source])
-        tracks[modality] = type(rows)(rows.timestamps_us, rows.ends_us, rows.vectors.astype(np.float16))
-    return Predictor(bundle).predict(video.video_id, tracks, grid_timestamps_us(info.duration_us))
+    tracks = {
+        modality: type(rows)(rows.timestamps_us, rows.ends_us, rows.vectors.astype(np.float16))
+        for modality, rows in example_model.tracks_by_hand(bundle, video).items()
+    }
+    return Predictor(bundle).predict(video.video_id, tracks, grid_timestamps_us(probe(video.path).duration_us))
 
 
 def test_curves_are_those_of_the_extractors_and_the_predictor(predictor, bundle, inputs):

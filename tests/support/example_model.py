@@ -6,6 +6,9 @@ from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.registry import build, parse_config
 from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle, BundleDescription, ExtractorContract
+from mgn_ma.media.digest import digest
+from mgn_ma.media.probe import probe
+from mgn_ma.media.source import VideoSource
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
@@ -57,6 +60,25 @@ def make_bundle():
         scores={"ensemble": 0.123},
     )
     return Bundle(description, members, video_network)
+
+
+def tracks_by_hand(bundle, video):
+    """Rows of each modality of a video with captions: each extractor asked by itself."""
+    info = probe(video.path)
+    source = VideoSource(
+        video.video_id,
+        video.path,
+        digest(video.path),
+        info.duration_us,
+        info.has_audio,
+        video.captions,
+        digest(video.captions),
+        video.title,
+    )
+    tracks = {}
+    for modality, config in bundle.configs().items():
+        ((_, tracks[modality]),) = build(config).extract([source])
+    return tracks
 
 
 def _member(inputs):

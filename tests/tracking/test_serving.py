@@ -11,28 +11,51 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import example_model
 import numpy as np
+import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.model import PythonModelContext
 from mlflow.tracking import MlflowClient
 
 from mgn_ma.eev.expressions import EXPRESSIONS
-from mgn_ma.extractors.registry import build
+from mgn_ma.inference.bundle import Bundle, save_bundle
 from mgn_ma.inference.predictor import Predictor
 from mgn_ma.inference.videos import VideoInput, VideoPredictor
-from mgn_ma.media.digest import digest
-from mgn_ma.media.probe import probe
-from mgn_ma.media.source import VideoSource
 from mgn_ma.media.video import grid_timestamps_us
 from mgn_ma.tracking.registry import ModelRegistry
+from mgn_ma.tracking.serving import ServedModel
 from mgn_ma.tracking.versions import CHAMPION
-
-pytestmark = pytest.mark.slow
+from mgn_ma.training.files import Folder
 
 
 def unused_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_a_server_that_can_t_read_videos_still_reads_tracks(bundle, tmp_path):
+    image = bundle.description.extractors["image"].model_copy(
+        update={"settings": {"name": "image_descriptor", "size": 32}}
+    )
+    extractors = bundle.description.extractors | {"image": image}
+    other = Bundle(
+        bundle.description.model_copy(update={"extractors": extractors}), bundle.members, bundle.video_network
+    )
+    save_bundle(other, Folder(tmp_path))
+    model = ServedModel()
+    context = PythonModelContext({"bundle": str(tmp_path)}, None)
+    model.load_context(context)
+    with pytest.raises(
+        MlflowException, match="this server can't read videos, only rows of tracks: image: the model"
+    ) as no:
+        model.predict(context, pd.DataFrame({"video": ["a.mp4"]}))
+    assert no.value.get_http_status_code() == 500
+    width = bundle.members["member_1"].inputs["audio"].width
+    rows = {"modality": ["audio"], "timestamp_us": [0], "end_us": [960_000], "vector": [[0.5] * width]}
+    assert len(model.predict(context, pd.DataFrame(rows))) == 6
 
 
 @pytest.fixture(scope="module")
@@ -104,21 +127,9 @@ def columns(answer, names):
     return np.array([[row[name] for name in names] for row in answer["predictions"]])
 
 
+@pytest.mark.slow
 def test_rows_of_tracks_give_the_predictor_s_numbers(server, bundle, film):
-    info = probe(film.path)
-    source = VideoSource(
-        film.video_id,
-        film.path,
-        digest(film.path),
-        info.duration_us,
-        info.has_audio,
-        film.captions,
-        digest(film.captions),
-        film.title,
-    )
-    tracks = {}
-    for modality, config in bundle.configs().items():
-        ((_, tracks[modality]),) = build(config).extract([source])
+    tracks = example_model.tracks_by_hand(bundle, film)
     records = []
     for modality, rows in tracks.items():
         for start, end, vector in zip(rows.timestamps_us, rows.ends_us, rows.vectors, strict=True):
@@ -138,6 +149,7 @@ def test_rows_of_tracks_give_the_predictor_s_numbers(server, bundle, film):
     assert ask(server, {"dataframe_split": table}) == (200, answer)
 
 
+@pytest.mark.slow
 def test_a_video_gives_the_numbers_of_its_prediction(server, bundle, film):
     record = {"video": film.path, "captions": film.captions, "title": film.title, "video_id": film.video_id}
     status, answer = ask(server, {"dataframe_records": [record]})
@@ -156,13 +168,14 @@ def test_a_video_gives_the_numbers_of_its_prediction(server, bundle, film):
     assert np.abs(columns(without, EXPRESSIONS) - columns(answer, EXPRESSIONS)).max() > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         (b"{", "valid JSON"),
         ({}, "dataframe_split"),
         ({"dataframe_records": []}, "the request has no rows"),
-        ({"dataframe_records": [{"sound": 1}]}, "the column 'modality' is missing: a request has rows of tracks"),
+        ({"dataframe_records": [{"sound": 1}]}, "no rows with a known column: it takes rows of tracks (video_id, mod"),
         ({"dataframe_records": [{"modality": "smell", "vector": [1]}]}, "there is no modality 'smell'"),
         ({"dataframe_records": [{"modality": "image", "vector": "x"}]}, "row 0: vector has to be a list of numbers"),
         (
@@ -173,8 +186,9 @@ def test_a_video_gives_the_numbers_of_its_prediction(server, bundle, film):
         ({"dataframe_records": [{"video": 5}]}, "row 0: video has to be text, not 5"),
         ({"dataframe_records": [{"video": "/etc/passwd"}]}, "/etc/passwd is in no place that this server reads from"),
         ({"dataframe_records": [{"video": "http://127.0.0.1/a.mp4"}]}, "in no place that this server reads from"),
+        ({"dataframe_records": [{"modality": "image"}]}, "the column 'vector' is missing: it takes rows of tracks"),
         ({"inputs": {"modality": ["image"], "vector": [None]}}, "row 0 has no vector"),
-        ({"inputs": [1, 2]}, "modality"),
+        ({"inputs": [1, 2]}, "no rows with a known column"),
     ],
 )
 def test_a_malformed_request_is_a_400_with_the_reason(server, body, message):
@@ -184,6 +198,7 @@ def test_a_malformed_request_is_a_400_with_the_reason(server, body, message):
     assert "Traceback" not in answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["no-film.mp4", "gone.mp4"])
 def test_a_video_that_can_t_be_read_is_a_400_that_names_it(server, film, name):
     _, folder = server

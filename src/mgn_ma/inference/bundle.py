@@ -130,8 +130,18 @@ class Bundle:
         return tuple(dict.fromkeys(modality for member in members for modality in member.inputs))
 
     def configs(self) -> dict[str, ExtractorConfig]:
-        """The extractors that have to run, by modality."""
-        return {name: contract.config() for name, contract in self.description.extractors.items()}
+        """The extractors that have to run, by modality.
+
+        Raises:
+            BundleError: this version doesn't know one, or not with these settings.
+        """
+        configs = {}
+        for name, contract in self.description.extractors.items():
+            try:
+                configs[name] = contract.config()
+            except (ValueError, KeyError) as error:
+                raise BundleError(f"{name}: the model's extractor is none of this version: {error}") from error
+        return configs
 
     def digest(self) -> str:
         """Hex digest of what it predicts with and was trained on: equal for the same ensemble, registered twice."""

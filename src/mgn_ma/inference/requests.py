@@ -21,6 +21,7 @@ from mgn_ma.media.video import grid_timestamps_us
 TRACK_COLUMNS = ("video_id", "modality", "timestamp_us", "end_us", "vector")
 VIDEO_COLUMNS = ("video_id", "video", "captions", "title")
 REQUEST_COLUMNS = tuple(dict.fromkeys((*TRACK_COLUMNS, *VIDEO_COLUMNS)))
+_FORM = f"it takes rows of tracks ({', '.join(TRACK_COLUMNS)}) or of videos ({', '.join(VIDEO_COLUMNS)})"
 LONGEST_US = 24 * 3600 * 1_000_000
 """Of a video; a time beyond it is taken for a mistake in the unit."""
 
@@ -130,14 +131,12 @@ def attention_column(modality: str) -> str:
 
 
 def _require_filled(rows: pd.DataFrame, columns: tuple[str, ...]) -> None:
-    if not len(rows):
-        raise RequestError("the request has no rows")
+    if rows.empty:
+        # MLflow takes away columns that it doesn't know, and with the last one the rows.
+        raise RequestError(f"the request has no rows with a known column: {_FORM}")
     for column in columns:
         if column not in rows:
-            raise RequestError(
-                f"the column {column!r} is missing: a request has rows of tracks ({', '.join(TRACK_COLUMNS)}) or of "
-                f"videos ({', '.join(VIDEO_COLUMNS)})"
-            )
+            raise RequestError(f"the column {column!r} is missing: {_FORM}")
         absent = np.flatnonzero(rows[column].isna() | (rows[column].astype(str) == ""))
         if len(absent):
             raise RequestError(f"row {int(absent[0])} has no {column}")

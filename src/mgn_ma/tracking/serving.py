@@ -15,7 +15,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from mgn_ma.extractors.pretrained import WeightsError
-from mgn_ma.inference.bundle import Bundle, load_bundle
+from mgn_ma.inference.bundle import Bundle, BundleError, load_bundle
 from mgn_ma.inference.predictor import Predictor, TracksMismatchError
 from mgn_ma.inference.requests import RequestError, predict_tracks, predict_videos
 from mgn_ma.inference.videos import ExtractorMismatchError, VideoPredictor, VideoSettings
@@ -51,7 +51,7 @@ class ServedModel(PythonModel):
             return predict_tracks(self._tracks, model_input)
         except (RequestError, TracksMismatchError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
-        except (WeightsError, ExtractorMismatchError) as error:
+        except (WeightsError, ExtractorMismatchError, BundleError) as error:
             raise MlflowException(
                 f"this server can't read videos, only rows of tracks: {error}", error_code=INTERNAL_ERROR
             ) from error

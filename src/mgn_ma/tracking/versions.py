@@ -119,9 +119,9 @@ def _location_of_run(client: MlflowClient, run_id: str, name: str) -> str:
     except MlflowException as error:
         raise RegistryError(f"there is no run {run_id} that can be read: {error.message}") from error
     models = [client.get_logged_model(output.model_id) for output in (logged.model_outputs if logged else [])]
-    for model in models:
-        if model.name == name:
-            return str(model.artifact_location)
+    named = [model for model in models if model.name == name]
+    if named:
+        return str(max(named, key=lambda model: model.creation_timestamp).artifact_location)
     has = ", ".join(model.name for model in models) or "none"
     raise RegistryError(f"run {run_id} has logged no model {name}; its models: {has}")
 
