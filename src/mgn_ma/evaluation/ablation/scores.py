@@ -10,15 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.evaluation.ablation.plan import AblationPlan, Trained
-from mgn_ma.evaluation.metrics import SCORE_COLUMNS, score_rows
+from mgn_ma.evaluation.metrics import score_rows
 from mgn_ma.evaluation.predictions import SplitPredictions
 from mgn_ma.evaluation.scoring import ORACLE, EvaluationConfig
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import TrainingConfig
 from mgn_ma.training.members import predict_network, split_frames
 from mgn_ma.training.packed import PackedSplit
-
-ABLATION_SCORE_COLUMNS = (*SCORE_COLUMNS, "seed")
 
 _Group = tuple[str, ...]
 """Names of the networks whose mean is a prediction."""
