@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import time
 
 import mlflow
@@ -29,7 +30,17 @@ TINY = {
     "video_level": {"epochs": 2, "folds": 2},
     "model": {"hidden": 32},
     "training": {"epochs": 2},
+    "training_execution": {"workers": 1},
     "ensemble_members": {"count": 2},
+    "ablation": {
+        "seeds": 1,
+        "table_1": [{"row": "Audio", "variant": "audio", "paper_eev_test": 0.00574}],
+        "table_2": [{"row": "Ensemble", "variant": "ensemble", "paper_eev_test": 0.02292, "over": "moe_attention"}],
+        "other": {
+            "video_vectors": [{"row": "in-sample", "variant": "in_sample_vectors"}],
+            **{name: [] for name in ("number_of_experts", "modal_dropout", "reading_of_eq_2")},
+        },
+    },
     "evaluation": {"bootstrap": {"resamples": 200}},
 }
 
@@ -128,6 +139,27 @@ def test_run_again_it_extracts_nothing_and_an_earlier_version_can_be_loaded(resu
     versions = sorted(p.name for p in (project / "data/sample/08_reporting/versions/evaluation.json").iterdir())
     assert len(versions) == 2
     kedro(project, "run", "--env", "sample", "--pipelines", "reporting", "--load-versions", f"evaluation:{versions[0]}")
+
+
+def test_the_ablation_stands_behind_the_chain_and_tracks_every_network(resumed):
+    project, _, _ = resumed
+    output = kedro(project, "run", "--env", "sample", "--pipelines", "ablation")
+    assert "4 networks for 4 variants x 1 seeds; 0 kept from before, 4 to train" in output
+    reporting = project / "data/sample/08_reporting"
+    tables = [pd.read_csv(reporting / f"ablation_{name}.csv") for name in ("table_1", "table_2", "other")]
+    assert [table["variant"].tolist() for table in tables] == [["audio"], ["ensemble"], ["in_sample_vectors"]]
+    assert all(table[["validation", "test", "test_of_oracle"]].notna().all(axis=None) for table in tables)
+    assert tables[1]["test_step"].notna().all()
+    assert len(pd.read_csv(reporting / "ablation_runs.csv")) == 4
+    for name in ("ablation_figure.json", "ablation.html", "ablation.md"):
+        assert (reporting / name).stat().st_size > 200
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("mgn_ma").experiment_id])
+    (parent,) = (run for run in runs if run.info.run_name == "ablation [sample]")
+    nested = {r.info.run_name for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id}
+    assert nested == {
+        *("audio_seed_0", "moe_attention_seed_0", "moe_attention_seed_1000", "in_sample_vectors_seed_0"),
+    }
 
 
 def test_the_run_is_tracked_with_a_nested_run_a_member(undisturbed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,17 @@ def _rows(modality: str, n_frames: int, theme: npt.NDArray[Any], signal: npt.NDA
 @pytest.fixture
 def extracted(tmp_path: Path) -> Extracted:
     """Twelve videos of two themes, which turn the sign of the reaction; one failed, one is silent, one unavailable."""
+    return make_extracted(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def extracted_at() -> Callable[[Path], Extracted]:
+    """Makes the same in a folder of one's own, for fixtures that tests share."""
+    return make_extracted
+
+
+def make_extracted(tmp_path: Path) -> Extracted:
+    """Write the tracks below a folder."""
     random = np.random.default_rng(0)
     store = TrackStore(tmp_path / "04_feature")
     tracks: dict[str, list[Track]] = {name: [] for name in WIDTHS}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,6 +153,36 @@ def test_a_run_after_a_crash_trains_only_what_is_left(
     assert trained == [1, 2, 3, 4, 1, 2, 3, 3, 4, 1, 2, 3, 4]
     for name, checkpoint in undisturbed.load("members").items():
         assert checkpoint.digest() == resumed.load("members")[name].digest()
+
+
+@pytest.mark.slow
+def test_killed_in_epoch_3_a_second_run_ends_with_the_same_weights(
+    splits: dict[str, PackedSplit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mgn_ma.training import loop
+
+    undisturbed = make_catalog(splits, tmp_path / "a")
+    SequentialRunner().run(create_pipeline().only_nodes("train_members"), undisturbed)
+
+    script = Path(__file__).with_name("killed_training.py")
+    command = [sys.executable, str(script), str(splits["train"].folder.parent), str(tmp_path / "b")]
+    killed = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (tmp_path / "b" / "members").exists()
+
+    trained: list[tuple[str, int]] = []
+    original = loop._Run._train_epoch
+
+    def noting(self: Any, epoch: int, meter: Any) -> float:
+        trained.append((self._job.name, epoch))
+        return original(self, epoch, meter)
+
+    monkeypatch.setattr(loop._Run, "_train_epoch", noting)
+    resumed = make_catalog(splits, tmp_path / "b")
+    SequentialRunner().run(create_pipeline().only_nodes("train_members"), resumed)
+    assert trained == [("member_2", 3), ("member_2", 4), *(("shuffled", epoch) for epoch in (1, 2, 3, 4))]
+    for name, checkpoint in undisturbed.load("members").items():
+        assert checkpoint.digest() == resumed.load("members")[name].digest(), name
 
 
 def test_a_member_that_breaks_does_not_cost_the_others(splits: dict[str, PackedSplit], tmp_path: Path) -> None:

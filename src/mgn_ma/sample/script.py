@@ -18,7 +18,7 @@ from mgn_ma.sample.world import THEMES, Quirk
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-RENDERING_VERSION = 2
+RENDERING_VERSION = 3
 """Raised by hand when the code draws, sounds or writes differently, so that videos of earlier code are made again."""
 
 _ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

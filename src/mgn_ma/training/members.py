@@ -13,6 +13,7 @@ import pandas as pd
 
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.execution import ExecutionConfig, PerItem, run
+from mgn_ma.execution.progress import progress
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.training.batches import Batches
 from mgn_ma.training.checkpoints import Checkpoint
@@ -78,7 +79,7 @@ def train_members(
     make = PerItem(partial(_Trainer, train, validation, tracker, states))
     trained: dict[str, TrainedMember] = {}
     errors: list[Exception] = []
-    for outcome in run(make, jobs, execution):
+    for outcome in progress(run(make, jobs, execution), len(jobs), "networks", unit="network"):
         if outcome.result is not None:
             trained[outcome.item.name] = outcome.result
         else:
@@ -125,11 +126,14 @@ def predict_split(
     Raises:
         ValueError: the split's vectors are not those that a member was trained on.
     """
-    predicted = {name: _predict(name, checkpoint, split, training) for name, checkpoint in members.items()}
+    predicted = {name: predict_network(name, checkpoint, split, training) for name, checkpoint in members.items()}
     modalities = _in_first_order(checkpoint.inputs for checkpoint in members.values())
     probabilities, attention = [], []
     for name, (of_frames, of_modalities) in predicted.items():
-        frames = _frames(name, split)
+        frames = split_frames(split)
+        frames.insert(0, "split", split.description.split)
+        frames.insert(0, "member", name)
+        frames = frames.astype({"member": "str", "split": "str"})
         probabilities.append(frames.assign(**_columns(EXPRESSIONS, of_frames)))
         weights = _columns(members[name].inputs, of_modalities)
         absent = np.full(len(frames), np.nan, dtype=np.float32)
@@ -137,7 +141,12 @@ def predict_split(
     return _stacked(probabilities), _stacked(attention)
 
 
-def _predict(name: str, checkpoint: Checkpoint, split: PackedSplit, training: TrainingConfig) -> Predictions:
+def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, training: TrainingConfig) -> Predictions:
+    """What one network says of every frame of a split.
+
+    Raises:
+        ValueError: the split's vectors are not those that it was trained on; the message calls it ``name``.
+    """
     check_modalities(split, checkpoint.inputs, name)
     device = resolve_device(training.device)
     batches = Batches(split, list(checkpoint.inputs), training.batches, device)
@@ -145,16 +154,11 @@ def _predict(name: str, checkpoint: Checkpoint, split: PackedSplit, training: Tr
     return predict(network, batches, np.arange(split.n_frames), device, precision=training.precision)
 
 
-def _frames(member: str, split: PackedSplit) -> pd.DataFrame:
-    lengths = np.diff(split.offsets)
-    return pd.DataFrame(
-        {
-            "member": member,
-            "split": split.description.split,
-            "video_id": np.repeat(np.array(split.video_ids, dtype=object), lengths),
-            "timestamp_us": np.array(split.timestamps_us),
-        }
-    ).astype({"member": "str", "split": "str", "video_id": "str"})
+def split_frames(split: PackedSplit) -> pd.DataFrame:
+    """``video_id`` and ``timestamp_us`` of every frame of a split, in its order."""
+    video_ids = np.repeat(np.array(split.video_ids, dtype=object), np.diff(split.offsets))
+    frames = pd.DataFrame({"video_id": video_ids, "timestamp_us": np.array(split.timestamps_us)})
+    return frames.astype({"video_id": "str"})
 
 
 def _columns(names: Iterable[str], values: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> dict[str, np.ndarray]:

@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 
 VIDEO = "video"
 """The video-level modality: learned, not extracted, and one vector that holds for the whole video."""
+VIDEO_IN_SAMPLE = "video_in_sample"
+"""The same from one network that saw the labels of all training videos, for comparison (the ablation's)."""
+LEARNED = frozenset({VIDEO, VIDEO_IN_SAMPLE})
 
 
 def plan_train(
@@ -26,10 +29,11 @@ def plan_train(
     action: TrackView,
     subtitle: TrackView,
     video: TrackView,
+    video_in_sample: TrackView | None = None,
 ) -> PackPlan:
     """What the training split is packed from."""
     tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, VIDEO: video}
-    return _plan("train", labels, account, modalities, tracks)
+    return _plan("train", labels, account, modalities, tracks | _if_given(video_in_sample))
 
 
 def plan_validation(
@@ -41,10 +45,11 @@ def plan_validation(
     action: TrackView,
     subtitle: TrackView,
     video: TrackView,
+    video_in_sample: TrackView | None = None,
 ) -> PackPlan:
     """What the validation split is packed from."""
     tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, VIDEO: video}
-    return _plan("validation", labels, account, modalities, tracks)
+    return _plan("validation", labels, account, modalities, tracks | _if_given(video_in_sample))
 
 
 def plan_test(
@@ -56,17 +61,22 @@ def plan_test(
     action: TrackView,
     subtitle: TrackView,
     video: TrackView,
+    video_in_sample: TrackView | None = None,
 ) -> PackPlan:
     """What the test split is packed from: frames without labels."""
     tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, VIDEO: video}
-    return _plan("test", labels, account, modalities, tracks)
+    return _plan("test", labels, account, modalities, tracks | _if_given(video_in_sample))
+
+
+def _if_given(video_in_sample: TrackView | None) -> dict[str, TrackView]:
+    return {} if video_in_sample is None else {VIDEO_IN_SAMPLE: video_in_sample}
 
 
 def _plan(
     split: str, labels: pd.DataFrame, account: pd.DataFrame, modalities: Modalities, tracks: Mapping[str, TrackView]
 ) -> PackPlan:
     for name, view in tracks.items():
-        if name != VIDEO:
+        if name not in LEARNED:
             _require_accounted(account, name, view)
     there = {name: view for name, view in tracks.items() if len(view)}
     for name in tracks.keys() - there.keys():
@@ -75,7 +85,7 @@ def _plan(
         split=split,
         frames=_of_videos_with_tracks(split, labels, there),
         tracks=there,
-        tolerances_us={name: 0 if name == VIDEO else modalities[name].tolerance_us for name in there},
+        tolerances_us={name: 0 if name in LEARNED else modalities[name].tolerance_us for name in there},
     )
 
 

@@ -15,6 +15,7 @@ from mgn_ma.training.config import ZeroRows
 from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import collect, sources_digest
 from mgn_ma.training.video_level import (
+    FULL,
     VideoLevelSettings,
     networks_fingerprint,
     train_networks,
@@ -52,12 +53,24 @@ def embed_videos(
     tracks = _chosen(video_level, {"image": image, "audio": audio, "title": title})
     video_ids = list(dict.fromkeys(video_id for view in tracks.values() for video_id in view))
     selection = Selection(
-        modality="video",
+        modality=on_disk.modality,
         fingerprint=networks_fingerprint(networks),
         wanted={video_id: sources_digest(video_id, tracks) for video_id in video_ids},
     )
     missing = on_disk.view(selection).missing
     return TrackBatch(selection, _tracks(networks, missing, tracks, video_level, selection))
+
+
+def embed_videos_in_sample(
+    networks: dict[str, Checkpoint],
+    image: TrackView,
+    audio: TrackView,
+    title: TrackView,
+    on_disk: ModalityOnDisk,
+    video_level: VideoLevelSettings,
+) -> TrackBatch:
+    """The paper's way, whatever ``fold_vectors`` says: every vector from the network that saw all training videos."""
+    return embed_videos({FULL: networks[FULL]}, image, audio, title, on_disk, video_level)
 
 
 def _tracks(
@@ -69,7 +82,7 @@ def _tracks(
 ) -> Iterator[Track]:
     items = collect(video_ids, tracks, settings.pooled, settings.items)
     for video_id, vector in video_vectors(networks, items, settings):
-        header = TrackHeader(video_id, "video", "whole", selection.fingerprint, selection.wanted[video_id])
+        header = TrackHeader(video_id, selection.modality, "whole", selection.fingerprint, selection.wanted[video_id])
         yield Track(header, _whole(vector))
 
 

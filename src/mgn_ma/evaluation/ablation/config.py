@@ -1,0 +1,133 @@
+"""What is compared with what: variants of the network, the tables that they stand in, and how often each is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mgn_ma.evaluation.scoring import ORACLE
+
+VariantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+Seed = Annotated[int, Field(ge=0, lt=1000)]
+
+_Config = TypeVar("_Config", bound=BaseModel)
+
+
+class Variant(BaseModel):
+    """What differs from the parameters ``model`` and ``training``; what isn't named here is as it is there.
+
+    Attributes:
+        model: changes of ``model``.
+        training: changes of ``training``, on top of those that all variants share.
+        ensemble_of: a variant, and then this one is the mean prediction of several of its networks.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    ensemble_of: VariantName | None = None
+
+    @model_validator(mode="after")
+    def _an_ensemble_changes_nothing(self) -> Self:
+        if self.ensemble_of and (self.model or self.training):
+            raise ValueError(f"an ensemble takes the networks of {self.ensemble_of} as they are: change them there")
+        return self
+
+
+class TableRow(BaseModel):
+    """One row of a table.
+
+    Attributes:
+        row: what the reader sees.
+        variant: whose scores these are.
+        paper_eev_test: what the paper reports for it on EEV's test set.
+        over: the variant that this one is to beat; the row above where it isn't given.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    row: str
+    variant: VariantName
+    paper_eev_test: float | None = None
+    over: VariantName | None = None
+
+
+class AblationConfig(BaseModel):
+    """The parameter ``ablation``; the tables' rows decide which variants are trained.
+
+    Attributes:
+        seeds: how many times each variant is trained (seeds 0, 1, …), or with which seeds.
+        training: changes of ``training`` that all variants share.
+        variants: by name, which is also how their runs are called.
+        table_1: the paper's: what each modality adds.
+        table_2: the paper's: classifier, fusion, ensemble.
+        other: further tables, by name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seeds: Annotated[int, Field(ge=1, le=1000)] | Annotated[tuple[Seed, ...], Field(min_length=1)] = 5
+    training: dict[str, Any] = {}
+    variants: dict[VariantName, Variant]
+    table_1: tuple[TableRow, ...]
+    table_2: tuple[TableRow, ...]
+    other: dict[str, tuple[TableRow, ...]] = {}
+
+    @property
+    def seed_numbers(self) -> tuple[int, ...]:
+        """The seeds."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def tables(self) -> dict[str, tuple[TableRow, ...]]:
+        """All tables by name, the paper's first."""
+        return {"table_1": self.table_1, "table_2": self.table_2, **self.other}
+
+    @property
+    def wanted(self) -> dict[str, Variant]:
+        """The variants that some table needs, in the order of the configuration."""
+        named = {name for _, name in self._names()}
+        return {name: variant for name, variant in self.variants.items() if name in named}
+
+    @model_validator(mode="after")
+    def _every_name_is_known(self) -> Self:
+        for place, name in self._names():
+            if name not in self.variants:
+                raise ValueError(f"{place} names the variant {name!r}, which is not among {', '.join(self.variants)}")
+        if ORACLE in self.variants:
+            raise ValueError(f"a variant can't be called {ORACLE!r}: that is the noise-free signal's row")
+        for name, variant in self.variants.items():
+            of = variant.ensemble_of
+            if of is not None and (of not in self.variants or self.variants[of].ensemble_of):
+                raise ValueError(f"{name} is an ensemble of {of!r}, which is no variant that is a single network")
+        if len(set(self.seed_numbers)) != len(self.seed_numbers):
+            raise ValueError(f"ablation.seeds names a seed twice: {list(self.seed_numbers)}")
+        return self
+
+    def _names(self) -> Iterator[tuple[str, str]]:
+        """Where a variant is named, and its name."""
+        for table, rows in self.tables.items():
+            for row in rows:
+                yield f"ablation.{table}, row {row.row!r},", row.variant
+                if row.over is not None:
+                    yield f"ablation.{table}, row {row.row!r},", row.over
+
+
+def changed(config: _Config, *changes: Mapping[str, Any]) -> _Config:
+    """``config`` with ``changes`` merged into it key by key, the later ones over the earlier, and validated anew."""
+    values = config.model_dump()
+    for change in changes:
+        values = _merged(values, change)
+    return type(config).model_validate(values)
+
+
+def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(low[key], value) for key, value in high.items() if _are_mappings(low.get(key), value)}
+    return {**low, **high, **both}
+
+
+def _are_mappings(*values: object) -> bool:
+    return all(isinstance(value, Mapping) for value in values)

@@ -1,0 +1,104 @@
+"""Which networks an ablation needs: each is trained once, however many rows it stands in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mgn_ma.evaluation.ablation.config import AblationConfig, changed
+from mgn_ma.execution.progress import duration
+from mgn_ma.training.config import ModelConfig, TrainingConfig
+from mgn_ma.training.loop import MemberJob
+from mgn_ma.training.packed import PackedSplit
+from mgn_ma.training.states import StateStore
+
+logger = logging.getLogger(__name__)
+
+SEED_STRIDE = 1000
+"""Between the members of one ensemble; seeds are less, so that no two ensembles share a network."""
+
+Trained = tuple[str, int]
+"""A variant and a seed."""
+
+
+@dataclass(frozen=True)
+class AblationPlan:
+    """What is trained, and whose it is.
+
+    Attributes:
+        jobs: the networks, no two alike.
+        networks: for every variant and seed the names of the jobs whose mean prediction it is: one, or an ensemble's.
+    """
+
+    jobs: tuple[MemberJob, ...]
+    networks: Mapping[Trained, tuple[str, ...]]
+
+
+def make_plan(
+    config: AblationConfig, model: ModelConfig, training: TrainingConfig, ensemble_size: int, widths: Mapping[str, int]
+) -> AblationPlan:
+    """Find the networks of all variants and seeds.
+
+    An ensemble's members are the network of the same seed, and further ones that no other ensemble has.
+
+    Raises:
+        ValueError: a variant's changes don't make a network or a training; the message names the variant.
+    """
+    jobs: dict[str, MemberJob] = {}
+    networks: dict[Trained, tuple[str, ...]] = {}
+    for name, variant in config.wanted.items():
+        of = variant.ensemble_of or name
+        n_members = ensemble_size if variant.ensemble_of else 1
+        for seed in config.seed_numbers:
+            members = [
+                _job(of, seed + SEED_STRIDE * number, config, model, training, widths) for number in range(n_members)
+            ]
+            networks[name, seed] = tuple(jobs.setdefault(_key(job), job).name for job in members)
+    return AblationPlan(tuple(jobs.values()), networks)
+
+
+def _job(
+    name: str,
+    seed: int,
+    config: AblationConfig,
+    model: ModelConfig,
+    training: TrainingConfig,
+    widths: Mapping[str, int],
+) -> MemberJob:
+    variant = config.variants[name]
+    try:
+        architecture = changed(model, variant.model).sized(widths)
+        trained_by = changed(training, config.training, variant.training)
+    except ValueError as error:
+        raise ValueError(f"ablation.variants.{name}: {error}") from error
+    return MemberJob(name=f"{name}_seed_{seed}", architecture=architecture, config=trained_by, seed=seed)
+
+
+def _key(job: MemberJob) -> str:
+    return job.model_dump_json(exclude={"name"})
+
+
+def say_estimate(
+    plan: AblationPlan, train: PackedSplit, validation: PackedSplit, states: StateStore, workers: int
+) -> None:
+    """Log how many networks are to be trained, how many are kept, and how long it may take.
+
+    The time is known once a network of the ablation has been trained on these data: it is that of its epochs.
+    """
+    kept, seconds, epochs_left = 0, [], 0
+    for job in plan.jobs:
+        state = states.load(job.name, job.fingerprint(train, validation))
+        seconds += [metrics["seconds"] for metrics in state.history] if state is not None else []
+        if state is not None and state.finished:
+            kept += 1
+        else:
+            epochs_left += job.config.epochs - (state.epochs_done if state is not None else 0)
+    variants, seeds = (len(set(some)) for some in zip(*plan.networks, strict=True))
+    logger.info(
+        "Ablation: %d networks for %d variants x %d seeds; %d kept from before, %d to train",
+        *(len(plan.jobs), variants, seeds, kept, len(plan.jobs) - kept),
+    )
+    if epochs_left and seconds:
+        left = epochs_left * sum(seconds) / len(seconds) / workers
+        logger.info("Ablation: about %s of training, by the epochs that were trained before", duration(left))

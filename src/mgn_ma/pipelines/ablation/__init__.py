@@ -1,0 +1,5 @@
+"""The paper's two tables and further comparisons, each variant trained with several seeds."""
+
+from .pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,109 @@
+"""Nodes that plan, train, score and tabulate the ablation; what the tables say is in docs/results.md."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from mgn_ma.evaluation.ablation.config import AblationConfig
+from mgn_ma.evaluation.ablation.plan import AblationPlan, make_plan, say_estimate
+from mgn_ma.evaluation.ablation.scores import score_variants
+from mgn_ma.evaluation.ablation.tables import VariantScores, list_runs, make_table
+from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.execution import ExecutionConfig
+from mgn_ma.reporting.ablation import ablation_figure, ablation_markdown
+from mgn_ma.reporting.figures_page import figures_page
+from mgn_ma.training.checkpoints import Checkpoint
+from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.members import learning_curves, train_members
+from mgn_ma.training.packed import PackedSplit
+from mgn_ma.training.states import StateStore
+
+
+def plan_ablation(
+    train_input: PackedSplit,
+    validation_input: PackedSplit,
+    ablation: AblationConfig,
+    model: ModelConfig,
+    training: TrainingConfig,
+    ensemble_members: EnsembleConfig,
+    training_execution: ExecutionConfig,
+    training_states: StateStore,
+) -> AblationPlan:
+    """Find the networks that the tables need, and say how many of them are trained already."""
+    plan = make_plan(ablation, model, training, ensemble_members.count, train_input.widths)
+    say_estimate(plan, train_input, validation_input, training_states, training_execution.workers)
+    return plan
+
+
+def train_variants(
+    plan: AblationPlan,
+    train_input: PackedSplit,
+    validation_input: PackedSplit,
+    training_execution: ExecutionConfig,
+    tracker: Any,
+    training_states: StateStore,
+) -> tuple[dict[str, Checkpoint], pd.DataFrame]:
+    """Train what is left: the networks by the names of their runs, and their learning curves."""
+    trained = train_members(
+        plan.jobs,
+        train_input,
+        validation_input,
+        execution=training_execution,
+        tracker=tracker,
+        states=training_states,
+    )
+    return {name: network.checkpoint for name, network in trained.items()}, learning_curves(trained)
+
+
+def score_ablation(
+    plan: AblationPlan,
+    networks: dict[str, Checkpoint],
+    validation_input: PackedSplit,
+    test_input: PackedSplit,
+    labels_validation: pd.DataFrame,
+    truth_validation: pd.DataFrame | None,
+    truth_test: pd.DataFrame | None,
+    truth_test_labels: pd.DataFrame | None,
+    training: TrainingConfig,
+    evaluation: EvaluationConfig,
+) -> pd.DataFrame:
+    """Every variant's and seed's score of every video: of validation, and of test where its labels are known."""
+    splits = [
+        (validation_input, labels_validation, truth_validation),
+        (test_input, truth_test_labels, truth_test),
+    ]
+    tables = [
+        score_variants(plan, networks, split, labels, training=training, evaluation=evaluation, noise_free=noise_free)
+        for split, labels, noise_free in splits
+        if labels is not None
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def tabulate_ablation(
+    ablation_scores: pd.DataFrame, ablation: AblationConfig, evaluation: EvaluationConfig
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The paper's table 1, its table 2, and all other tables in one."""
+    scores = VariantScores.of(ablation_scores)
+    made = [make_table(name, rows, scores, evaluation.bootstrap) for name, rows in ablation.tables.items()]
+    table_1, table_2, *other = made
+    return table_1, table_2, pd.concat(other, ignore_index=True) if other else table_2.iloc[:0]
+
+
+def list_ablation_runs(
+    plan: AblationPlan, ablation_scores: pd.DataFrame, ablation_learning_curves: pd.DataFrame
+) -> pd.DataFrame:
+    """What each variant and seed cost and scored."""
+    return list_runs(plan, VariantScores.of(ablation_scores), ablation_learning_curves)
+
+
+def draw_ablation(table_1: pd.DataFrame, table_2: pd.DataFrame, other: pd.DataFrame) -> tuple[go.Figure, str]:
+    """All tables as one figure, and the same as a page of its own."""
+    figure = ablation_figure(pd.concat([table_1, table_2, other], ignore_index=True))
+    return figure, figures_page({"ablation": figure}, "MGN-MA: ablation")
+
+
+def write_ablation(table_1: pd.DataFrame, table_2: pd.DataFrame, other: pd.DataFrame) -> str:
+    """All tables as Markdown."""
+    return ablation_markdown(pd.concat([table_1, table_2, other], ignore_index=True))

@@ -1,0 +1,109 @@
+"""tracks · networks -> packed splits with both kinds of video vectors -> plan -> networks -> scores -> tables, figure.
+
+Not part of the default chain: it stands behind ``video_features`` and trains every variant with every seed.
+"""
+
+from kedro.pipeline import Node, Pipeline
+
+from mgn_ma.pipelines.model_input.nodes import plan_test, plan_train, plan_validation
+from mgn_ma.pipelines.model_input.pipeline import TRACKS
+from mgn_ma.pipelines.video_features.nodes import embed_videos_in_sample
+from mgn_ma.pipelines.video_features.pipeline import TRACKS as VIDEO_LEVEL_TRACKS
+
+from .nodes import (
+    draw_ablation,
+    list_ablation_runs,
+    plan_ablation,
+    score_ablation,
+    tabulate_ablation,
+    train_variants,
+    write_ablation,
+)
+
+INPUTS = ["ablation_train_input", "ablation_validation_input"]
+TABLES = ["ablation_table_1", "ablation_table_2", "ablation_other"]
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """The packed splits of the ablation, then its networks and tables."""
+    return Pipeline([*_input_nodes(), *_network_nodes(), *_table_nodes()], tags="ablation")
+
+
+def _input_nodes() -> list[Node]:
+    embed = Node(
+        embed_videos_in_sample,
+        ["video_level_networks", *VIDEO_LEVEL_TRACKS, "video_in_sample.tracks_on_disk", "params:video_level"],
+        "video_in_sample.tracks",
+        name="embed_videos_in_sample",
+    )
+    plans = {"train": plan_train, "validation": plan_validation, "test": plan_test}
+    return [embed] + [
+        Node(
+            plan,
+            [f"labels_{split}", "extraction_account", "params:modalities", *TRACKS, "video_in_sample.tracks"],
+            f"ablation_{split}_input",
+            name=f"pack_ablation_{split}",
+        )
+        for split, plan in plans.items()
+    ]
+
+
+def _network_nodes() -> list[Node]:
+    return [
+        Node(
+            plan_ablation,
+            [
+                *INPUTS,
+                "params:ablation",
+                "params:model",
+                "params:training",
+                "params:ensemble_members",
+                "params:training_execution",
+                "training_states",
+            ],
+            "ablation.plan",
+            name="plan_ablation",
+        ),
+        Node(
+            train_variants,
+            ["ablation.plan", *INPUTS, "params:training_execution", "tracker", "training_states"],
+            ["ablation_networks", "ablation_learning_curves"],
+            name="train_variants",
+        ),
+        Node(
+            score_ablation,
+            [
+                "ablation.plan",
+                "ablation_networks",
+                "ablation_validation_input",
+                "ablation_test_input",
+                "labels_validation",
+                "truth_validation",
+                "truth_test",
+                "truth_test_labels",
+                "params:training",
+                "params:evaluation",
+            ],
+            "ablation_scores",
+            name="score_ablation",
+        ),
+    ]
+
+
+def _table_nodes() -> list[Node]:
+    return [
+        Node(
+            tabulate_ablation,
+            ["ablation_scores", "params:ablation", "params:evaluation"],
+            TABLES,
+            name="tabulate_ablation",
+        ),
+        Node(
+            list_ablation_runs,
+            ["ablation.plan", "ablation_scores", "ablation_learning_curves"],
+            "ablation_runs",
+            name="list_ablation_runs",
+        ),
+        Node(draw_ablation, TABLES, ["ablation_figure", "ablation_page"], name="draw_ablation"),
+        Node(write_ablation, TABLES, "ablation_report", name="write_ablation"),
+    ]

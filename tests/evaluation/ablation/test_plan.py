@@ -1,0 +1,82 @@
+"""The plan: a network is trained once however many rows it stands in, and ensembles share none."""
+
+import logging
+
+import pytest
+
+from mgn_ma.evaluation.ablation.config import AblationConfig
+from mgn_ma.evaluation.ablation.plan import make_plan, say_estimate
+from mgn_ma.training.config import ModelConfig, TrainingConfig
+from mgn_ma.training.files import Folder
+from mgn_ma.training.states import StateStore, TrainingState
+
+WIDTHS = {"image": 4, "audio": 3}
+MODEL = ModelConfig(modalities=("image", "audio"), hidden=8)
+TRAINING = TrainingConfig(epochs=4)
+
+
+def make(variants, seeds=2, size=3, **settings):
+    rows = [{"row": name, "variant": name} for name in variants]
+    config = AblationConfig.model_validate(
+        {"seeds": seeds, "variants": variants, "table_1": rows, "table_2": []} | settings
+    )
+    return make_plan(config, MODEL, TRAINING, size, WIDTHS)
+
+
+def test_rows_that_are_the_same_network_share_its_training():
+    plan = make({"audio": {"model": {"modalities": ["audio"]}}, "full": {}, "three": {"model": {"experts": 3}}})
+    assert [job.name for job in plan.jobs] == ["audio_seed_0", "audio_seed_1", "full_seed_0", "full_seed_1"]
+    assert plan.networks["three", 1] == plan.networks["full", 1] == ("full_seed_1",)
+    assert plan.jobs[0].architecture.modalities == {"audio": 3}
+    assert [job.seed for job in plan.jobs] == [0, 1, 0, 1]
+
+
+def test_an_ensemble_starts_with_the_single_network_and_shares_no_other():
+    plan = make({"full": {}, "ensemble": {"ensemble_of": "full"}})
+    assert plan.networks["ensemble", 0] == ("full_seed_0", "full_seed_1000", "full_seed_2000")
+    assert plan.networks["ensemble", 1] == ("full_seed_1", "full_seed_1001", "full_seed_2001")
+    assert len(plan.jobs) == 6
+
+
+def test_a_variant_s_training_is_over_that_of_all():
+    plan = make(
+        {"short": {"training": {"epochs": 2}}, "full": {}},
+        seeds=1,
+        training={"epochs": 3, "batches": {"batch_size": 16}},
+    )
+    assert [(job.config.epochs, job.config.batches.batch_size) for job in plan.jobs] == [(2, 16), (3, 16)]
+
+
+@pytest.mark.parametrize(
+    ("variant", "reason"),
+    [({"model": {"hiden": 3}}, "hiden"), ({"model": {"modalities": ["smell"]}}, "'smell'")],
+)
+def test_changes_that_make_no_network_are_refused_by_the_variant_s_name(variant, reason):
+    with pytest.raises(ValueError, match=rf"ablation\.variants\.odd: (.|\n)*{reason}"):
+        make({"odd": variant})
+
+
+class Split:
+    """As much of a packed split as a fingerprint needs."""
+
+    def __init__(self):
+        self.description = self
+        self.fingerprint = "f" * 64
+
+
+def test_the_estimate_counts_what_is_kept_and_takes_the_time_from_it(tmp_path, caplog):
+    plan = make({"full": {}, "one": {"model": {"experts": 1}}})
+    states, split = StateStore(Folder(tmp_path)), Split()
+    with caplog.at_level(logging.INFO):
+        say_estimate(plan, split, split, states, workers=2)
+    assert "4 networks for 2 variants x 2 seeds; 0 kept from before, 4 to train" in caplog.text
+    assert "about" not in caplog.text
+    epoch = {"train_loss": 0.5, "validation_correlation": 0.1, "seconds": 3.0}
+    for job, epochs in zip(plan.jobs[:2], (4, 1), strict=True):
+        state = TrainingState(epochs, [epoch] * epochs, {}, {}, 1, 0.1, {}, finished=epochs == 4)
+        states.save(job.name, job.fingerprint(split, split), state)
+    with caplog.at_level(logging.INFO):
+        say_estimate(plan, split, split, states, workers=2)
+    assert "1 kept from before, 3 to train" in caplog.text
+    # 3 + 4 + 4 epochs of 3 s, two at a time.
+    assert "about 16 s of training" in caplog.text
