@@ -136,7 +136,8 @@ def test_run_again_it_extracts_nothing_and_an_earlier_version_can_be_loaded(resu
     assert not (again["reason"] == "computed in this run").any()
     assert "0 videos to render" in output
     client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
-    assert [version.aliases for version in client.search_model_versions("name = 'mgn-ma'")] == [["challenger"]]
+    (registered,) = client.search_model_versions("name = 'mgn-ma'")
+    assert client.get_registered_model("mgn-ma").aliases == {"challenger": registered.version}
     versions = sorted(p.name for p in (project / "data/sample/08_reporting/versions/evaluation.json").iterdir())
     assert len(versions) == 2
     kedro(project, "run", "--env", "sample", "--pipelines", "reporting", "--load-versions", f"evaluation:{versions[0]}")

@@ -15,9 +15,8 @@ SWITCHES = {
     "KEDRO_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Not HF_HUB_OFFLINE: extractors look into the local cache only as it is, and the pipeline `weights` has to fetch.
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # Weights are files that are there or not; nobody waits for a hub that can't be reached.
-    "HF_HUB_OFFLINE": "1",
 }
 
 

@@ -210,6 +210,8 @@ class HubHandler(BaseHTTPRequestHandler):
 
 FETCH_FROM_HUB = """
 import sys
+from mgn_ma.privacy import stay_silent
+stay_silent()  # as a run of Kedro's
 from mgn_ma.extractors.fetching import fetch
 from mgn_ma.extractors.pretrained import Pretrained, PublicWeights, WeightsNeed, locate
 files = ("model.safetensors|pytorch_model.bin", "config.json", "tokenizer.json|vocab.txt")

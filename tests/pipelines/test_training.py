@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -201,9 +201,12 @@ def test_a_member_that_breaks_does_not_cost_the_others(splits: dict[str, PackedS
 
 
 @pytest.mark.slow
-def test_members_in_processes_are_the_same_members(splits: dict[str, PackedSplit], tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_members_of_other_workers_are_the_same_members(
+    splits: dict[str, PackedSplit], tmp_path: Path, engine: Literal["local", "ray"]
+) -> None:
     here = make_catalog(splits, tmp_path / "a")
-    there = make_catalog(splits, tmp_path / "b", training_execution=ExecutionConfig(workers=2))
+    there = make_catalog(splits, tmp_path / "b", training_execution=ExecutionConfig(engine=engine, workers=2))
     for catalog in (here, there):
         SequentialRunner().run(create_pipeline().only_nodes("train_members"), catalog)
     for name, checkpoint in here.load("members").items():

@@ -19,11 +19,11 @@ import requests
 from containers import compose, default_command
 from mlflow.tracking import MlflowClient
 from object_store import object_store
+from parallel_members import write_members
 from ports import unused_port
 from tiny_project import CHAIN, kedro, make_project
 
 from mgn_ma.tracking.server import TIMEOUT_S, TrackingUnavailableError, check
-from mgn_ma.tracking.tracker import MlflowTracker
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -81,14 +81,6 @@ class TestChain:
         password = urlsplit(database).password
         assert "postgresql+psycopg2://…@127.0.0.1" in chain[1]
         assert password not in chain[1]
-
-
-def write_members(database, experiment_id, parent, first):
-    tracker = MlflowTracker(database, experiment_id, parent)
-    for index in range(first, first + 3):
-        with tracker.member(f"parallel_{index}", {"seed": index}) as log:
-            for step in range(1, 11):
-                log({"loss": index + 1 / step}, step)
 
 
 def test_two_processes_write_the_members_of_one_run_at_once(database):
