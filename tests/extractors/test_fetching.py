@@ -245,6 +245,19 @@ def test_a_client_that_is_told_to_stay_offline_says_so(tmp_path: Path) -> None:
     assert "told to stay offline" in done.stderr.splitlines()[-1]
 
 
+def test_a_hub_that_can_not_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise ConnectError("Name or service not known")
+
+    class ConnectError(Exception):
+        """As the transport's, which is neither an OSError nor one of the hub's."""
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", unreachable)
+    public = PublicWeights("Weights", "somebody", "MIT", None, files=("w.pth",), hub="some/repository")
+    with pytest.raises(WeightsError, match=r"some/repository can't be fetched: Name or service not known"):
+        fetch(WeightsNeed("net", "network", Pretrained(hub="some/repository"), public))
+
+
 def need(path: Path, files: tuple[str, ...] = ("w.pth",), **pretrained: Any) -> WeightsNeed:
     public = PublicWeights("Weights", "somebody", "MIT", None, files=files, note="Ask around.")
     return WeightsNeed("net", "network", Pretrained(path=str(path), **pretrained), public)

@@ -193,7 +193,7 @@ def _version_of(response: http.client.HTTPResponse) -> str | None:
 def _fetch_from_hub(need: WeightsNeed, repository: str) -> None:
     # The hub's own client knows its log-in, mirrors and storage, resumes and shows progress.
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     revision = need.pretrained.revision
     try:
@@ -201,7 +201,8 @@ def _fetch_from_hub(need: WeightsNeed, repository: str) -> None:
         snapshot = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
     except OfflineModeIsEnabled as error:
         raise WeightsError(f"{repository} can't be fetched: the hub's client is told to stay offline") from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:
+        # What its transport raises without a network has no base class in common with the client's own errors.
         raise WeightsError(f"{repository} can't be fetched: {error}") from error
     if need.pretrained.path is not None:
         accept(need, snapshot if len(need.public.files) > 1 else snapshot / wanted[0])
