@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -123,6 +124,19 @@ def test_a_large_video_is_copied_or_linked(bundle, films, tmp_path):
     (page,) = (tmp_path / "linked" / "pages").glob("*.html")
     assert 'src="../../a%20%27film%27%20%231.mp4"' in page.read_text()
     assert not list((tmp_path / "linked" / "pages").glob("*.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "shown"),
+    [({"low": 0.1, "high": 0.15}, "0.123 (95 %: 0.100 to 0.150)"), ({"low": None, "high": None}, "0.123")],
+)
+def test_a_page_says_how_good_the_model_is(bundle, films, tables, folder, tmp_path, bounds, shown):
+    scores = {"validation": 0.1234, "interval": bounds}  # no bounds: there was one validation video
+    scored = replace(bundle, description=bundle.description.model_copy(update={"scores": scores}))
+    (tmp_path / ".tracks").symlink_to(folder / ".tracks")
+    predict(scored, [next(films.glob("*.mp4"))], tmp_path)
+    (page,) = (tmp_path / "pages").glob("*.html")
+    assert f"<dt>Validation correlation</dt><dd>{shown}</dd>" in page.read_text()
 
 
 def test_without_pages_there_is_an_index_without_links(bundle, films, folder, tmp_path):

@@ -57,7 +57,7 @@ def make_bundle():
         extractors=contracts,
         video_level=VideoLevelSettings(items=12),
         recipe=recipe,
-        scores={"ensemble": 0.123},
+        scores={"validation": 0.123, "interval": {"low": 0.101, "high": 0.145, "n_videos": 8}},
     )
     return Bundle(description, members, video_network)
 

@@ -210,7 +210,8 @@ def _score_facts(scores: Mapping[str, Any]) -> dict[str, str]:
     if score is None:
         return {}
     text = f"{score:.3f}"
-    if {"low", "high"} <= set(interval):
+    # A single validation video has a score and no interval.
+    if interval.get("low") is not None:
         text += f" (95 %: {interval['low']:.3f} to {interval['high']:.3f})"
     return {"Validation correlation": text}
 
