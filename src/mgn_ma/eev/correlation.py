@@ -8,7 +8,9 @@ not by a tolerance, and nothing is added to a denominator: labels may be as smal
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -25,6 +27,9 @@ _FRACTION_OF_VARIANCE = 1e-4
 
 _FOLD = 16
 """Frames that are added up side by side."""
+
+_VALUES_WORTH_A_THREAD = 1 << 20
+"""A million values take milliseconds; starting a thread for fewer costs more than it saves."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -159,10 +164,19 @@ def _raw_moments(
     add_up = _moments_by_frame if by_frame else _moments_by_series
     n_series = predictions.shape[1]
     longest = max((stop - start for start, stop in pairwise(bounds)), default=0)
-    workspace = np.empty((2, (longest + _FOLD) * n_series))
     moments = np.empty((5, len(bounds) - 1, n_series))
-    for video, (start, stop) in enumerate(pairwise(bounds)):
-        add_up(predictions[start:stop], labels[start:stop], workspace, moments[:, video])
+
+    def add_up_videos(first: int, last: int) -> None:
+        workspace = np.empty((2, (longest + _FOLD) * n_series))
+        for video in range(first, last):
+            start, stop = bounds[video : video + 2]
+            add_up(predictions[start:stop], labels[start:stop], workspace, moments[:, video])
+
+    # NumPy lets go of the interpreter while it adds. A video is one thread's alone: the sums are those of one thread.
+    n_threads = min(os.cpu_count() or 1, 1 + predictions.size // _VALUES_WORTH_A_THREAD)
+    cuts = np.searchsorted(bounds, np.linspace(0, bounds[-1], n_threads + 1)).tolist()
+    with ThreadPoolExecutor(n_threads) as threads:
+        list(threads.map(add_up_videos, cuts[:-1], cuts[1:]))
     return moments
 
 
@@ -186,16 +200,14 @@ def _moments_by_frame(
     """For frames that lie one after the other: several to a line, so that what is added at once is long."""
     n_frames, n_series = predictions.shape
     n_lines = -(-n_frames // _FOLD)
-    x, y = (flat[: n_lines * _FOLD * n_series].reshape(-1, n_series) for flat in workspace)
-    x[:n_frames], y[:n_frames] = predictions, labels
-    x[n_frames:], y[n_frames:] = 0.0, 0.0
-    x, y = x.reshape(n_lines, -1), y.reshape(n_lines, -1)
+    both = workspace[:, : n_lines * _FOLD * n_series].reshape(2, n_lines, _FOLD * n_series)
+    frames = both.reshape(2, -1, n_series)
+    frames[0, :n_frames], frames[1, :n_frames] = predictions, labels
+    frames[:, n_frames:] = 0.0
     sums = np.empty((5, _FOLD * n_series))
-    np.add.reduce(x, axis=0, out=sums[0])
-    np.add.reduce(y, axis=0, out=sums[1])
-    np.einsum("lf,lf->f", x, y, out=sums[2])
-    np.einsum("lf,lf->f", x, x, out=sums[3])
-    np.einsum("lf,lf->f", y, y, out=sums[4])
+    np.add.reduce(both, axis=1, out=sums[:2])
+    np.einsum("lf,lf->f", both[0], both[1], out=sums[2])
+    np.einsum("klf,klf->kf", both, both, out=sums[3:])
     np.add.reduce(sums.reshape(5, _FOLD, n_series), axis=1, out=moments)
 
 
