@@ -174,6 +174,9 @@ def _raw_moments(
 
     # NumPy lets go of the interpreter while it adds. A video is one thread's alone: the sums are those of one thread.
     n_threads = min(os.cpu_count() or 1, 1 + predictions.size // _VALUES_WORTH_A_THREAD)
+    if n_threads == 1:
+        add_up_videos(0, len(bounds) - 1)
+        return moments
     cuts = np.searchsorted(bounds, np.linspace(0, bounds[-1], n_threads + 1)).tolist()
     with ThreadPoolExecutor(n_threads) as threads:
         list(threads.map(add_up_videos, cuts[:-1], cuts[1:]))
