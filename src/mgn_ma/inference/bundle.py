@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import parse_config
@@ -28,7 +29,7 @@ VIDEO_MODALITY = "video"
 _MEMBER_NAME = re.compile(r"\w[\w-]*")
 
 
-class BundleError(Exception):
+class BundleError(MGNMAError):
     """A bundle can't be made or read; the message says what does not belong together."""
 
 
