@@ -43,7 +43,7 @@ class SplitPredictions:
     control: _Matrix | None
 
     @classmethod
-    def of(cls, table: pd.DataFrame, split: str) -> SplitPredictions:
+    def from_table(cls, table: pd.DataFrame, split: str) -> SplitPredictions:
         """Take one split from the table of all members.
 
         Args:

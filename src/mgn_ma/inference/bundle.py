@@ -151,11 +151,6 @@ class Bundle:
             (described + "".join(network.digest() for network in self._networks)).encode()
         ).hexdigest()
 
-    def without_video_weights(self) -> Bundle:
-        """The same, without the weights that were for the validation videos alone."""
-        recipe = self.description.recipe.model_copy(update={"video_weights": {}})
-        return Bundle(self.description.model_copy(update={"recipe": recipe}), self.members, self.video_network)
-
 
 def save_bundle(bundle: Bundle, folder: Folder) -> None:
     """Write a bundle; its description comes last, so that half of one is none."""
