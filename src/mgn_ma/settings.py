@@ -12,7 +12,6 @@ stay_silent()  # before Kedro loads its plugins, which read the switches on impo
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
 # A dot means a modality's namespace here too: image.tracks is read by nodes outside of it.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
 
@@ -24,10 +23,11 @@ CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
+    "config_patterns": {"mlflow": ["mlflow*"]},
     # An environment states only what differs from base; parameters merge key by key.
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
 }
 # The last one registered is asked first: errors are shown well from the start on, and tracking is checked before work.
 HOOKS = (PublishingHooks(), TrackingHooks(), ErrorHooks())
-# TrackingHooks is kedro-mlflow's hook with this project's wishes; both would start two runs.
+# Where kedro-mlflow is installed beside this project, a run must not be two.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro_mlflow")
