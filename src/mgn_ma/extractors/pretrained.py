@@ -187,7 +187,8 @@ class NetworkConfig(ExtractorConfig):
         Raises:
             WeightsError: if a file is absent whose digest the configuration doesn't give in full.
         """
-        settings = self.model_dump(mode="json", exclude=set(self.NOT_IN_FINGERPRINT) | self.PUBLIC.keys())
+        of_weights = {field for field in self.PUBLIC if getattr(self, field) is not None}
+        settings = self.model_dump(mode="json", exclude=set(self.NOT_IN_FINGERPRINT) | of_weights)
         weights = {need.part: identity(need) for need in self.weights_needed()}
         canonical = json.dumps({"version": self.VERSION, **settings, "weights": weights}, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
