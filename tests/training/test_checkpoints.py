@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import (
@@ -17,7 +18,6 @@ from mgn_ma.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from mgn_ma.training.files import Folder
 from mgn_ma.training.packed import PackedModality
 
 CONFIG = MGNMAConfig(modalities={"image": 4, "audio": 3}, hidden=5)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
-from mgn_ma.training.files import Folder
 from mgn_ma.training.states import StateStore, TrainingState
 
 CONFIG = MGNMAConfig(modalities={"image": 4, "audio": 3}, hidden=8)

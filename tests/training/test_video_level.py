@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from mgn_ma.eev.expressions import EXPRESSIONS
-from mgn_ma.training.files import Folder
+from mgn_ma.files import Folder
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import NonFiniteLossError
 from mgn_ma.training.packing import PackPlan
 from mgn_ma.training.procrustes import rigid_motion
@@ -211,7 +212,7 @@ def test_a_non_finite_loss_names_network_and_videos(plan_of: Plans) -> None:
 @pytest.mark.parametrize(("n_videos", "folds"), [(4, 5), (3, 2), (2, 2)])
 def test_too_few_videos_say_what_to_do(plan_of: Plans, n_videos: int, folds: int) -> None:
     config = settings(folds=folds)
-    with pytest.raises(ValueError, match=rf"{n_videos} training videos have labels.*in_sample"):
+    with pytest.raises(TrainingError, match=rf"{n_videos} training videos have labels.*in_sample"):
         train_networks(make_videos(plan_of(n_videos), config), config)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.media.source import VideoSource
 
 Clock = Literal["grid", "patches", "cues", "whole"]
@@ -59,7 +60,7 @@ class TrackRows:
         return len(self.timestamps_us)
 
 
-class ExtractionError(Exception):
+class ExtractionError(MGNMAError):
     """A video's source can't be turned into a track; the message is the reason that the account gives.
 
     Attributes:
@@ -75,6 +76,9 @@ class ExtractorConfig(BaseModel):
     """What every extractor's configuration has. Subclasses narrow ``name`` to a ``Literal``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: ClassVar[Source]
+    """What the extractor reads of a video; one that can read several has it as a setting."""
 
     name: str
 
@@ -97,12 +101,10 @@ class Extractor(ABC):
     Attributes:
         width: length D of a vector.
         clock: what the timestamps of the rows are.
-        source: what it reads of a video.
     """
 
     width: int
     clock: ClassVar[Clock]
-    source: ClassVar[Source]
 
     @abstractmethod
     def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:

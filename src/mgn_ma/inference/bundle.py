@@ -14,11 +14,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import parse_config
+from mgn_ma.files import Folder
 from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from mgn_ma.training.files import Folder
 from mgn_ma.training.video_level import VideoLevelSettings
 
 FORMAT = 1
@@ -28,7 +29,7 @@ VIDEO_MODALITY = "video"
 _MEMBER_NAME = re.compile(r"\w[\w-]*")
 
 
-class BundleError(Exception):
+class BundleError(MGNMAError):
     """A bundle can't be made or read; the message says what does not belong together."""
 
 
@@ -149,11 +150,6 @@ class Bundle:
         return hashlib.sha256(
             (described + "".join(network.digest() for network in self._networks)).encode()
         ).hexdigest()
-
-    def without_video_weights(self) -> Bundle:
-        """The same, without the weights that were for the validation videos alone."""
-        recipe = self.description.recipe.model_copy(update={"video_weights": {}})
-        return Bundle(self.description.model_copy(update={"recipe": recipe}), self.members, self.video_network)
 
 
 def save_bundle(bundle: Bundle, folder: Folder) -> None:

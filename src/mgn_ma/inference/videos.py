@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.eev.video_ids import file_name_of
+from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.pretrained import Pretrained, WeightsError
@@ -26,6 +27,7 @@ from mgn_ma.features.extraction import extract
 from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, make_plan, sources
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.view import ModalityOnDisk, TrackView
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.predictor import Predictor, VideoPrediction
 from mgn_ma.media.errors import MediaError
@@ -33,12 +35,11 @@ from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
 from mgn_ma.media.folder import MediaFiles, plain_title
 from mgn_ma.media.manifest import look_into
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import grid_timestamps_us
 
 _LONGEST_SUFFIX = 12
 
 
-class ExtractorMismatchError(Exception):
+class ExtractorMismatchError(MGNMAError):
     """What would extract here is not what the model was trained on; the message names both."""
 
 

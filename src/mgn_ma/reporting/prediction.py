@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.execution.progress import progress
+from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.finding import as_text
 from mgn_ma.inference.moments import Moment, MomentsConfig, find_moments
@@ -28,14 +30,13 @@ from mgn_ma.reporting.prediction_page import (
     caption_at,
     captions_of,
 )
-from mgn_ma.training.files import Folder
 
 logger = logging.getLogger(__name__)
 
 ACCOUNT_COLUMNS = ("video_id", "video", "status", "reason", "seconds_of_video", "moments", "without", "page")
 
 
-class PredictionError(Exception):
+class PredictionError(MGNMAError):
     """Not one video could be predicted; the message gives the first reason."""
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mgn_ma.extractors.base import TrackRows
 from mgn_ma.features.alignment import locate
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.order import Frames
 from mgn_ma.training.packed import MATRIX_DTYPE, Halves, PackedModality, PackedSplit
 
@@ -77,12 +78,12 @@ class AlignedRows:
         """All frames of a split, with some of its modalities in the order wanted.
 
         Raises:
-            ValueError: the split does not have one of them.
+            TrainingError: the split does not have one of them.
         """
         unknown = [name for name in modalities if name not in split.modalities]
         if unknown:
             has = ", ".join(split.modalities)
-            raise ValueError(f"the {split.description.split} split has no modality {unknown[0]!r}, only {has}")
+            raise TrainingError(f"the {split.description.split} split has no modality {unknown[0]!r}, only {has}")
         columns = dict(zip(split.modalities, split.index.T, strict=True))
         return cls(
             {name: split.matrices[name] for name in modalities},
@@ -196,7 +197,7 @@ def _read_into(file: FileIO, buffer: memoryview) -> None:
     while len(buffer):
         n_read = file.readinto(buffer)
         if not n_read:
-            raise OSError(f"{file.name} ended early: it was changed while it was in use")
+            raise TrainingError(f"{file.name} ended early: it was changed while it was in use")
         buffer = buffer[n_read:]
 
 

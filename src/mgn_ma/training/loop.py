@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from mgn_ma.execution.progress import Progress
 from mgn_ma.training.config import OptimisationConfig
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore, TrainingState
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ OnEpoch = Callable[[Mapping[str, float], int], None]
 """``on_epoch(metrics, epoch)``, epochs counted from 1."""
 
 
-class NonFiniteLossError(Exception):
+class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite; the message names epoch, batch and videos."""
 
 

@@ -25,7 +25,8 @@ from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.base import Clock
 from mgn_ma.features.alignment import locate
 from mgn_ma.features.track import Track, TrackHeader
-from mgn_ma.training.files import Folder
+from mgn_ma.files import Folder
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.npy import NpyWriter
 from mgn_ma.training.packed import (
     DESCRIPTION,
@@ -125,13 +126,13 @@ def pack(plan: PackPlan, folder: Path | str) -> PackedSplit:
     Whenever this is killed, the folder holds the former split or the new one, and the next packing removes the rest.
 
     Raises:
-        ValueError: no frames, no modalities, or the frames of a video are not one block.
+        TrainingError: no frames, no modalities, or the frames of a video are not one block.
         TrackError: a track can't be read.
     """
     folder = Path(folder)
     if plan.frames.empty or not plan.tracks:
         missing = "labelled frames" if plan.frames.empty else "modalities"
-        raise ValueError(f"the {plan.split} split has no {missing}: there is nothing to pack")
+        raise TrainingError(f"the {plan.split} split has no {missing}: there is nothing to pack")
     fingerprint = plan.fingerprint()
     standing = _standing(folder)
     _remove_all_but(standing, folder)
@@ -212,7 +213,7 @@ def _append(
     pointers[served] = matrix.n_rows + position
     matrix.append(rows.vectors[used])
     if matrix.n_rows > np.iinfo(np.int32).max:
-        raise ValueError(f"more than {np.iinfo(np.int32).max} {modality} rows don't fit the index")
+        raise TrainingError(f"more than {np.iinfo(np.int32).max} {modality} rows don't fit the index")
     return pointers
 
 

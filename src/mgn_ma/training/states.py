@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mgn_ma.training.files import Folder
+from mgn_ma.files import Folder
 
 logger = logging.getLogger(__name__)
 
