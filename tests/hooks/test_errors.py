@@ -49,6 +49,10 @@ def test_any_other_error_is_shown_in_full(capsys):
     assert text.rstrip().endswith("ValueError: x")
 
 
+def make():
+    return 1
+
+
 @pytest.fixture
 def hooks(tmp_path, monkeypatch):
     """Of a run that starts from all that its catalog has, in an environment whose raw data a pipeline may render."""
@@ -60,9 +64,9 @@ def hooks(tmp_path, monkeypatch):
     catalog["tracker"] = TrackerDataset()
     catalog.save("there", pd.DataFrame({"a": [1]}))
     registered = {
-        "sample_data": Pipeline([Node(dict, None, "missing")]),
-        "training": Pipeline([Node(dict, None, "made")]),
-        "__default__": Pipeline([Node(dict, None, "made")]),
+        "sample_data": Pipeline([Node(make, None, "missing")]),
+        "training": Pipeline([Node(make, None, "made")]),
+        "__default__": Pipeline([Node(make, None, "made")]),
     }
     monkeypatch.setattr(errors, "pipelines", SimpleNamespace(set_requested=lambda _: None, items=registered.items))
     (tmp_path / "sample").mkdir()
@@ -90,7 +94,7 @@ def test_only_a_file_that_a_run_starts_from_is_missed(hooks):
     hooks = hooks("sample", render=True)
     for name in ("there", "tracker", "unknown"):
         hooks.before_dataset_loaded(name)
-    hooks.before_pipeline_run(Pipeline([Node(dict, None, "missing")]))
+    hooks.before_pipeline_run(Pipeline([Node(make, None, "missing")]))
     hooks.before_dataset_loaded("missing")
 
 
