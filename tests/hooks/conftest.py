@@ -165,7 +165,7 @@ class Project:
         """Start `kedro` with ``arguments``, with none of this process's settings for MLflow and telemetry."""
         drop = {*SWITCHES, "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "CI", "GITHUB_ACTIONS"}
         inherited = {k: v for k, v in os.environ.items() if k not in drop and not k.startswith("MLFLOW_")}
-        guard = {"PYTHONPATH": str(self.path / "guard"), "OUTBOUND": str(self.path / "outbound")}
+        guard = {"PYTHONPATH": f"{self.path}/guard{os.pathsep}{ROOT}/src", "OUTBOUND": str(self.path / "outbound")}
         return subprocess.Popen(
             [sys.executable, "-m", "kedro", *arguments],
             cwd=self.path / cwd,
