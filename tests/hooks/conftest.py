@@ -72,25 +72,23 @@ def register_pipelines():
         "fails": Pipeline([Node(fail, "evaluation", "nothing")]),
         "waits": Pipeline([Node(wait, "evaluation", "nothing")]),
         "reads": Pipeline([Node(len, "annotations_train", "rows")]),
+        "sample_data": Pipeline([Node(fingerprint, None, "annotations_train")]),
     }
 """
 
 CATALOG = """
 evaluation:
   type: json.JSONDataset
-  filepath: data/08_reporting/versions/evaluation.json
+  filepath: data/08_reporting/evaluation.json
   versioned: true
   metadata:
-    kedro-viz: {layer: reporting}
-    mgn_ma: {publish: data/08_reporting/evaluation.json}
+    mgn_ma: {track: true}
 data_fingerprint:
   type: json.JSONDataset
   filepath: data/02_intermediate/data_fingerprint.json
 annotations_train:
   type: pandas.CSVDataset
   filepath: data/01_raw/annotations/train.csv
-  metadata:
-    kedro-viz: {layer: raw}
 """
 
 PYPROJECT = """
@@ -197,6 +195,7 @@ def make_project(path):
     (path / "conf/base/catalog.yml").write_text(CATALOG)
     parameters = {"training": {"optimiser": {"rate": 0.2}, "note": "x" * 7000}}
     (path / "conf/base/parameters.yml").write_text(json.dumps(parameters))
+    (path / "conf/sample/parameters.yml").write_text("sample: {render: true}")
     (path / "guard/sitecustomize.py").write_text(textwrap.dedent(NO_WAY_OUT))
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(path)]
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):
