@@ -158,7 +158,7 @@ class TrackingHooks:
         """Close the run and say where it is."""
         if self._run is not None:
             self._run.end("FINISHED")
-            logger.info("Tracked: %s", self._run.address())
+            logger.info("Tracked as '%s': %s", self._run.name, self._run.address())
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:

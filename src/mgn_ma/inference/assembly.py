@@ -11,7 +11,7 @@ from mgn_ma.evaluation.scoring import ENSEMBLE
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle, BundleDescription, BundleError, ExtractorContract
 from mgn_ma.training.checkpoints import Checkpoint
-from mgn_ma.training.video_level import FULL, VideoLevelSettings, networks_fingerprint
+from mgn_ma.training.config import VideoLevelSettings
 
 
 def assemble(
@@ -43,6 +43,8 @@ def assemble(
     read_by_members = {name for member in members.values() for name in member.inputs}
     video_network = None
     if VIDEO_MODALITY in read_by_members:
+        from mgn_ma.training.video_level import FULL, networks_fingerprint
+
         _require_same_video_level(members, networks_fingerprint(video_networks))
         video_network = video_networks[FULL]
     read = read_by_members | set(video_network.inputs if video_network else ())

@@ -20,7 +20,7 @@ from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import parse_config
 from mgn_ma.files import Folder
 from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from mgn_ma.training.video_level import VideoLevelSettings
+from mgn_ma.training.config import VideoLevelSettings
 
 FORMAT = 1
 DESCRIPTION = "bundle.json"

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 
 from mgn_ma.errors import MGNMAError
@@ -56,7 +55,7 @@ def _created(client: MlflowClient, lock: str) -> bool:
     try:
         client.create_registered_model(lock, tags=tags, description="Exists while the champion is being moved.")
     except MlflowException as error:
-        if not is_error(error, RESOURCE_ALREADY_EXISTS):
+        if not is_error(error, "RESOURCE_ALREADY_EXISTS"):
             raise
         return False
     return True
@@ -66,6 +65,6 @@ def _holder(client: MlflowClient, lock: str) -> str:
     try:
         return str(client.get_registered_model(lock).tags.get("holder", "somebody"))
     except MlflowException as error:
-        if not is_error(error, RESOURCE_DOES_NOT_EXIST):
+        if not is_error(error, "RESOURCE_DOES_NOT_EXIST"):
             raise
         return "somebody"

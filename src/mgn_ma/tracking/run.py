@@ -27,11 +27,13 @@ class TrackedRun:
 
     Args:
         run_id: of the run.
+        name: of the run.
         adopted: whether somebody else has begun it, who then ends it, too.
     """
 
-    def __init__(self, run_id: str, *, adopted: bool) -> None:
+    def __init__(self, run_id: str, name: str, *, adopted: bool) -> None:
         self.run_id = run_id
+        self.name = name
         self._adopted = adopted
         # An interrupt (Ctrl-C) is no end that Kedro reports; MLflow would call the run finished.
         atexit.register(self.end, "KILLED")
@@ -104,14 +106,14 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     """
     active = mlflow.active_run()
     if active is not None:
-        return TrackedRun(active.info.run_id, adopted=True)
+        return TrackedRun(active.info.run_id, active.info.run_name, adopted=True)
     limit_patience()
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
         logger.info("Creating the tracking database %s (once, takes some seconds)", uri.removeprefix(SQLITE))
     check(uri)
     mlflow.set_tracking_uri(uri)
     run = mlflow.start_run(experiment_id=_experiment_id(experiment, uri, project_path), run_name=name)
-    return TrackedRun(run.info.run_id, adopted=False)
+    return TrackedRun(run.info.run_id, name, adopted=False)
 
 
 def _experiment_id(name: str, uri: str, project_path: Path) -> str:
