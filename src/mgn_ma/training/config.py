@@ -8,14 +8,13 @@ from typing import Any, Literal, TypeVar
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.models.config import MGNMAArchitecture, MGNMAConfig, VideoLevelArchitecture, VideoLevelConfig
 from mgn_ma.training.errors import TrainingError
 
 ZeroRows = Literal["left_out", "kept", "dropped"]
 """Rows whose labels are all zero (no face was seen): left out of training and kept in evaluation, kept in both, or
 dropped from both."""
-
-Precision = Literal["float32", "bfloat16"]
 
 Shuffle = Literal["full", "blocks"]
 
