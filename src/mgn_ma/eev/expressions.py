@@ -1,24 +1,6 @@
-"""The 15 evoked expressions of EEV, in the data set's (alphabetical) order, and its 6 Hz annotation grid."""
+"""EEV's 6 Hz annotation grid."""
 
 from __future__ import annotations
-
-EXPRESSIONS: tuple[str, ...] = (
-    "amusement",
-    "anger",
-    "awe",
-    "concentration",
-    "confusion",
-    "contempt",
-    "contentment",
-    "disappointment",
-    "doubt",
-    "elation",
-    "interest",
-    "pain",
-    "sadness",
-    "surprise",
-    "triumph",
-)
 
 ANNOTATION_RATE_HZ = 6
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.ensembling import EnsemblingMethod, LearnedMethod, combine
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions, frame_table
 
@@ -40,8 +41,8 @@ class EnsembleRecipe(BaseModel):
             },
         )
 
-    def predict(self, predictions: SplitPredictions) -> pd.DataFrame:
-        """Frame table of the ensemble's predictions for a split.
+    def predict(self, predictions: SplitPredictions, targets: Targets) -> pd.DataFrame:
+        """Frame table of the ensemble's predictions for a split, within the range of the ``targets``.
 
         Raises:
             PredictionError: the predictions are not of this recipe's members.
@@ -53,5 +54,5 @@ class EnsembleRecipe(BaseModel):
             )
         weights = np.array([self.video_weights.get(video_id, self.weights) for video_id in predictions.video_ids])
         members = [predictions.members[name] for name in self.members]
-        values = combine(members, predictions.offsets, weights, standardised=self.standardised)
-        return frame_table(predictions.frames, values)
+        values = combine(members, predictions.offsets, weights, targets, standardised=self.standardised)
+        return frame_table(predictions.frames, predictions.expressions, values)

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import parse_config
@@ -21,7 +22,7 @@ from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkp
 from mgn_ma.training.files import Folder
 from mgn_ma.training.video_level import VideoLevelSettings
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "bundle.json"
 VIDEO_MODALITY = "video"
 """The modality that the bundle makes itself, of the others."""
@@ -55,6 +56,7 @@ class BundleDescription(BaseModel):
     """The content of ``bundle.json``.
 
     Attributes:
+        targets: what it predicts.
         extractors: by modality, what its tracks are made by.
         video_level: how the video-level network chooses and embeds its items.
         recipe: how the members' predictions become one.
@@ -66,7 +68,7 @@ class BundleDescription(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = FORMAT
-    expressions: tuple[str, ...]
+    targets: Targets
     extractors: dict[str, ExtractorContract]
     video_level: VideoLevelSettings
     recipe: EnsembleRecipe
@@ -103,8 +105,8 @@ class Bundle:
             self._require_extractor(name)
         for name, member in self.members.items():
             _require_name(name)
-            if member.description.expressions != self.description.expressions:
-                raise BundleError(f"{name} predicts other expressions than the bundle")
+            if member.description.targets != self.description.targets:
+                raise BundleError(f"{name} predicts other targets than the bundle")
 
     def _require_extractor(self, modality: str) -> None:
         contract = self.description.extractors.get(modality)

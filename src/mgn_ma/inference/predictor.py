@@ -37,12 +37,12 @@ class VideoPrediction:
 
     Attributes:
         timestamps_us: (F,) presentation times.
-        probabilities: (F, C), eq. 2, in the order of the bundle's expressions.
+        values: (F, C), eq. 2 in the range and the order of the bundle's targets.
         attention: (F, M), eq. 1's weights averaged over the members, in the order of the bundle's modalities.
     """
 
     timestamps_us: Times
-    probabilities: Floats
+    values: Floats
     attention: Floats
 
 
@@ -90,13 +90,14 @@ class Predictor:
             attention[:, columns] += weights / len(outputs)
         recipe = self.bundle.description.recipe
         weights_of_members = np.array(recipe.video_weights.get(video_id, recipe.weights))
-        probabilities = combine(
-            [probability for probability, _ in outputs],
+        values = combine(
+            [of_member for of_member, _ in outputs],
             np.array([0, len(timestamps_us)]),
             weights_of_members,
+            self.bundle.description.targets,
             standardised=recipe.standardised,
         )
-        return VideoPrediction(np.asarray(timestamps_us), probabilities, attention)
+        return VideoPrediction(np.asarray(timestamps_us), values, attention)
 
     def _embedded(self, video_id: str, tracks: Mapping[str, TrackRows]) -> TrackRows | None:
         """The video-level vector as a track of one row; None for a video that has nothing to make one from."""
@@ -121,7 +122,8 @@ class Predictor:
             modality: _pointers(tracks.get(modality), timestamps_us, contract.tolerance_us)
             for modality, contract in inputs.items()
         }
-        probabilities, attention = [], []
+        targets = self.bundle.description.targets
+        values, attention = [], []
         for start in range(0, len(timestamps_us), self._batch_size):
             chunk = slice(start, start + self._batch_size)
             features, present = {}, {}
@@ -134,11 +136,10 @@ class Predictor:
                     {key: value.to(self._device) for key, value in features.items()},
                     {key: value.to(self._device) for key, value in present.items()},
                 )
-            probabilities.append(output.probabilities.float().cpu().numpy())
+            values.append(targets.from_shares(output.probabilities.float().cpu().numpy()))
             attention.append(output.attention.float().cpu().numpy())
-        width = len(self.bundle.description.expressions)
         return (
-            np.concatenate(probabilities) if probabilities else np.zeros((0, width), np.float32),
+            np.concatenate(values) if values else np.zeros((0, len(targets.names)), np.float32),
             np.concatenate(attention) if attention else np.zeros((0, len(inputs)), np.float32),
         )
 

@@ -15,13 +15,13 @@ import safetensors.torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import Targets
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.files import Folder
 from mgn_ma.training.packed import PackedModality
 
-FORMAT = 1
+FORMAT = 2
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -37,7 +37,7 @@ class CheckpointDescription(BaseModel):
         kind: which network.
         architecture: its configuration, `MGNMAConfig` or `VideoLevelConfig`.
         inputs: by modality, width, extractor fingerprint, clock and tolerance of the vectors that it was trained on.
-        expressions: what its outputs are, in their order.
+        targets: what its outputs are, in their order.
         training: seed, settings, data fingerprints, and which epoch this is; for people and for comparison.
     """
 
@@ -47,7 +47,7 @@ class CheckpointDescription(BaseModel):
     kind: Literal["mgn_ma", "video_level"]
     architecture: dict[str, Any]
     inputs: dict[str, PackedModality]
-    expressions: tuple[str, ...] = EXPRESSIONS
+    targets: Targets
     training: dict[str, Any] = {}
 
 

@@ -26,8 +26,8 @@ class ModelConfig(MGNMAArchitecture):
 
     modalities: tuple[str, ...] = Field(default=("image", "audio", "action", "subtitle", "video"), min_length=1)
 
-    def sized(self, widths: Mapping[str, int]) -> MGNMAConfig:
-        """The network for vectors of these ``widths``.
+    def sized(self, widths: Mapping[str, int], classes: int) -> MGNMAConfig:
+        """The network for vectors of these ``widths`` and so many expressions.
 
         Raises:
             ValueError: a modality has no width, because it was not packed.
@@ -36,7 +36,7 @@ class ModelConfig(MGNMAArchitecture):
         if missing:
             raise ValueError(f"the model reads the modality {missing[0]!r}, which is not among {', '.join(widths)}")
         settings = self.model_dump(exclude={"modalities"})
-        return MGNMAConfig(modalities={name: widths[name] for name in self.modalities}, **settings)
+        return MGNMAConfig(modalities={name: widths[name] for name in self.modalities}, classes=classes, **settings)
 
 
 class TrainingConfig(BaseModel):

@@ -98,8 +98,13 @@ def train_member(
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
-        ValueError: no frame to train on, or a modality that the split does not have.
+        ValueError: no frame to train on, a modality that the split does not have, or splits of unlike targets.
     """
+    if train.targets != validation.targets:
+        raise ValueError(
+            f"the train split was packed for the targets {', '.join(train.targets.names)}, the validation split for "
+            f"{', '.join(validation.targets.names)} or another range: run the pipeline model_input again"
+        )
     fingerprint = job.fingerprint(train, validation)
     device = resolve_device(job.config.device)
     with _own_random_numbers(device):
@@ -187,7 +192,7 @@ class _Run:
         assert batch.labels is not None  # noqa: S101 - _training_frames has refused a split without labels
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):
             output = self._network(batch.features, batch.present)
-        loss = expression_loss(output.logits, batch.labels)
+        loss = expression_loss(output.logits, self._train.targets.to_shares(batch.labels))
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -234,14 +239,15 @@ class _Validation:
         self._frames = split.face_frames() if dropped else np.arange(split.n_frames)
         if split.labels is None or len(self._frames) == 0:
             raise ValueError(f"the {split.description.split} split has no labelled frame to choose the snapshot by")
+        self._targets = split.targets
         self._labels = split.labels[self._frames]
         _, lengths = np.unique(split.video_numbers(self._frames), return_counts=True)
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
 
     def score(self, network: MGNMA, device: torch.device) -> float:
         """Mean correlation over expressions and videos; NaN where no video defines one."""
-        predicted = predict(network, self._batches, self._frames, device, precision=self._precision)
-        return challenge_score(video_correlations(predicted.probabilities, self._labels, self._offsets))
+        predicted = predict(network, self._batches, self._frames, device, self._targets, precision=self._precision)
+        return challenge_score(video_correlations(predicted.values, self._labels, self._offsets))
 
 
 def _training_frames(
@@ -290,7 +296,7 @@ def _checkpoint(job: MemberJob, state: TrainingState, train: PackedSplit, valida
         kind="mgn_ma",
         architecture=job.architecture.model_dump(mode="json"),
         inputs={name: train.modalities[name] for name in job.architecture.modalities},
-        expressions=train.description.expressions,
+        targets=train.targets,
         training=training,
     )
     return Checkpoint(description, state.best_weights)

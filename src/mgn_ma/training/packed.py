@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.base import Clock
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "split.json"
 MATRIX_DTYPE = np.float16
 
@@ -52,6 +53,7 @@ class PackedDescription(BaseModel):
     """The content of ``split.json``.
 
     Attributes:
+        targets: what the labels are, C of them.
         fingerprint: of everything that the split was packed from: frames, labels, extractors and sources.
     """
 
@@ -60,7 +62,7 @@ class PackedDescription(BaseModel):
     format: int = FORMAT
     split: str
     modalities: dict[str, PackedModality]
-    expressions: tuple[str, ...]
+    targets: Targets
     video_ids: tuple[str, ...]
     fingerprint: str
 
@@ -109,6 +111,11 @@ class PackedSplit:
         return {name: modality.width for name, modality in self.modalities.items()}
 
     @property
+    def targets(self) -> Targets:
+        """What the labels are."""
+        return self.description.targets
+
+    @property
     def video_ids(self) -> tuple[str, ...]:
         """The videos in the order of their blocks."""
         return self.description.video_ids
@@ -132,12 +139,12 @@ class PackedSplit:
         return [self.video_ids[number] for number in np.unique(self.video_numbers(frames))]
 
     def face_frames(self) -> Integers:
-        """The frames whose labels are not all zero: those where a viewer's face was seen, ascending.
+        """The frames that have labels, ascending: where zeros mean that no face was seen, those that are not all zero.
 
         Raises:
             ValueError: the split has no labels.
         """
-        found = [start + np.flatnonzero(block.any(axis=1)) for start, block in self._label_blocks()]
+        found = [start + np.flatnonzero(self.targets.labelled(block.T)) for start, block in self._label_blocks()]
         return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
     def _label_blocks(self, rows: int = 1 << 18) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:

@@ -1,4 +1,4 @@
-"""What a network says of every frame of a packed split: probabilities (eq. 2) and modal attention (eq. 1)."""
+"""What a network says of every frame of a packed split: expressions (eq. 2) and modal attention (eq. 1)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.training.batches import Batches
 from mgn_ma.training.config import Precision
@@ -17,11 +18,11 @@ class Predictions(NamedTuple):
     """Of F frames.
 
     Attributes:
-        probabilities: (F, C) float32.
+        values: (F, C) float32, in the targets' range.
         attention: (F, M) float32, in the order of the network's modalities.
     """
 
-    probabilities: npt.NDArray[np.float32]
+    values: npt.NDArray[np.float32]
     attention: npt.NDArray[np.float32]
 
 
@@ -31,12 +32,13 @@ def predict(
     batches: Batches,
     frames: npt.NDArray[np.int64],
     device: torch.device,
+    targets: Targets,
     *,
     precision: Precision = "float32",
 ) -> Predictions:
     """Run ``network``, which is on ``device``, over ``frames`` in evaluation mode; it is left in the mode it was in."""
     config = network.config
-    probabilities = np.empty((len(frames), config.classes), dtype=np.float32)
+    values = np.empty((len(frames), config.classes), dtype=np.float32)
     attention = np.empty((len(frames), len(config.modalities)), dtype=np.float32)
     was_training = network.training
     network.eval()
@@ -45,8 +47,8 @@ def predict(
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             output = network(batch.features, batch.present)
         stop = start + len(batch.frames)
-        probabilities[start:stop] = output.probabilities.float().cpu().numpy()
+        values[start:stop] = targets.from_shares(output.probabilities.float().cpu().numpy())
         attention[start:stop] = output.attention.float().cpu().numpy()
         start = stop
     network.train(was_training)
-    return Predictions(probabilities, attention)
+    return Predictions(values, attention)

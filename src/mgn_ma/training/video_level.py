@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.models.mixture_of_experts import expression_loss
@@ -74,11 +75,12 @@ class VideoLevelSettings(BaseModel):
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
 
-    def sized(self, items: VideoItems) -> VideoLevelConfig:
-        """The network for these items' widths."""
+    def sized(self, items: VideoItems, classes: int) -> VideoLevelConfig:
+        """The network for these items' widths and so many expressions."""
         return VideoLevelConfig(
             items={name: array.shape[2] for name, array in items.items.items()},
             vectors={name: array.shape[1] for name, array in items.vectors.items()},
+            classes=classes,
             **self.architecture.model_dump(),
         )
 
@@ -90,25 +92,31 @@ class TrainingVideos:
     Attributes:
         items: of N videos.
         means: (N, C) float32, what is learnt.
+        targets: C.
         inputs: by modality, whose vectors the items are.
         digest: of everything above.
     """
 
     items: VideoItems
     means: Vectors
+    targets: Targets
     inputs: dict[str, PackedModality]
     digest: str
 
 
 def training_videos(
-    labels: pd.DataFrame, tracks: Mapping[str, Tracks], settings: VideoLevelSettings, all_zero_rows: ZeroRows
+    labels: pd.DataFrame,
+    targets: Targets,
+    tracks: Mapping[str, Tracks],
+    settings: VideoLevelSettings,
+    all_zero_rows: ZeroRows,
 ) -> TrainingVideos:
     """Read what the networks learn from: the videos that have a mean label and any track.
 
     Raises:
         ValueError: there is none.
     """
-    labelled, means = video_means(labels, all_zero_rows)
+    labelled, means = video_means(labels, targets, all_zero_rows)
     chosen = [number for number, v in enumerate(labelled) if any(v in some.headers for some in tracks.values())]
     if not chosen:
         raise ValueError("no training video has both a labelled face and a track: there is nothing to learn from")
@@ -117,10 +125,12 @@ def training_videos(
         name: PackedModality(width=some.width, fingerprint=some.fingerprint, clock=some.clock, tolerance_us=0)
         for name, some in tracks.items()
     }
-    seen = repr((settings.items, inputs, [(video_id, sources_digest(video_id, tracks)) for video_id in video_ids]))
+    seen = repr(
+        (settings.items, targets, inputs, [(video_id, sources_digest(video_id, tracks)) for video_id in video_ids])
+    )
     digest = hashlib.sha256(seen.encode() + means[chosen].tobytes()).hexdigest()
     items = collect(video_ids, tracks, settings.pooled, settings.items)
-    return TrainingVideos(items, means[chosen], inputs, digest)
+    return TrainingVideos(items, means[chosen], targets, inputs, digest)
 
 
 def train_networks(
@@ -219,7 +229,7 @@ def _trained(
     fingerprint = hashlib.sha256(key.encode()).hexdigest()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)  # the same for all, lest their hidden spaces differ more than they must
-        network = VideoLevelNetwork(settings.sized(videos.items)).to(device)
+        network = VideoLevelNetwork(settings.sized(videos.items, len(videos.targets.names))).to(device)
         kept = states.load(f"video_level_{name}", fingerprint) if states is not None else None
         if kept is not None:
             network.load_state_dict(dict(kept.best_weights))
@@ -260,7 +270,7 @@ def _fit(
             chosen = order[start : start + size]
             start += size
             logits = network(videos.items.batch(chosen, device))
-            loss = expression_loss(logits, torch.from_numpy(videos.means[chosen]).to(device))
+            loss = expression_loss(logits, torch.from_numpy(videos.targets.to_shares(videos.means[chosen])).to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -287,6 +297,7 @@ def _checkpoint(
         kind="video_level",
         architecture=network.config.model_dump(mode="json"),
         inputs=videos.inputs,
+        targets=videos.targets,
         training=training,
     )
     weights = {key: value.detach().to("cpu", copy=True) for key, value in network.state_dict().items()}

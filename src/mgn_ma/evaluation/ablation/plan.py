@@ -36,7 +36,7 @@ class AblationPlan:
 
 
 def make_plan(
-    config: AblationConfig, model: ModelConfig, training: TrainingConfig, ensemble_size: int, widths: Mapping[str, int]
+    config: AblationConfig, model: ModelConfig, training: TrainingConfig, ensemble_size: int, train: PackedSplit
 ) -> AblationPlan:
     """Find the networks of all variants and seeds.
 
@@ -52,7 +52,7 @@ def make_plan(
         n_members = ensemble_size if variant.ensemble_of else 1
         for seed in config.seed_numbers:
             members = [
-                _job(of, seed + SEED_STRIDE * number, config, model, training, widths) for number in range(n_members)
+                _job(of, seed + SEED_STRIDE * number, config, model, training, train) for number in range(n_members)
             ]
             networks[name, seed] = tuple(jobs.setdefault(_key(job), job).name for job in members)
     return AblationPlan(tuple(jobs.values()), networks)
@@ -64,11 +64,11 @@ def _job(
     config: AblationConfig,
     model: ModelConfig,
     training: TrainingConfig,
-    widths: Mapping[str, int],
+    train: PackedSplit,
 ) -> MemberJob:
     variant = config.variants[name]
     try:
-        architecture = changed(model, variant.model).sized(widths)
+        architecture = changed(model, variant.model).sized(train.widths, len(train.targets.names))
         trained_by = changed(training, config.training, variant.training)
     except ValueError as error:
         raise ValueError(f"ablation.variants.{name}: {error}") from error

@@ -43,7 +43,9 @@ def score_variants(
         evaluation: policies.
         noise_free: frame table of the labels without their noise: the oracle's predictions, whose seed is 0.
     """
-    frames = SplitPredictions(split_frames(split), list(split.video_ids), split.offsets, {}, None)
+    frames = SplitPredictions(
+        split_frames(split), split.description.targets.names, list(split.video_ids), split.offsets, {}, None
+    )
     truth = frames.labels(labels)
     users: dict[_Group, list[Trained]] = {}
     for trained, group in plan.networks.items():
@@ -52,7 +54,14 @@ def score_variants(
     def rows_of(values: npt.NDArray[np.floating[Any]], whose: list[Trained]) -> Iterator[pd.DataFrame]:
         name = split.description.split
         rows = score_rows(
-            values, truth, frames.video_ids, frames.offsets, split=name, predictor="", constant=evaluation.constant
+            values,
+            truth,
+            frames.video_ids,
+            frames.offsets,
+            frames.expressions,
+            split=name,
+            predictor="",
+            constant=evaluation.constant,
         )
         for variant, seed in whose:
             yield rows.assign(predictor=variant, seed=seed)
@@ -66,14 +75,14 @@ def score_variants(
 def _mean_predictions(
     groups: list[_Group], networks: Mapping[str, Checkpoint], split: PackedSplit, training: TrainingConfig
 ) -> Iterator[tuple[_Group, npt.NDArray[np.float32]]]:
-    """Each group's mean of probabilities (F, 15), as soon as its last network has predicted.
+    """Each group's mean prediction (F, C), as soon as its last network has predicted.
 
     Every network predicts once, and nothing is held but the sums of the groups that are not complete.
     """
     sums: dict[_Group, npt.NDArray[np.float32]] = {}
     missing = {group: set(group) for group in groups}
     for name in dict.fromkeys(name for group in groups for name in group):
-        predicted = predict_network(name, networks[name], split, training).probabilities
+        predicted = predict_network(name, networks[name], split, training).values
         for group in [group for group, names in missing.items() if name in names]:
             sums[group] = sums[group] + predicted if group in sums else predicted
             missing[group].remove(name)
