@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.eev.targets import BESIDE_TARGETS
+from mgn_ma.eev.errors import FrameTableError
 
 KEY_COLUMNS = ("video_id", "timestamp_us")
 """What names a frame; a frame table has each frame once."""
@@ -24,11 +25,11 @@ def expression_matrix(frames: pd.DataFrame, expressions: Sequence[str]) -> npt.N
     """(F, C) some expressions of a frame table, in the order wanted.
 
     Raises:
-        ValueError: the table lacks one.
+        FrameTableError: the table lacks one.
     """
     missing = [name for name in expressions if name not in frames.columns]
     if missing:
-        raise ValueError(
+        raise FrameTableError(
             f"a table has no column {missing[0]!r}, only {', '.join(expression_names(frames)) or 'no expression'}: it "
             "was made for other targets; run the pipeline that makes it again"
         )
@@ -39,7 +40,7 @@ def locate_frames(wanted: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.i
     """Row in ``table`` of every frame in ``wanted``, -1 where the table lacks it; both have the key columns.
 
     Raises:
-        ValueError: the table has a frame twice.
+        FrameTableError: the table has a frame twice.
     """
     n_rows = len(table)
     both = pd.concat([table["video_id"].astype("str"), wanted["video_id"].astype("str")], ignore_index=True)
@@ -48,6 +49,8 @@ def locate_frames(wanted: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.i
     if keys.has_duplicates:
         row = int(np.flatnonzero(keys.duplicated())[0])
         frame = table.iloc[row]
-        raise ValueError(f"video {frame['video_id']!r} has the frame at {frame['timestamp_us']} us twice (row {row})")
+        raise FrameTableError(
+            f"video {frame['video_id']!r} has the frame at {frame['timestamp_us']} us twice (row {row})"
+        )
     sought = pd.MultiIndex.from_arrays([codes[n_rows:], wanted["timestamp_us"].to_numpy(np.int64)])
     return keys.get_indexer(sought).astype(np.int64)

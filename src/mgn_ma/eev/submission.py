@@ -8,12 +8,13 @@ import pandas as pd
 from mgn_ma.eev.annotations import TIMESTAMP_COLUMN
 from mgn_ma.eev.frames import expression_matrix, locate_frames
 from mgn_ma.eev.targets import Targets
+from mgn_ma.errors import MGNMAError
 
 SUBMISSION_KEYS = ("Video ID", TIMESTAMP_COLUMN)
 """Columns before those of the targets."""
 
 
-class SubmissionError(ValueError):
+class SubmissionError(MGNMAError):
     """A submission would be refused, or scored against the wrong rows."""
 
 

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mgn_ma.eev.correlation import frames_to_offsets
 from mgn_ma.eev.targets import Targets
+from mgn_ma.evaluation.errors import EvaluationError
 
 _Floats = npt.NDArray[np.float64]
 _ROUNDS = 5
@@ -57,11 +58,11 @@ class TimeOnlyBaseline:
         face are not labels.
 
         Raises:
-            ValueError: no row has labels.
+            EvaluationError: no row has labels.
         """
         seen = targets.labelled(labels[name].to_numpy() for name in targets.names)
         if not seen.any():
-            raise ValueError("the time-only baseline can't be learned: no row has labels")
+            raise EvaluationError("the time-only baseline can't be learned: no row has labels")
         _, offsets = frames_to_offsets(labels["video_id"][seen])
         bin_us = config.bin_seconds * 1e6
         bins = (labels["timestamp_us"].to_numpy()[seen] // bin_us).astype(np.int64)

@@ -10,11 +10,12 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from mgn_ma.eev.targets import Targets
+from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import parse_config
@@ -22,14 +23,14 @@ from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkp
 from mgn_ma.training.files import Folder
 from mgn_ma.training.video_level import VideoLevelSettings
 
-FORMAT = 2
+FORMAT: Final = 2
 DESCRIPTION = "bundle.json"
 VIDEO_MODALITY = "video"
 """The modality that the bundle makes itself, of the others."""
 _MEMBER_NAME = re.compile(r"\w[\w-]*")
 
 
-class BundleError(Exception):
+class BundleError(MGNMAError):
     """A bundle can't be made or read; the message says what does not belong together."""
 
 
@@ -67,7 +68,7 @@ class BundleDescription(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int = FORMAT
+    format: Literal[2] = FORMAT
     targets: Targets
     extractors: dict[str, ExtractorContract]
     video_level: VideoLevelSettings
@@ -175,9 +176,10 @@ def load_bundle(folder: Folder) -> Bundle:
     try:
         description = BundleDescription.model_validate_json(content)
     except ValueError as error:
-        raise BundleError(f"{folder.root}/{DESCRIPTION} does not describe a bundle: {error}") from error
-    if description.format != FORMAT:
-        raise BundleError(f"{folder.root} is of format {description.format}; this version reads {FORMAT}")
+        raise BundleError(
+            f"{folder.root}/{DESCRIPTION} does not describe a bundle of format {FORMAT}, which this version reads: "
+            "train and register again"
+        ) from error
     for name in description.recipe.members:
         _require_name(name)
     members = {name: load_checkpoint(folder, f"members/{name}") for name in description.recipe.members}

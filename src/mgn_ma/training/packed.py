@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,9 @@ from pydantic import BaseModel, ConfigDict
 
 from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.base import Clock
+from mgn_ma.training.errors import TrainingError
 
-FORMAT = 2
+FORMAT: Final = 2
 DESCRIPTION = "split.json"
 MATRIX_DTYPE = np.float16
 
@@ -59,7 +60,7 @@ class PackedDescription(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int = FORMAT
+    format: Literal[2] = FORMAT
     split: str
     modalities: dict[str, PackedModality]
     targets: Targets
@@ -84,13 +85,14 @@ class PackedSplit:
         self.folder = Path(folder)
         described = self.folder / DESCRIPTION
         if not described.exists():
-            raise FileNotFoundError(f"{self.folder} holds no packed split: run the pipeline model_input first")
-        self.description = PackedDescription.model_validate_json(described.read_bytes())
-        if self.description.format != FORMAT:
-            raise ValueError(
-                f"{self.folder} is a packed split of format {self.description.format}, this version reads {FORMAT}: "
-                "run the pipeline model_input again"
-            )
+            raise TrainingError(f"{self.folder} holds no packed split: run the pipeline model_input first")
+        try:
+            self.description = PackedDescription.model_validate_json(described.read_bytes())
+        except ValueError as error:
+            raise TrainingError(
+                f"{described} does not describe a packed split of format {FORMAT}, which this version reads: run the "
+                "pipeline model_input again"
+            ) from error
         self.matrices: dict[str, Halves] = {
             name: np.load(matrix_path(self.folder, name), mmap_mode="r") for name in self.modalities
         }
@@ -142,14 +144,14 @@ class PackedSplit:
         """The frames that have labels, ascending: where zeros mean that no face was seen, those that are not all zero.
 
         Raises:
-            ValueError: the split has no labels.
+            TrainingError: the split has no labels.
         """
         found = [start + np.flatnonzero(self.targets.labelled(block.T)) for start, block in self._label_blocks()]
         return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
     def _label_blocks(self, rows: int = 1 << 18) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         if self.labels is None:
-            raise ValueError(f"the {self.description.split} split has no labels")
+            raise TrainingError(f"the {self.description.split} split has no labels")
         for start in range(0, self.n_frames, rows):
             yield start, self.labels[start : start + rows]
 
@@ -169,16 +171,16 @@ def check_modalities(split: PackedSplit, expected: dict[str, PackedModality], wh
     """Refuse a split whose vectors are not those that a model was trained on.
 
     Raises:
-        ValueError: a modality is missing, or its width or fingerprint differs; the message names both sides.
+        TrainingError: a modality is missing, or its width or fingerprint differs; the message names both sides.
     """
     name = f"the {split.description.split} split"
     for modality, wanted in expected.items():
         found = split.modalities.get(modality)
         if found is None:
-            raise ValueError(f"{whose} needs the modality {modality!r}; {name} has {_listed(split.modalities)}")
+            raise TrainingError(f"{whose} needs the modality {modality!r}; {name} has {_listed(split.modalities)}")
         for what in ("width", "fingerprint"):
             if getattr(found, what) != getattr(wanted, what):
-                raise ValueError(
+                raise TrainingError(
                     f"{modality} vectors of {whose} have {what} {getattr(wanted, what)}, those of {name} "
                     f"{getattr(found, what)}: extract and pack again with the settings of the model, or train again"
                 )

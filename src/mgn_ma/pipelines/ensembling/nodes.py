@@ -8,7 +8,7 @@ from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn_all
 from mgn_ma.evaluation.metrics import calibration_errors, calibration_table, dispersion, score_rows
 from mgn_ma.evaluation.mixture_scores import MemberMoments
-from mgn_ma.evaluation.predictions import SplitPredictions
+from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.evaluation.report import comparisons, counts, method_report, plain, split_report
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
@@ -78,7 +78,7 @@ def calibrate(
     """What correlation does not see, on validation: the reliability of each bin, and errors by expression."""
     predictions = _predictions_for(ensemble_predictions, labels_validation)
     if predictions is None:
-        raise ValueError("no validation video has a prediction")
+        raise PredictionError("no validation video has a prediction")
     values, labels = predictions.members[ENSEMBLE], predictions.labels(labels_validation)
     bins = calibration_table(values, labels, predictions.expressions, evaluation.calibration_bins)
     by_expression = calibration_errors(bins).join(

@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.sample.annotations import eev_annotations, hidden_labels, noise_free_signal, video_table
 from mgn_ma.sample.config import SampleConfig
 from mgn_ma.sample.rendering import RenderedVideos
 from mgn_ma.sample.script import VideoPlan, write_script
 
 
-class SampleNotWantedError(Exception):
+class SampleNotWantedError(MGNMAError):
     """The sample would replace raw data that may be somebody's own."""
 
 

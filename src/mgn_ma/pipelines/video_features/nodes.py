@@ -13,6 +13,7 @@ from mgn_ma.features.track import Selection, Track, TrackBatch, TrackHeader
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import ZeroRows
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import collect, sources_digest
 from mgn_ma.training.video_level import (
@@ -98,7 +99,7 @@ def _chosen(settings: VideoLevelSettings, tracks: Mapping[str, TrackView]) -> di
     wanted = (*settings.pooled, *settings.single)
     unknown = [name for name in wanted if name not in tracks]
     if unknown:
-        raise ValueError(f"video_level can't read {unknown[0]!r}, only {', '.join(tracks)}")
+        raise TrainingError(f"video_level can't read {unknown[0]!r}, only {', '.join(tracks)}")
     for name in wanted:
         if not len(tracks[name]):
             logger.warning("No video has a %s track: the video-level network does without", name)
