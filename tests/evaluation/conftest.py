@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.expressions import grid_timestamp_us
+from mgn_ma.eev.targets import EEV
 
 
 def _frames(lengths, prefix="v"):
@@ -18,7 +19,7 @@ def _frames(lengths, prefix="v"):
 
 def _table(frames, values):
     table = frames.copy()
-    for column, name in enumerate(EXPRESSIONS):
+    for column, name in enumerate(EEV.names):
         table[name] = values[:, column].astype(np.float32)
     return table
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from mgn_ma.eev.targets import EEV
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.files import Folder
@@ -25,7 +26,7 @@ def make_job(split: PackedSplit, **changes: Any) -> MemberJob:
     model = {"modalities": ("image", "audio", "subtitle"), "hidden": 24, "dropout": 0.1, **changes.pop("model", {})}
     return MemberJob(
         name="member_1",
-        architecture=ModelConfig.model_validate(model).sized(split.widths),
+        architecture=ModelConfig.model_validate(model).sized(split.widths, 15),
         config=TrainingConfig.model_validate(training),
         seed=3,
         **changes,
@@ -189,7 +190,7 @@ def test_what_the_checkpoint_says_of_its_input(packed: Packed) -> None:
     member = train_member(make_job(train, config={"epochs": 1}), train, validation)
     assert list(member.checkpoint.inputs) == ["image", "audio", "subtitle"]
     assert member.checkpoint.inputs["audio"] == train.modalities["audio"]
-    assert member.checkpoint.description.expressions[:2] == ("amusement", "anger")
+    assert member.checkpoint.description.targets == EEV
     assert member.checkpoint.build().config.hidden == 24
 
 
@@ -212,4 +213,4 @@ def test_members_take_the_variants_in_turn() -> None:
 
 def test_a_model_of_a_modality_that_was_not_packed() -> None:
     with pytest.raises(TrainingError, match="reads the modality 'action', which is not among image, audio"):
-        ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2})
+        ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2}, 15)

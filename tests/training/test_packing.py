@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.errors import FrameTableError
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.packed import PackedSplit, check_modalities
 from mgn_ma.training.packing import PackPlan, pack
@@ -47,7 +47,7 @@ def test_every_frame_points_at_the_vector_that_serves_it(plan_of: Plans, tmp_pat
                     split.matrices[name][pointer], rows.vectors[row].astype(np.float16), err_msg=f"{name} {frame}"
                 )
     assert n_absent > 50, "the plan must have absent modalities for this test to mean something"
-    np.testing.assert_array_equal(split.labels, plan.frames[list(EXPRESSIONS)].to_numpy(np.float32))
+    np.testing.assert_array_equal(split.labels, plan.frames[list(EEV.names)].to_numpy(np.float32))
     np.testing.assert_array_equal(split.timestamps_us, plan.frames["timestamp_us"])
     assert list(split.video_ids) == list(plan.frames["video_id"].unique())
     assert split.offsets[-1] == split.n_frames == len(plan.frames)
@@ -79,7 +79,7 @@ def test_a_modality_that_no_video_of_the_split_has_is_absent_everywhere(plan_of:
 
 def test_face_frames_are_those_with_any_label(plan_of: Plans, tmp_path: Path) -> None:
     plan = plan_of(4)
-    expected = np.flatnonzero((plan.frames[list(EXPRESSIONS)] > 0).any(axis=1))
+    expected = np.flatnonzero((plan.frames[list(EEV.names)] > 0).any(axis=1))
     np.testing.assert_array_equal(pack(plan, tmp_path / "train").face_frames(), expected)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mgn_ma.eev.targets import BESIDE_TARGETS
 from mgn_ma.eev.errors import FrameTableError
+from mgn_ma.eev.targets import BESIDE_TARGETS
 
 KEY_COLUMNS = ("video_id", "timestamp_us")
 """What names a frame; a frame table has each frame once."""

@@ -1,9 +1,11 @@
 """The plan: a network is trained once however many rows it stands in, and ensembles share none."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.ablation.plan import make_plan, say_estimate
 from mgn_ma.evaluation.errors import EvaluationError
@@ -11,7 +13,7 @@ from mgn_ma.training.config import ModelConfig, TrainingConfig
 from mgn_ma.training.files import Folder
 from mgn_ma.training.states import StateStore, TrainingState
 
-WIDTHS = {"image": 4, "audio": 3}
+TRAIN = SimpleNamespace(widths={"image": 4, "audio": 3}, targets=EEV)
 MODEL = ModelConfig(modalities=("image", "audio"), hidden=8)
 TRAINING = TrainingConfig(epochs=4)
 
@@ -21,7 +23,7 @@ def make(variants, seeds=2, size=3, **settings):
     config = AblationConfig.model_validate(
         {"seeds": seeds, "variants": variants, "table_1": rows, "table_2": []} | settings
     )
-    return make_plan(config, MODEL, TRAINING, size, WIDTHS)
+    return make_plan(config, MODEL, TRAINING, size, TRAIN)
 
 
 def test_rows_that_are_the_same_network_share_its_training():
