@@ -26,6 +26,8 @@ HERE = ExecutionConfig()
 
 
 class LengthsConfig(ExtractorConfig):
+    source: ClassVar[Source] = "video"
+
     name: Literal["lengths"] = "lengths"
     scale: float = 1.0
     raising: tuple[str, ...] = ()
@@ -37,7 +39,6 @@ class LengthsExtractor(Extractor):
 
     width = 3
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
     seen: ClassVar[list[str]] = []
 
     def __init__(self, config: LengthsConfig) -> None:

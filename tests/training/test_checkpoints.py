@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mgn_ma.eev.targets import EEV
+from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import (
@@ -19,7 +20,6 @@ from mgn_ma.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from mgn_ma.training.files import Folder
 from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.states import StateStore, TrainingState
 
