@@ -137,7 +137,7 @@ def test_page_shows_the_layers(page, address):
     [
         ("learning_curves_figure", "Learning curves", 9),
         ("expression_correlation_figure", "Correlation per expression", 2),
-        ("curves_figure", "Evoked expressions over video <script>", 30),
+        ("curves_figure", "Labels and predictions over video <script>", 30),
         ("attention_figure", "Modal attention over video <script>", 2),
     ],
 )

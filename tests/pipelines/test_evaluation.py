@@ -65,7 +65,7 @@ def inputs():
 
 
 def run(inputs):
-    scores = score_members(**inputs, evaluation=EvaluationConfig())
+    scores = score_members(**inputs, targets=EEV, evaluation=EvaluationConfig())
     return report_members(scores, EvaluationConfig()), scores
 
 
@@ -80,7 +80,7 @@ def test_predictors_come_in_the_order_that_they_deserve(inputs):
         assert shuffled["estimate"] == found["shuffled"]
         assert set(found["expressions"]) == set(EEV.names)
         assert len(found["expressions"]["awe"]["members"]) == 3
-    assert tuple(scores.columns) == SCORE_COLUMNS
+    assert tuple(scores.columns) == (*SCORE_COLUMNS, *EEV.names)
     assert len(scores) == 2 * 6 * 24
     assert "unavailable" not in set(scores["video_id"])
     assert set(scores["theme"]) == {"calm", "storm"}

@@ -49,7 +49,7 @@ def test_makes_every_figure_and_the_page():
     assert made == FIGURES | {"example_video", "figures_page"}
     page = run(video_id="b")
     assert page.count("<section") == 4
-    assert "Evoked expressions over video b" in page
+    assert "Labels and predictions over video b" in page
     assert "Modal attention over video b" in page
 
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.errors import FrameTableError
-from mgn_ma.eev.targets import EEV
+from mgn_ma.eev.targets import EEV, Targets
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.packed import PackedSplit, check_modalities
+from mgn_ma.training.packed import DESCRIPTION, PackedSplit, check_modalities
 from mgn_ma.training.packing import PackPlan, pack
 
 Plans = Callable[..., PackPlan]
@@ -166,3 +166,27 @@ def test_a_mismatch_with_a_model_names_both_sides(plan_of: Plans, tmp_path: Path
     with pytest.raises(TrainingError, match="needs the modality 'smell'"):
         check_modalities(split, {"smell": wrong}, "member 1")
     check_modalities(split, split.modalities, "member 1")
+
+
+def test_labels_of_other_targets_are_refused_by_name(plan_of: Plans, tmp_path: Path) -> None:
+    plan = replace(plan_of(2), targets=Targets(names=("valence",)))
+    with pytest.raises(TrainingError, match=r"are amusement, anger, .*`targets` names valence: run the pipeline"):
+        pack(plan, tmp_path / "train")
+
+
+def test_where_zeros_are_labels_every_frame_has_some(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(3)
+    eev, other = (
+        pack(replace(plan, targets=Targets(zero_rows_mean_no_face=no_face)), tmp_path / str(no_face))
+        for no_face in (True, False)
+    )
+    assert 0 < len(eev.face_frames()) < eev.n_frames
+    assert other.face_frames().tolist() == list(range(other.n_frames))
+
+
+def test_a_split_of_an_earlier_format_is_refused_in_one_line(packed: Callable[..., PackedSplit]) -> None:
+    split = packed(2)
+    described = split.folder / DESCRIPTION
+    described.write_text(described.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(TrainingError, match=r"describe a packed split of format 2.*run the pipeline model_input again"):
+        PackedSplit(split.folder)

@@ -87,27 +87,27 @@ THEMES: tuple[Theme, ...] = (
 GAINS: npt.NDArray[np.float64] = np.array([theme.gains for theme in THEMES])
 """A, (themes, signals): every column sums to zero, so that who ignores the theme learns nothing."""
 
-_MIXES: dict[str, tuple[float, float, float, float]] = {
-    "amusement": (0.3, 0.4, 0.5, 0.9),
-    "anger": (-0.3, 0.7, 0.4, -0.8),
-    "awe": (0.9, 0.5, -0.3, 0.4),
-    "concentration": (0.4, -0.7, -0.4, 0.6),
-    "confusion": (-0.6, 0.3, 0.7, -0.5),
-    "contempt": (-0.4, -0.4, 0.3, -0.9),
-    "contentment": (0.6, -0.8, -0.3, 0.5),
-    "disappointment": (-0.5, -0.6, -0.5, -0.6),
-    "doubt": (0.4, 0.5, -0.5, -0.8),
-    "elation": (0.4, 0.8, 0.5, 0.6),
-    "interest": (0.5, -0.4, 0.6, 0.8),
-    "pain": (-0.3, 0.9, 0.6, -0.3),
-    "sadness": (-0.6, -0.5, -0.6, 0.7),
-    "surprise": (0.4, 0.8, 0.7, -0.4),
-    "triumph": (-0.3, 0.6, 0.4, 0.9),
-}
-
-MIXES: npt.NDArray[np.float64] = np.array([_MIXES[name] for name in EEV.names])
+MIXES: npt.NDArray[np.float64] = np.array(
+    [
+        (0.3, 0.4, 0.5, 0.9),
+        (-0.3, 0.7, 0.4, -0.8),
+        (0.9, 0.5, -0.3, 0.4),
+        (0.4, -0.7, -0.4, 0.6),
+        (-0.6, 0.3, 0.7, -0.5),
+        (-0.4, -0.4, 0.3, -0.9),
+        (0.6, -0.8, -0.3, 0.5),
+        (-0.5, -0.6, -0.5, -0.6),
+        (0.4, 0.5, -0.5, -0.8),
+        (0.4, 0.8, 0.5, 0.6),
+        (0.5, -0.4, 0.6, 0.8),
+        (-0.3, 0.9, 0.6, -0.3),
+        (-0.6, -0.5, -0.6, 0.7),
+        (0.4, 0.8, 0.7, -0.4),
+        (-0.3, 0.6, 0.4, 0.9),
+    ]
+)
 MIXES /= np.linalg.norm(MIXES, axis=1, keepdims=True)
-"""W, (expressions, signals): how much each expression listens to each signal; rows of unit length."""
+"""W, (expressions, signals): how much each of EEV's expressions listens to each signal; rows of unit length."""
 
 DELAYS_SECONDS: tuple[float, float, float, float] = (0.5, 0.5, 0.5, 0.6)
 """d: how long after its cause a reaction begins, for each signal."""
