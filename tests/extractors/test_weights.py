@@ -230,7 +230,7 @@ class TestFingerprint:
         public = PublicWeights("t", "l", None, files=("w.pth|w.bin", "config.json"), optional_files=("vocab.txt",))
         directory = need(Pretrained(path=str(tmp_path)), public)
         (tmp_path / "w.bin").write_bytes(b"1")
-        with pytest.raises(WeightsError, match=r"no config\.json at"):
+        with pytest.raises(WeightsError, match=r"no file config\.json at"):
             locate(directory)
         (tmp_path / "config.json").write_bytes(b"2")
         first = identity(directory)

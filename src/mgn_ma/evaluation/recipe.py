@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
@@ -42,7 +43,11 @@ class EnsembleRecipe(BaseModel):
         )
 
     def predict(self, predictions: SplitPredictions, targets: Targets) -> pd.DataFrame:
-        """Frame table of the ensemble's predictions for a split, within the range of the ``targets``.
+        """Frame table of the ensemble's predictions for a split; see `values`."""
+        return frame_table(predictions.frames, predictions.expressions, self.values(predictions, targets))
+
+    def values(self, predictions: SplitPredictions, targets: Targets) -> npt.NDArray[np.float32]:
+        """The ensemble's predictions (F, C) for a split, within the targets' range.
 
         Raises:
             PredictionError: the predictions are not of this recipe's members.
@@ -54,5 +59,4 @@ class EnsembleRecipe(BaseModel):
             )
         weights = np.array([self.video_weights.get(video_id, self.weights) for video_id in predictions.video_ids])
         members = [predictions.members[name] for name in self.members]
-        values = combine(members, predictions.offsets, weights, targets, standardised=self.standardised)
-        return frame_table(predictions.frames, predictions.expressions, values)
+        return combine(members, predictions.offsets, weights, targets, standardised=self.standardised)

@@ -120,7 +120,7 @@ class WeightsNeed:
         pretrained = self.pretrained
         if pretrained.random is not None:
             return f"random (seed {pretrained.random})"
-        return pretrained.path or f"{pretrained.hub} (revision {pretrained.revision}) in the local hub cache"
+        return pretrained.path or f"local hub cache: {pretrained.hub} (revision {pretrained.revision})"
 
     @property
     def address(self) -> str | None:
@@ -130,9 +130,11 @@ class WeightsNeed:
     @property
     def remedy(self) -> str:
         """How to get the files, in a sentence."""
+        public = self.public
+        size = f", {public.megabytes:.0f} MB" if public.megabytes else ""
         fetching = "`kedro run --pipelines weights --params weights.fetch=true` gets it"
-        how = fetching if self.address else self.public.note or "no address of it is known"
-        return f"It is {self.public.title} ({self.public.licence}): {how}; or set `pretrained` to the path of a copy."
+        how = fetching if self.address else public.note or f"`pretrained: hub:{public.hub}` can be fetched"
+        return f"It is {public.title} ({public.licence}{size}): {how}; or set `pretrained` to the path of a copy."
 
 
 class NetworkConfig(ExtractorConfig):
@@ -185,7 +187,8 @@ class NetworkConfig(ExtractorConfig):
         Raises:
             WeightsError: if a file is absent whose digest the configuration doesn't give in full.
         """
-        settings = self.model_dump(mode="json", exclude=set(self.NOT_IN_FINGERPRINT) | self.PUBLIC.keys())
+        of_weights = {field for field in self.PUBLIC if getattr(self, field) is not None}
+        settings = self.model_dump(mode="json", exclude=set(self.NOT_IN_FINGERPRINT) | of_weights)
         weights = {need.part: identity(need) for need in self.weights_needed()}
         canonical = json.dumps({"version": self.VERSION, **settings, "weights": weights}, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
@@ -219,27 +222,28 @@ def locate(need: WeightsNeed) -> list[Path]:
     """
     if need.pretrained.random is not None:
         return []
-    found = {
-        names: next(filter(None, (_find(need, name) for name in names.split("|"))), None) for names in need.public.files
-    }
+    found = {names: _find(need, names) for names in need.public.files}
     if absent := [names.replace("|", " or ") for names, path in found.items() if path is None]:
-        raise WeightsError(f"no {', '.join(absent)} at {need.place}. {need.remedy}")
+        raise WeightsError(f"no file {', '.join(absent)} at {need.place}. {need.remedy}")
     optional = (_find(need, name) for name in need.public.optional_files)
     return [path for path in (*found.values(), *optional) if path is not None]
 
 
-def _find(need: WeightsNeed, name: str) -> Path | None:
-    pretrained = need.pretrained
-    if pretrained.path is not None:
-        path = Path(pretrained.path).expanduser()
-        # The single file of a network may have any name.
-        path = path / name if len(need.public.files) > 1 else path
-        return path if path.is_file() else None
-    # Imported here: only a hub repository needs it.
+def _find(need: WeightsNeed, names: str) -> Path | None:
+    """The first that exists of some alternatives ``a|b``."""
+    # Imported here: it takes a while, and random weights don't need it.
     from huggingface_hub import try_to_load_from_cache
 
-    cached = try_to_load_from_cache(pretrained.hub or "", name, revision=pretrained.revision)
-    return Path(cached) if isinstance(cached, str) else None
+    pretrained = need.pretrained
+    for name in names.split("|"):
+        if pretrained.path is None:
+            found = try_to_load_from_cache(pretrained.hub or "", name, revision=pretrained.revision)
+        else:
+            # The single file of a network may have any name.
+            found = str(Path(pretrained.path).expanduser() / (name if len(need.public.files) > 1 else ""))
+        if isinstance(found, str) and Path(found).is_file():
+            return Path(found)
+    return None
 
 
 def file_sha256(path: Path) -> str:

@@ -34,11 +34,12 @@ def fetch(need: WeightsNeed) -> None:
     """
     from huggingface_hub.constants import is_offline_mode
 
-    with suppress(WeightsError):
+    try:
         locate(need)
         return
-    if need.address is None:
-        raise WeightsError(f"no address is known to fetch it from. {need.remedy}")
+    except WeightsError:
+        if need.address is None:
+            raise
     if is_offline_mode():
         raise WeightsError(f"{need.address} can't be fetched: HF_HUB_OFFLINE says to stay offline")
     try:
@@ -97,49 +98,20 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: if the file is damaged, holds code, or holds anything but named tensors.
     """
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise WeightsError(f"{path} is not a whole safetensors file: {error}") from error
-    return _only_tensors(_unpickle_safely(path), path)
-
-
-def _unpickle_safely(path: Path) -> Any:
+    import numpy as np
     import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
-    # mmap leaves the tensors on disk until they are copied, but only the zip format of torch >= 1.6 has it.
-    mmap = zipfile.is_zipfile(path)
     try:
-        with torch.serialization.safe_globals(_numpy_globals()):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except pickle.UnpicklingError as error:
+        checkpoint: Any = load_file(path) if path.suffix == ".safetensors" else _unpickle_safely(path)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         if not _CODE.search(str(error)):
-            raise WeightsError(f"{path} is damaged or no torch checkpoint") from error
+            raise WeightsError(f"{path} is damaged or no checkpoint") from error
         raise WeightsError(
             f"{path} holds pickled code beside tensors, which was refused and not run; "
             "save its state dict as .safetensors, on a machine where you trust the file"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is damaged or no torch checkpoint: {error}") from error
-
-
-def _numpy_globals() -> list[Any]:
-    """What the unpickler needs to rebuild a plain NumPy array, under the names of NumPy 1 and 2."""
-    import numpy as np
-
-    reconstruct = np.empty(0).__reduce__()[0]
-    dtypes = [type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, np.int64)]
-    return [np.ndarray, np.dtype, *dtypes, reconstruct, (reconstruct, "numpy.core.multiarray._reconstruct")]
-
-
-def _only_tensors(checkpoint: Any, path: Path) -> dict[str, Tensor]:
-    import numpy as np
-    import torch
-
     if not isinstance(checkpoint, Mapping):
         raise WeightsError(f"{path} holds a {type(checkpoint).__name__}, not named tensors")
     state: dict[str, Tensor] = {}
@@ -150,6 +122,25 @@ def _only_tensors(checkpoint: Any, path: Path) -> dict[str, Tensor]:
             raise WeightsError(f"{path}: {key!r} is a {kind}, not a tensor; is the state dict inside of it?")
         state[key] = tensor
     return state
+
+
+def _unpickle_safely(path: Path) -> Any:
+    import numpy as np
+    import torch
+
+    # What rebuilds a plain NumPy array, under the names of NumPy 1 and 2.
+    reconstruct = np.empty(0).__reduce__()[0]
+    dtypes = [type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, np.int64)]
+    arrays: list[Any] = [
+        np.ndarray,
+        np.dtype,
+        *dtypes,
+        reconstruct,
+        (reconstruct, "numpy.core.multiarray._reconstruct"),
+    ]
+    # mmap leaves the tensors on disk until they are copied, but only the zip format of torch >= 1.6 has it.
+    with torch.serialization.safe_globals(arrays):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], origin: str | Path) -> None:
@@ -194,15 +185,17 @@ def randomise(network: nn.Module, seed: int) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def problems_of(config: NetworkConfig) -> dict[WeightsNeed, str]:
+def problems_of(config: NetworkConfig, *, fetch_absent: bool = False) -> dict[WeightsNeed, str]:
     """Why a network's weights can't be used; empty if they can.
 
-    Files are found and hashed; if all are there, the network is loaded once and let go.
+    Files are found (or fetched) and hashed; if all are there, the network is loaded once and let go.
     """
     problems = {}
     with_files = [need for need in config.weights_needed() if need.pretrained.random is None]
     for need in with_files:
         try:
+            if fetch_absent:
+                fetch(need)
             verified(need)
         except WeightsError as error:
             problems[need] = str(error)

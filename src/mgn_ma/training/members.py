@@ -11,13 +11,15 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.execution import ExecutionConfig, PerItem, run
 from mgn_ma.execution.progress import progress
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.training.batches import Batches
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
-from mgn_ma.training.loop import MemberJob, OnEpoch, TrainedMember, train_member
+from mgn_ma.training.loop import OnEpoch
+from mgn_ma.training.member import MemberJob, TrainedMember, train_member
 from mgn_ma.training.packed import PackedSplit, check_modalities
 from mgn_ma.training.predict import Predictions, predict
 from mgn_ma.training.states import StateStore
@@ -37,7 +39,11 @@ class MemberTracker(Protocol):
 
 
 def member_jobs(
-    model: ModelConfig, training: TrainingConfig, ensemble: EnsembleConfig, train: PackedSplit
+    model: ModelConfig,
+    training: TrainingConfig,
+    ensemble: EnsembleConfig,
+    train: PackedSplit,
+    constant: ConstantPolicy = "left_out",
 ) -> list[MemberJob]:
     """What is to be trained: the members, then the control.
 
@@ -50,6 +56,7 @@ def member_jobs(
             architecture=ensemble.model_of(number, model).sized(train.widths, len(train.targets.names)),
             config=training,
             seed=ensemble.seed + number,
+            constant=constant,
         )
         for number in range(ensemble.count)
     ]
@@ -73,7 +80,7 @@ def train_members(
     Those that can be trained are, and are kept in ``states``, before the first error is raised.
 
     Raises:
-        NonFiniteLossError: see `mgn_ma.training.loop`.
+        NonFiniteLossError: see `mgn_ma.training.loop.train`.
     """
     make = PerItem(partial(_Trainer, train, validation, tracker, states))
     trained: dict[str, TrainedMember] = {}
@@ -151,14 +158,9 @@ def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, train
     device = resolve_device(training.device)
     batches = Batches(split, list(checkpoint.inputs), training.batches, device)
     network = checkpoint.build().to(device)
-    return predict(
-        network,
-        batches,
-        np.arange(split.n_frames),
-        device,
-        checkpoint.description.targets,
-        precision=training.precision,
-    )
+    frames = np.arange(split.n_frames)
+    targets = checkpoint.description.targets
+    return predict(network, batches.in_order(frames), len(frames), targets, precision=training.precision)
 
 
 def split_frames(split: PackedSplit) -> pd.DataFrame:
