@@ -27,6 +27,7 @@ class Split:
 
     def __init__(self, name):
         self.description = SimpleNamespace(split=name)
+        self.targets = EEV
         self.video_ids = tuple(VIDEOS[name])
         self.offsets = np.arange(len(self.video_ids) + 1) * N_FRAMES
         self.timestamps_us = np.tile([grid_time(n) for n in range(N_FRAMES)], len(self.video_ids))
@@ -85,7 +86,9 @@ def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant):
         for network in NETWORKS
     )
     recipe, _ = learn_ensemble(members, labels["validation"], ensembling, evaluation)
-    chain = score_ensemble(combine_members(members, recipe), labels["validation"], labels["test"], None, evaluation)
+    chain = score_ensemble(
+        combine_members(members, recipe, EEV), labels["validation"], labels["test"], None, evaluation
+    )
     assert set(chain["predictor"]) == {ENSEMBLE}
     for name in ("ensemble", "again"):
         ours = table[table["predictor"] == name].drop(columns=["seed", "predictor"]).reset_index(drop=True)
