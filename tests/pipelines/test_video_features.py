@@ -13,6 +13,7 @@ from kedro.runner import SequentialRunner
 from mgn_ma.datasets.checkpoints import CheckpointsDataset
 from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
+from mgn_ma.eev.targets import EEV
 from mgn_ma.features.view import TrackView
 from mgn_ma.pipelines.video_features import create_pipeline
 from mgn_ma.pipelines.video_features.nodes import embed_videos
@@ -37,6 +38,7 @@ def run(extracted: Any, tmp_path: Path, video_level: VideoLevelSettings) -> Data
             **{f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign") for name in
                ("image", "audio", "title")},
             "params:video_level": MemoryDataset(video_level),
+            "params:targets": MemoryDataset(EEV),
             "params:training.all_zero_rows": MemoryDataset("left_out"),
             "training_states": TrainingStatesDataset(filepath=str(tmp_path / "states")),
             "video_level_networks": CheckpointsDataset(filepath=str(tmp_path / "networks")),

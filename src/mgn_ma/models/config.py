@@ -23,7 +23,6 @@ class MGNMAArchitecture(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    classes: int = Field(default=15, ge=1)
     fusion: FusionKind = "attention"
     classifier: Literal["moe", "mlp"] = "moe"
     experts: int = Field(default=3, ge=1)
@@ -41,9 +40,11 @@ class MGNMAConfig(MGNMAArchitecture):
 
     Attributes:
         modalities: widths by name, in the order of the concatenation.
+        classes: how many expressions it predicts.
     """
 
     modalities: dict[str, int] = Field(min_length=1)
+    classes: int = Field(ge=1)
 
 
 class VideoLevelArchitecture(BaseModel):
@@ -59,7 +60,6 @@ class VideoLevelArchitecture(BaseModel):
     clusters: dict[str, int] = {"audio": 32}
     tower_width: int = Field(default=1024, ge=1)
     hidden: int = Field(default=1024, ge=1)
-    classes: int = Field(default=15, ge=1)
     experts: int = Field(default=3, ge=1)
     reading: Reading = "logits"
     fusion: FusionKind = "attention"
@@ -75,10 +75,12 @@ class VideoLevelConfig(VideoLevelArchitecture):
     Attributes:
         items: widths of the modalities that are pooled over time, by name.
         vectors: widths of the modalities that are one vector a video (the title), by name.
+        classes: how many expressions it predicts.
     """
 
     items: dict[str, int] = Field(min_length=1)
     vectors: dict[str, int] = {}
+    classes: int = Field(ge=1)
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""MGN-MA (section 2, figure 2): the multi-granularity features of one frame to its 15 expressions.
+"""MGN-MA (section 2, figure 2): the multi-granularity features of one frame to its expressions.
 
 Named variants are configuration: attention or concatenation, mixture of experts or MLP, any subset of modalities.
 """

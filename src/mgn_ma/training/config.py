@@ -30,8 +30,8 @@ class ModelConfig(MGNMAArchitecture):
 
     modalities: tuple[str, ...] = Field(default=("image", "audio", "action", "subtitle", "video"), min_length=1)
 
-    def sized(self, widths: Mapping[str, int]) -> MGNMAConfig:
-        """The network for vectors of these ``widths``.
+    def sized(self, widths: Mapping[str, int], classes: int) -> MGNMAConfig:
+        """The network for vectors of these ``widths`` and so many expressions.
 
         Raises:
             TrainingError: a modality has no width, because it was not packed.
@@ -40,7 +40,7 @@ class ModelConfig(MGNMAArchitecture):
         if missing:
             raise TrainingError(f"the model reads the modality {missing[0]!r}, which is not among {', '.join(widths)}")
         settings = self.model_dump(exclude={"modalities"})
-        return MGNMAConfig(modalities={name: widths[name] for name in self.modalities}, **settings)
+        return MGNMAConfig(modalities={name: widths[name] for name in self.modalities}, classes=classes, **settings)
 
 
 class OptimisationConfig(BaseModel):
@@ -123,11 +123,14 @@ class VideoLevelSettings(OptimisationConfig):
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
 
-    def sized(self, items: Mapping[str, npt.NDArray[Any]], vectors: Mapping[str, npt.NDArray[Any]]) -> VideoLevelConfig:
-        """The network for the widths of ``items`` (V, T, D) and ``vectors`` (V, D), each by modality."""
+    def sized(
+        self, items: Mapping[str, npt.NDArray[Any]], vectors: Mapping[str, npt.NDArray[Any]], classes: int
+    ) -> VideoLevelConfig:
+        """The network for the widths of ``items`` (V, T, D) and ``vectors`` (V, D), by modality, and C expressions."""
         return VideoLevelConfig(
             items={name: array.shape[2] for name, array in items.items()},
             vectors={name: array.shape[1] for name, array in vectors.items()},
+            classes=classes,
             **self.architecture.model_dump(),
         )
 

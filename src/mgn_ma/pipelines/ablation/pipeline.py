@@ -40,7 +40,14 @@ def _input_nodes() -> list[Node]:
     return [embed] + [
         Node(
             plan,
-            [f"labels_{split}", "extraction_account", "params:modalities", *TRACKS, "video_in_sample.tracks"],
+            [
+                f"labels_{split}",
+                "extraction_account",
+                "params:targets",
+                "params:modalities",
+                *TRACKS,
+                "video_in_sample.tracks",
+            ],
             f"ablation_{split}_input",
             name=f"pack_ablation_{split}",
         )

@@ -6,24 +6,25 @@ from typing import Any
 import pandas as pd
 
 from mgn_ma.eev.annotations import validate_annotations
+from mgn_ma.eev.targets import Targets
 from mgn_ma.execution.progress import progress
 from mgn_ma.media.folder import MediaFolder
 from mgn_ma.media.manifest import ManifestConfig, build_manifest, exclusions, iter_digests
 
 
-def validate_train(annotations: pd.DataFrame) -> pd.DataFrame:
+def validate_train(annotations: pd.DataFrame, targets: Targets) -> pd.DataFrame:
     """Labels of the training split as a frame table."""
-    return validate_annotations(annotations, source="annotations/train.csv", labelled=True)
+    return validate_annotations(annotations, source="annotations/train.csv", targets=targets)
 
 
-def validate_validation(annotations: pd.DataFrame) -> pd.DataFrame:
+def validate_validation(annotations: pd.DataFrame, targets: Targets) -> pd.DataFrame:
     """Labels of the validation split as a frame table."""
-    return validate_annotations(annotations, source="annotations/val.csv", labelled=True)
+    return validate_annotations(annotations, source="annotations/val.csv", targets=targets)
 
 
 def validate_test(annotations: pd.DataFrame) -> pd.DataFrame:
     """Frames of the test split, which has no labels, as a frame table."""
-    return validate_annotations(annotations, source="annotations/test.csv", labelled=False)
+    return validate_annotations(annotations, source="annotations/test.csv", targets=None)
 
 
 def list_videos(

@@ -17,8 +17,13 @@ def create_pipeline(**_: object) -> Pipeline:
     """``annotations_*`` and ``raw_videos`` in; ``labels_*``, ``manifest``, ``exclusions``, ``data_fingerprint`` out."""
     return Pipeline(
         [
-            Node(validate_train, "annotations_train", "labels_train", name="validate_train"),
-            Node(validate_validation, "annotations_validation", "labels_validation", name="validate_validation"),
+            Node(validate_train, ["annotations_train", "params:targets"], "labels_train", name="validate_train"),
+            Node(
+                validate_validation,
+                ["annotations_validation", "params:targets"],
+                "labels_validation",
+                name="validate_validation",
+            ),
             Node(validate_test, "annotations_test", "labels_test", name="validate_test"),
             Node(
                 list_videos,

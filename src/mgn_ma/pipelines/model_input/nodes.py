@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.features.modality import Modalities
 from mgn_ma.features.track import TrackError
 from mgn_ma.features.view import TrackView
@@ -23,6 +24,7 @@ LEARNED = frozenset({VIDEO, VIDEO_IN_SAMPLE})
 def plan_train(
     labels: pd.DataFrame,
     account: pd.DataFrame,
+    targets: Targets,
     modalities: Modalities,
     image: TrackView,
     audio: TrackView,
@@ -33,12 +35,13 @@ def plan_train(
 ) -> PackPlan:
     """What the training split is packed from."""
     tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, VIDEO: video}
-    return _plan("train", labels, account, modalities, tracks | _if_given(video_in_sample))
+    return _plan("train", labels, account, targets, modalities, tracks | _if_given(video_in_sample))
 
 
 def plan_validation(
     labels: pd.DataFrame,
     account: pd.DataFrame,
+    targets: Targets,
     modalities: Modalities,
     image: TrackView,
     audio: TrackView,
@@ -49,12 +52,13 @@ def plan_validation(
 ) -> PackPlan:
     """What the validation split is packed from."""
     tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, VIDEO: video}
-    return _plan("validation", labels, account, modalities, tracks | _if_given(video_in_sample))
+    return _plan("validation", labels, account, targets, modalities, tracks | _if_given(video_in_sample))
 
 
 def plan_test(
     labels: pd.DataFrame,
     account: pd.DataFrame,
+    targets: Targets,
     modalities: Modalities,
     image: TrackView,
     audio: TrackView,
@@ -65,7 +69,7 @@ def plan_test(
 ) -> PackPlan:
     """What the test split is packed from: frames without labels."""
     tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, VIDEO: video}
-    return _plan("test", labels, account, modalities, tracks | _if_given(video_in_sample))
+    return _plan("test", labels, account, targets, modalities, tracks | _if_given(video_in_sample))
 
 
 def _if_given(video_in_sample: TrackView | None) -> dict[str, TrackView]:
@@ -73,7 +77,12 @@ def _if_given(video_in_sample: TrackView | None) -> dict[str, TrackView]:
 
 
 def _plan(
-    split: str, labels: pd.DataFrame, account: pd.DataFrame, modalities: Modalities, tracks: Mapping[str, TrackView]
+    split: str,
+    labels: pd.DataFrame,
+    account: pd.DataFrame,
+    targets: Targets,
+    modalities: Modalities,
+    tracks: Mapping[str, TrackView],
 ) -> PackPlan:
     for name, view in tracks.items():
         if name not in LEARNED:
@@ -84,6 +93,7 @@ def _plan(
     return PackPlan(
         split=split,
         frames=_of_videos_with_tracks(split, labels, there),
+        targets=targets,
         tracks=there,
         tolerances_us={name: 0 if name in LEARNED else modalities[name].tolerance_us for name in there},
     )

@@ -14,7 +14,7 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 plan,
-                [f"labels_{split}", "extraction_account", "params:modalities", *TRACKS],
+                [f"labels_{split}", "extraction_account", "params:targets", "params:modalities", *TRACKS],
                 f"{split}_input",
                 name=f"pack_{split}",
             )

@@ -7,17 +7,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.features.track import Selection, Track, TrackBatch, TrackHeader
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.training.checkpoints import Checkpoint
-from mgn_ma.training.config import ZeroRows
+from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import collect, sources_digest
 from mgn_ma.training.video_level import (
     FULL,
-    VideoLevelSettings,
     networks_fingerprint,
     train_networks,
     training_videos,
@@ -34,11 +34,12 @@ def train_video_level(
     title: TrackView,
     video_level: VideoLevelSettings,
     all_zero_rows: ZeroRows,
+    targets: Targets,
     training_states: StateStore,
 ) -> dict[str, Checkpoint]:
     """Train the network on all training videos, and once without each fold."""
     tracks = _chosen(video_level, {"image": image, "audio": audio, "title": title})
-    videos = training_videos(labels_train, tracks, video_level, all_zero_rows)
+    videos = training_videos(labels_train, targets, tracks, video_level, all_zero_rows)
     return train_networks(videos, video_level, training_states)
 
 

@@ -15,7 +15,14 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 train_video_level,
-                ["labels_train", *TRACKS, "params:video_level", "params:training.all_zero_rows", "training_states"],
+                [
+                    "labels_train",
+                    *TRACKS,
+                    "params:video_level",
+                    "params:training.all_zero_rows",
+                    "params:targets",
+                    "training_states",
+                ],
                 "video_level_networks",
                 name="train_video_level_networks",
             ),
