@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mgn_ma.extractors.base import Clock, TrackRows
@@ -73,14 +73,3 @@ class Selection:
     modality: str
     fingerprint: str
     wanted: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class TrackBatch:
-    """Tracks on their way to a store: what is wanted in all, and an iterator over what is newly made.
-
-    ``results`` is consumed once, by the store, which keeps each item before it asks for the next.
-    """
-
-    selection: Selection
-    results: Iterable[Track | TrackFailure]

@@ -7,8 +7,9 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.requests import REQUEST_COLUMNS, attention_column
+from mgn_ma.modalities import VIDEO
 
 _ANY = {"timestamp_us", "end_us", "vector"}
 """Checked by us: MLflow would refuse whole numbers in a vector and times that are left out."""
@@ -38,7 +39,7 @@ def input_example(bundle: Bundle) -> pd.DataFrame:
         (name, contract.width)
         for member in bundle.members.values()
         for name, contract in member.inputs.items()
-        if name != VIDEO_MODALITY
+        if name != VIDEO.name
     )
     rows = [("example", modality, start, start + 166_667, [0.0] * width) for start in (0, 166_667)]
     return pd.DataFrame(rows, columns=["video_id", "modality", "timestamp_us", "end_us", "vector"])

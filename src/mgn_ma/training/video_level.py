@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.device import resolve_device
+from mgn_ma.modalities import extracted
 from mgn_ma.models.mixture_of_experts import expression_loss
 from mgn_ma.models.video_level import VideoLevelArchitecture, VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
@@ -60,8 +61,8 @@ class VideoLevelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pooled: tuple[str, ...] = ("image", "audio")
-    single: tuple[str, ...] = ("title",)
+    pooled: tuple[str, ...] = extracted("frame")
+    single: tuple[str, ...] = extracted("video")
     items: int = Field(default=80, ge=1)
     fold_vectors: Literal["k_fold", "in_sample"] = "k_fold"
     folds: int = Field(default=5, ge=2)

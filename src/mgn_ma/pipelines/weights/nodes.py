@@ -19,7 +19,7 @@ from mgn_ma.extractors.fetching import accept, fetch
 from mgn_ma.extractors.inventory import Stock, needs_by_modality, take_stock
 from mgn_ma.extractors.pretrained import WeightsError, WeightsNeed
 from mgn_ma.extractors.weights import check_weights
-from mgn_ma.features.modality import Extractors, Modalities
+from mgn_ma.features.settings import Modalities
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class WeightsSettings(BaseModel):
     accept: dict[str, str] = {}
 
 
-def obtain_weights(modalities: Modalities, extractors: Extractors, settings: WeightsSettings) -> pd.DataFrame:
+def obtain_weights(modalities: Modalities, settings: WeightsSettings) -> pd.DataFrame:
     """Take the local files that are offered, fetch what is absent if asked to, and say how it stands with each.
 
     Returns:
@@ -48,7 +48,7 @@ def obtain_weights(modalities: Modalities, extractors: Extractors, settings: Wei
     Raises:
         WeightsError: if a local file is offered for an extractor that is not configured.
     """
-    configs = extractors.configs(modalities)
+    configs = modalities.configs()
     needs = {_key(need): need for need in needs_by_modality(configs)}
     if unknown := settings.accept.keys() - needs.keys():
         raise WeightsError(f"weights.accept names {sorted(unknown)}, but what is needed is {sorted(needs)}")
