@@ -81,7 +81,7 @@ def measure_rest(offsets: np.ndarray, random: np.random.Generator) -> dict[str, 
     members = [labels + random.random(labels.shape, dtype=np.float32) for _ in range(MEMBERS)]
     scores = video_scores(video_correlations(members[0], labels, offsets))
     bootstrap_s, _ = timed(lambda: interval(scores, BootstrapConfig()), 3)
-    moments_s, moments = timed(lambda: MemberMoments.of(members, labels, offsets), 1)
+    moments_s, moments = timed(lambda: MemberMoments.from_predictions(members, labels, offsets), 1)
     learn_s, _ = timed(lambda: learn_all(moments, EnsemblingConfig()), 1)
     return {"bootstrap_s": bootstrap_s, "member_moments_s": moments_s, "learn_all_ensembles_s": learn_s}
 

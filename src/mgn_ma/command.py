@@ -23,19 +23,19 @@ from mgn_ma.privacy import stay_silent
 stay_silent()  # before MLflow is imported, which reads the switches then
 
 from mgn_ma import __version__  # noqa: E402
+from mgn_ma.errors import MGNMAError, message_for_people  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mgn_ma.inference.bundle import Bundle
 
-TRACEBACK_VARIABLE = "MGN_MA_TRACEBACK"
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-class UsageError(Exception):
+class UsageError(MGNMAError):
     """The command can't be carried out as it was given; the message says how it could."""
 
 
@@ -136,10 +136,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments, prog_name="mgn-ma")
     except Exception as error:
-        foreseen = isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "mgn_ma"
-        if not foreseen or os.environ.get(TRACEBACK_VARIABLE):
+        message = message_for_people(error)
+        if message is None:
             raise
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error: {message}", err=True)
         sys.exit(1)
 
 

@@ -19,6 +19,7 @@ from mgn_ma.eev.correlation import (
     video_correlations,
     video_scores,
 )
+from mgn_ma.eev.errors import FrameTableError
 
 
 def scipy_loop(predictions, labels, offsets):
@@ -206,5 +207,5 @@ def test_offsets_equal_the_obvious_grouping(ids):
         assert found == blocks
         assert [ids[start:stop] for start, stop in pairwise(offsets)] == [[id_] * ids.count(id_) for id_ in blocks]
     else:
-        with pytest.raises(ValueError, match="not one block"):
+        with pytest.raises(FrameTableError, match="not one block"):
             frames_to_offsets(ids)

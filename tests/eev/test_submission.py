@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mgn_ma.eev.errors import FrameTableError
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.eev.frames import FRAME_COLUMNS, expression_matrix, locate_frames
 from mgn_ma.eev.submission import SubmissionError, check_submission, make_submission
@@ -39,7 +40,7 @@ def test_a_video_with_some_predictions_missing_is_refused():
 
 
 def test_a_frame_predicted_twice_is_refused():
-    with pytest.raises(ValueError, match="'a' has the frame at 0 us twice"):
+    with pytest.raises(FrameTableError, match="'a' has the frame at 0 us twice"):
         make_submission(TEST_FRAMES, pd.concat([PREDICTIONS, PREDICTIONS.iloc[[0]]]))
 
 

@@ -7,6 +7,7 @@ import pytest
 from mgn_ma.eev.correlation import video_correlations
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.evaluation.controls import TimeOnlyBaseline, TimeOnlyConfig
+from mgn_ma.evaluation.errors import EvaluationError
 
 
 def course(seconds):
@@ -73,7 +74,7 @@ def test_rows_without_a_face_are_not_labels(make_frames, make_table):
     expected = TimeOnlyBaseline.learn(labels, config).predict(times)
     np.testing.assert_allclose(TimeOnlyBaseline.learn(with_gap, config).predict(times), expected, atol=0.01)
     labels[list(EXPRESSIONS)] = 0
-    with pytest.raises(ValueError, match="no row has a label above 0"):
+    with pytest.raises(EvaluationError, match="no row has a label above 0"):
         TimeOnlyBaseline.learn(labels, config)
 
 

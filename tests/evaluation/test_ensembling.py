@@ -17,7 +17,7 @@ CONFIG = EnsemblingConfig(greedy_rounds=8)
 
 
 def moments_of(world, constant="left_out"):
-    return MemberMoments.of(list(world.members.values()), world.labels, world.offsets, constant)
+    return MemberMoments.from_predictions(list(world.members.values()), world.labels, world.offsets, constant)
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(1, 12), min_size=1, max_size=5), st.booleans())
@@ -33,7 +33,7 @@ def test_moments_score_any_mixture_as_its_frames_do(seed, lengths, with_constant
     weights = random.random(3)
     mixture = sum(weight * member for weight, member in zip(weights, members, strict=True))
     for constant in ("left_out", "zeros"):
-        moments = MemberMoments.of(members, labels, offsets, constant)
+        moments = MemberMoments.from_predictions(members, labels, offsets, constant)
         expected = video_correlations(mixture, labels, offsets, constant=constant)
         np.testing.assert_allclose(moments.correlations(weights), expected.r, atol=1e-9)
         np.testing.assert_allclose(moments.score(weights), challenge_score(expected), atol=1e-9)
@@ -42,7 +42,7 @@ def test_moments_score_any_mixture_as_its_frames_do(seed, lengths, with_constant
 def test_a_constant_mixture_scores_0_and_each_video_may_have_its_own_weights(world):
     world = world()
     constant = np.full_like(world.labels, 0.1)
-    moments = MemberMoments.of([constant, world.labels], world.labels, world.offsets)
+    moments = MemberMoments.from_predictions([constant, world.labels], world.labels, world.offsets)
     assert (moments.correlations(np.array([1.0, 0.0])) == 0).all()
     each = np.tile([1.0, 0.0], (8, 1))
     each[3] = [0.5, 0.5]

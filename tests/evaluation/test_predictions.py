@@ -10,7 +10,7 @@ from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions, fra
 
 def test_members_become_matrices_over_the_same_frames(world):
     world = world()
-    predictions = SplitPredictions.of(world.predictions_table(), "validation")
+    predictions = SplitPredictions.from_table(world.predictions_table(), "validation")
     assert list(predictions.members) == ["member_0", "member_1", "member_2", "member_3"]
     assert predictions.video_ids == [f"v{video}" for video in range(8)]
     assert predictions.offsets.tolist() == world.offsets.tolist()
@@ -25,7 +25,7 @@ def test_another_order_of_rows_and_categories_change_nothing(world):
     n_frames = len(world.frames)
     reordered = pd.concat([table[:n_frames], table[n_frames:].sample(frac=1, random_state=0)], ignore_index=True)
     reordered = reordered.astype({"member": "category", "split": "category", "video_id": "category"})
-    predictions = SplitPredictions.of(reordered, "validation")
+    predictions = SplitPredictions.from_table(reordered, "validation")
     for name, values in world.members.items():
         np.testing.assert_array_equal(predictions.members[name], values)
 
@@ -33,25 +33,25 @@ def test_another_order_of_rows_and_categories_change_nothing(world):
 def test_members_that_predict_other_frames_are_refused(world):
     table = world().predictions_table()
     with pytest.raises(PredictionError, match="'member_0' and 'member_2' predict different frames"):
-        SplitPredictions.of(table.drop(index=table.index[table["member"] == "member_2"][5]), "validation")
+        SplitPredictions.from_table(table.drop(index=table.index[table["member"] == "member_2"][5]), "validation")
     moved = table.copy()
     moved.loc[moved["member"] == "member_1", "timestamp_us"] += 1
     with pytest.raises(PredictionError, match="'member_0' and 'member_1' predict different frames"):
-        SplitPredictions.of(moved, "validation")
+        SplitPredictions.from_table(moved, "validation")
 
 
 def test_a_split_without_members_is_refused(world):
     table = world().predictions_table()
     with pytest.raises(PredictionError, match="no member has predictions for the test split"):
-        SplitPredictions.of(table, "test")
+        SplitPredictions.from_table(table, "test")
     with pytest.raises(PredictionError, match="no member"):
-        SplitPredictions.of(table[table["member"] == "shuffled"], "validation")
+        SplitPredictions.from_table(table[table["member"] == "shuffled"], "validation")
 
 
 def test_labels_come_in_the_order_of_the_predictions(world):
     world = world()
     labels = world.labels_table()
-    predictions = SplitPredictions.of(world.predictions_table(), "validation")
+    predictions = SplitPredictions.from_table(world.predictions_table(), "validation")
     others = labels.assign(video_id="gone_" + labels["video_id"])
     found = predictions.labels(pd.concat([others, labels.sample(frac=1, random_state=1)], ignore_index=True))
     np.testing.assert_array_equal(found, world.labels.astype(np.float32))

@@ -13,10 +13,14 @@ from mgn_ma.evaluation.recipe import EnsembleRecipe
 
 
 def recipe_of(world, method="stacking"):
-    predictions = SplitPredictions.of(world.predictions_table(), "validation")
-    moments = MemberMoments.of(list(predictions.members.values()), world.labels, world.offsets)
+    predictions = SplitPredictions.from_table(world.predictions_table(), "validation")
+    moments = MemberMoments.from_predictions(list(predictions.members.values()), world.labels, world.offsets)
     learned = learn(method, moments, EnsemblingConfig())
-    return EnsembleRecipe.of(method, learned, list(predictions.members), predictions.video_ids), learned, predictions
+    return (
+        EnsembleRecipe.from_learned(method, learned, list(predictions.members), predictions.video_ids),
+        learned,
+        predictions,
+    )
 
 
 def test_a_recipe_survives_json_and_predicts_the_same(world):
@@ -39,7 +43,7 @@ def test_known_videos_get_weights_that_have_not_seen_them_and_new_ones_get_all(w
     )
     table = world.predictions_table()
     table["video_id"] = "new_" + table["video_id"]
-    new = expression_matrix(recipe.predict(SplitPredictions.of(table, "validation")))
+    new = expression_matrix(recipe.predict(SplitPredictions.from_table(table, "validation")))
     np.testing.assert_allclose(new, np.tensordot(learned.weights, members, axes=1), atol=1e-6)
 
 
@@ -48,7 +52,7 @@ def test_weights_go_to_their_member_whatever_the_order_of_the_table(world):
     recipe, _, predictions = recipe_of(world)
     expected = recipe.predict(predictions)
     world.members = dict(reversed(world.members.items()))
-    reversed_members = SplitPredictions.of(world.predictions_table(), "validation")
+    reversed_members = SplitPredictions.from_table(world.predictions_table(), "validation")
     np.testing.assert_array_equal(expression_matrix(recipe.predict(reversed_members)), expression_matrix(expected))
 
 
@@ -57,4 +61,4 @@ def test_predictions_of_other_members_are_refused(world):
     recipe, _, _ = recipe_of(world)
     del world.members["member_2"]
     with pytest.raises(PredictionError, match="made of member_0, member_1, member_2, member_3, but the predictions"):
-        recipe.predict(SplitPredictions.of(world.predictions_table(), "validation"))
+        recipe.predict(SplitPredictions.from_table(world.predictions_table(), "validation"))

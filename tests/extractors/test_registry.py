@@ -7,7 +7,15 @@ import pytest
 from pydantic import ValidationError
 
 from mgn_ma.extractors.base import Extractor, ExtractorConfig
-from mgn_ma.extractors.registry import EXTRACTORS, build, config_class, extractor_class, parse_config, source_of
+from mgn_ma.extractors.registry import (
+    EXTRACTORS,
+    UnknownExtractorError,
+    build,
+    config_class,
+    extractor_class,
+    parse_config,
+    source_of,
+)
 
 SETTINGS = {
     "inception_resnet_v2": {"pretrained": {"random": 0}},
@@ -39,7 +47,7 @@ def test_the_title_is_read_where_the_configuration_says_so() -> None:
 
 
 def test_an_unknown_extractor_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ValueError, match=r"no extractor 'resnet'; there are action_descriptor, .*vggish"):
+    with pytest.raises(UnknownExtractorError, match=r"no extractor 'resnet'; there are action_descriptor, .*vggish"):
         config_class("resnet")
 
 

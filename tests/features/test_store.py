@@ -91,7 +91,7 @@ def test_failures_come_back_and_a_later_track_replaces_them(store: TrackStore) -
 
 @pytest.mark.parametrize("video_id", ["../x", "a/b", "a\\b", ".hidden", ""])
 def test_an_id_that_leaves_its_folder_is_refused(store: TrackStore, video_id: str) -> None:
-    with pytest.raises(ValueError, match="name of a file"):
+    with pytest.raises(TrackError, match="name of a file"):
         store.path("image", FINGERPRINT, video_id)
 
 

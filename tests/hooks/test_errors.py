@@ -4,33 +4,12 @@ import sys
 
 import pandas as pd
 import pytest
-from kedro.io import DataCatalog, DatasetError, MemoryDataset
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.validation.exceptions import ParameterValidationError
 
 from mgn_ma.datasets.tracker import TrackerDataset
-from mgn_ma.hooks.errors import ErrorHooks, NoDataError, foreseen, no_data_message, show
-from mgn_ma.reporting.errors import FigureError
-
-
-def wrapped(cause):
-    try:
-        try:
-            raise cause
-        except Exception as error:
-            raise DatasetError("Failed while loading data from dataset X") from error
-    except DatasetError as error:
-        return error
-
-
-def test_our_own_errors_are_foreseen_also_where_kedro_wraps_them():
-    assert foreseen(FigureError("no row")) == "no row"
-    assert foreseen(wrapped(FigureError("no row"))) == "no row"
-    assert foreseen(ParameterValidationError("unknown key rat")) == "unknown key rat"
-
-
-@pytest.mark.parametrize("error", [ValueError("x"), wrapped(ValueError("x")), KeyboardInterrupt()])
-def test_other_errors_are_not(error):
-    assert foreseen(error) is None
+from mgn_ma.errors import MGNMAError
+from mgn_ma.hooks.errors import ErrorHooks, NoDataError, no_data_message, show
 
 
 def printed(error, capsys):
@@ -43,16 +22,20 @@ def printed(error, capsys):
 
 def test_a_foreseen_error_is_its_message(capsys, monkeypatch):
     monkeypatch.delenv("MGN_MA_TRACEBACK", raising=False)
-    text = printed(FigureError("no row"), capsys)
+    text = printed(MGNMAError("no row"), capsys)
     assert text.startswith("\nError: no row\n")
     assert "Traceback" not in text
 
 
+def test_kedros_complaint_about_parameters_is_one(capsys):
+    assert printed(ParameterValidationError("unknown key rat"), capsys).startswith("\nError: unknown key rat\n")
+
+
 def test_its_frames_are_there_on_demand(capsys, monkeypatch):
     monkeypatch.setenv("MGN_MA_TRACEBACK", "1")
-    text = printed(FigureError("no row"), capsys)
+    text = printed(MGNMAError("no row"), capsys)
     assert "Traceback" in text
-    assert text.rstrip().endswith("FigureError: no row")
+    assert text.rstrip().endswith("MGNMAError: no row")
 
 
 def test_any_other_error_is_shown_in_full(capsys):

@@ -48,7 +48,7 @@ def of_the_chain(tiny, made: Bundle, folder, precision="float32"):
     split = pack(PackPlan("validation", tiny.labels, tracks, {name: TOLERANCES_US[name] for name in tracks}), folder)
     training = TrainingConfig.model_validate({"precision": precision, "device": "cpu"})
     predictions, attention = predict_split(made.members, split, training)
-    return made.description.recipe.predict(SplitPredictions.of(predictions, "validation")), attention
+    return made.description.recipe.predict(SplitPredictions.from_table(predictions, "validation")), attention
 
 
 def of_the_predictor(tiny, made: Bundle, **options):
@@ -72,7 +72,7 @@ def test_the_predictor_says_what_the_chain_says(tiny, tmp_path, standardised):
 
 
 def test_a_validation_video_has_the_weights_that_have_not_seen_it(tiny):
-    own, common = (of_the_predictor(tiny, made) for made in (bundle(), bundle().without_video_weights()))
+    own, common = (of_the_predictor(tiny, made) for made in (bundle(), bundle(video_weights={})))
     assert np.abs(own[0].probabilities - common[0].probabilities).max() > 1e-3
     np.testing.assert_array_equal(own[1].probabilities, common[1].probabilities)
 

@@ -54,7 +54,7 @@ def test_any_subset_of_modalities(names: list[str]) -> None:
     model = MGNMA(MGNMAConfig(modalities={name: WIDTHS[name] for name in names}, hidden=8)).eval()
     features, present = frames(5)
     assert model(features, present).attention.shape == (5, len(names))
-    assert model.fusion.width == sum(WIDTHS[name] for name in names)
+    assert model.fusion.num_features == sum(WIDTHS[name] for name in names)
 
 
 def test_absent_vectors_have_no_influence() -> None:

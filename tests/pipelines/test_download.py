@@ -20,6 +20,8 @@ from kedro.runner import SequentialRunner
 from pydantic import ValidationError
 
 from mgn_ma.datasets.media_folder import MediaFolderDataset
+from mgn_ma.eev.annotations import AnnotationError
+from mgn_ma.eev.video_ids import VideoIdError
 from mgn_ma.media import download as module
 from mgn_ma.media.download import DownloadConfig, Downloads, MissingToolError, is_gone, read_outcomes
 from mgn_ma.media.folder import MediaFolder, read_title
@@ -275,7 +277,7 @@ class TestSettings:
 
     def test_a_path_is_no_id(self) -> None:
         empty = pd.DataFrame({"YouTube ID": []})
-        with pytest.raises(ValueError, match="path"):
+        with pytest.raises(VideoIdError, match="path"):
             list_wanted(pd.DataFrame({"YouTube ID": ["../x"]}), empty, empty)
-        with pytest.raises(ValueError, match="of validation have no column"):
+        with pytest.raises(AnnotationError, match="of validation: there is no column"):
             list_wanted(empty, pd.DataFrame({"id": ["x"]}), empty)

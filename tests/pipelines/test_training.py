@@ -24,6 +24,7 @@ from mgn_ma.execution import ExecutionConfig
 from mgn_ma.pipelines.training import create_pipeline
 from mgn_ma.tracking.tracker import NullTracker
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import NonFiniteLossError
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
@@ -225,7 +226,7 @@ def test_predicting_on_other_vectors_is_refused(splits: dict[str, PackedSplit], 
     described = (splits["test"].folder / "split.json").read_text().replace("a" * 64, "b" * 64)
     (splits["test"].folder / "split.json").write_text(described)
     catalog["test_input"] = MemoryDataset(PackedSplit(splits["test"].folder), copy_mode="assign")
-    with pytest.raises(ValueError, match="audio vectors of member_1 have fingerprint aaa"):
+    with pytest.raises(TrainingError, match="audio vectors of member_1 have fingerprint aaa"):
         SequentialRunner().run(create_pipeline().only_nodes("predict_with_members"), catalog)
 
 

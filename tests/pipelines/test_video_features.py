@@ -16,6 +16,7 @@ from mgn_ma.datasets.training_states import TrainingStatesDataset
 from mgn_ma.features.view import TrackView
 from mgn_ma.pipelines.video_features import create_pipeline
 from mgn_ma.pipelines.video_features.nodes import embed_videos
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.video_level import VideoLevelSettings
 
 LEARNED = ["train_video_level_networks", "embed_videos"]
@@ -91,7 +92,7 @@ def test_a_modality_that_no_video_has_is_done_without(
 
 def test_an_unknown_modality_is_refused(extracted: Any) -> None:
     views = [extracted.view(name) for name in ("image", "audio", "title")]
-    with pytest.raises(ValueError, match="video_level can't read 'smell', only image, audio, title"):
+    with pytest.raises(TrainingError, match="video_level can't read 'smell', only image, audio, title"):
         embed_videos({}, *views, extracted.on_disk("video"), settings(single=["smell"]))
 
 

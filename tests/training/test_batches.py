@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgn_ma.training.batches import Batch, BatchConfig, Batches
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.gather import DeviceRows, MappedRows, read_rows
 from mgn_ma.training.order import batch_sizes, block_windows
 from mgn_ma.training.packed import PackedSplit
@@ -100,7 +101,7 @@ def test_label_rows_stand_in_for_the_frames_own(packed: Packed) -> None:
 
 
 def test_an_unknown_modality_is_named(packed: Packed) -> None:
-    with pytest.raises(ValueError, match="no modality 'smell', only image"):
+    with pytest.raises(TrainingError, match="no modality 'smell', only image"):
         Batches(packed(2), ["smell"], config(), CPU)
 
 

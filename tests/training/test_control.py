@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgn_ma.training.control import shuffled_label_rows
+from mgn_ma.training.errors import TrainingError
 
 
 @given(lengths=st.lists(st.integers(1, 30), min_size=2, max_size=12), seed=st.integers(0, 20))
@@ -33,5 +34,5 @@ def test_depends_on_the_seed_alone() -> None:
 
 
 def test_one_video_has_nobody_to_exchange_with() -> None:
-    with pytest.raises(ValueError, match="only one"):
+    with pytest.raises(TrainingError, match="only one"):
         shuffled_label_rows(np.array([0, 10]), 0)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.files import Folder
 from mgn_ma.training.loop import MemberJob, NonFiniteLossError, train_member
 from mgn_ma.training.packed import PackedSplit
@@ -194,7 +195,7 @@ def test_what_the_checkpoint_says_of_its_input(packed: Packed) -> None:
 
 def test_too_little_to_train_on(packed: Packed) -> None:
     train, validation = packed(1, frames=(1, 2), seed=1), packed(3, split="validation")
-    with pytest.raises(ValueError, match="frames to train on"):
+    with pytest.raises(TrainingError, match="frames to train on"):
         train_member(make_job(train), train, validation)
 
 
@@ -210,5 +211,5 @@ def test_members_take_the_variants_in_turn() -> None:
 
 
 def test_a_model_of_a_modality_that_was_not_packed() -> None:
-    with pytest.raises(ValueError, match="reads the modality 'action', which is not among image, audio"):
+    with pytest.raises(TrainingError, match="reads the modality 'action', which is not among image, audio"):
         ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2})

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mgn_ma.eev.errors import FrameTableError
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.packed import PackedSplit, check_modalities
 from mgn_ma.training.packing import PackPlan, pack
 
@@ -63,7 +65,7 @@ def test_rows_are_stored_once_and_only_if_a_frame_points_at_them(plan_of: Plans,
 def test_a_split_without_labels(plan_of: Plans, tmp_path: Path) -> None:
     split = pack(plan_of(2, split="test", labelled=False), tmp_path / "test")
     assert split.labels is None
-    with pytest.raises(ValueError, match="test split has no labels"):
+    with pytest.raises(TrainingError, match="test split has no labels"):
         split.face_frames()
 
 
@@ -121,21 +123,21 @@ def test_an_interrupted_packing_leaves_what_was_there(plan_of: Plans, tmp_path: 
 
 def test_nothing_to_pack_is_an_error(plan_of: Plans, tmp_path: Path) -> None:
     plan = plan_of(2)
-    with pytest.raises(ValueError, match="train split has no labelled frames"):
+    with pytest.raises(TrainingError, match="train split has no labelled frames"):
         pack(replace(plan, frames=plan.frames.iloc[:0]), tmp_path / "train")
-    with pytest.raises(ValueError, match="no modalities"):
+    with pytest.raises(TrainingError, match="no modalities"):
         pack(replace(plan, tracks={}), tmp_path / "train")
 
 
 def test_interleaved_videos_are_refused(plan_of: Plans, tmp_path: Path) -> None:
     plan = plan_of(2)
     mixed = pd.concat([plan.frames, plan.frames.iloc[:1]], ignore_index=True)
-    with pytest.raises(ValueError, match="not one block"):
+    with pytest.raises(FrameTableError, match="not one block"):
         pack(replace(plan, frames=mixed), tmp_path / "train")
 
 
 def test_a_folder_without_a_split_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="model_input"):
+    with pytest.raises(TrainingError, match="model_input"):
         PackedSplit(tmp_path)
 
 
@@ -157,8 +159,10 @@ def test_videos_of_frames(plan_of: Plans, tmp_path: Path) -> None:
 def test_a_mismatch_with_a_model_names_both_sides(plan_of: Plans, tmp_path: Path, field: str) -> None:
     split = pack(plan_of(2), tmp_path / "train")
     wrong = split.modalities["audio"].model_copy(update={field: 7 if field == "width" else "abc"})
-    with pytest.raises(ValueError, match=f"audio vectors of member 1 have {field} (7|abc), those of the train split"):
+    with pytest.raises(
+        TrainingError, match=f"audio vectors of member 1 have {field} (7|abc), those of the train split"
+    ):
         check_modalities(split, {"audio": wrong}, "member 1")
-    with pytest.raises(ValueError, match="needs the modality 'smell'"):
+    with pytest.raises(TrainingError, match="needs the modality 'smell'"):
         check_modalities(split, {"smell": wrong}, "member 1")
     check_modalities(split, split.modalities, "member 1")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.files import Folder
 from mgn_ma.training.packing import PackPlan
 from mgn_ma.training.procrustes import rigid_motion
@@ -179,7 +180,7 @@ def test_finished_networks_are_taken_from_the_store(plan_of: Plans, tmp_path: Pa
 @pytest.mark.parametrize(("n_videos", "folds"), [(4, 5), (3, 2), (2, 2)])
 def test_too_few_videos_say_what_to_do(plan_of: Plans, n_videos: int, folds: int) -> None:
     config = settings(folds=folds)
-    with pytest.raises(ValueError, match=rf"{n_videos} training videos have labels.*in_sample"):
+    with pytest.raises(TrainingError, match=rf"{n_videos} training videos have labels.*in_sample"):
         train_networks(make_videos(plan_of(n_videos), config), config)
 
 

@@ -16,6 +16,7 @@ from pandera.errors import SchemaError
 
 from mgn_ma.eev.expressions import ANNOTATION_RATE_HZ, EXPRESSIONS
 from mgn_ma.eev.video_ids import VideoIdError, validate_video_id
+from mgn_ma.errors import MGNMAError
 
 ID_COLUMNS = ("YouTube ID", "Video ID")
 """Of train.csv and val.csv, and of test.csv."""
@@ -30,7 +31,7 @@ _FIRST_FILE_ROW = 2
 _Ints = npt.NDArray[np.int64]
 
 
-class AnnotationError(ValueError):
+class AnnotationError(MGNMAError):
     """An annotation table can't be used; the message names file, row, column and value, and what to do.
 
     Attributes:

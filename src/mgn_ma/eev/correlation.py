@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mgn_ma.eev.errors import FrameTableError
+
 ConstantPolicy = Literal["left_out", "zeros"]
 """What a series with a constant truth counts: nothing at all, or a correlation of 0."""
 
@@ -130,7 +132,7 @@ def frames_to_offsets(
     """The videos of a frame table in their order, and (V + 1,) where the block of each starts, then the row count.
 
     Raises:
-        ValueError: the rows of a video are not one contiguous block.
+        FrameTableError: the rows of a video are not one contiguous block.
     """
     codes, ids = pd.factorize(pd.Series(video_ids), use_na_sentinel=False)
     changes = np.flatnonzero(np.diff(codes)) + 1
@@ -138,7 +140,7 @@ def frames_to_offsets(
     again = changes[codes[changes] < codes[changes - 1]]
     if len(again):
         row = int(again[0])
-        raise ValueError(f"the rows of video {ids[codes[row]]!r} are not one block: it comes again at row {row}")
+        raise FrameTableError(f"the rows of video {ids[codes[row]]!r} are not one block: it comes again at row {row}")
     starts = np.r_[0, changes, len(codes)] if len(codes) else np.zeros(1)
     return [str(video_id) for video_id in ids], starts.astype(np.int64)
 

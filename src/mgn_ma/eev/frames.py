@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mgn_ma.eev.errors import FrameTableError
 from mgn_ma.eev.expressions import EXPRESSIONS
 
 KEY_COLUMNS = ("video_id", "timestamp_us")
@@ -25,7 +26,7 @@ def locate_frames(wanted: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.i
     """Row in ``table`` of every frame in ``wanted``, -1 where the table lacks it; both have the key columns.
 
     Raises:
-        ValueError: the table has a frame twice.
+        FrameTableError: the table has a frame twice.
     """
     n_rows = len(table)
     both = pd.concat([table["video_id"].astype("str"), wanted["video_id"].astype("str")], ignore_index=True)
@@ -34,6 +35,8 @@ def locate_frames(wanted: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.i
     if keys.has_duplicates:
         row = int(np.flatnonzero(keys.duplicated())[0])
         frame = table.iloc[row]
-        raise ValueError(f"video {frame['video_id']!r} has the frame at {frame['timestamp_us']} us twice (row {row})")
+        raise FrameTableError(
+            f"video {frame['video_id']!r} has the frame at {frame['timestamp_us']} us twice (row {row})"
+        )
     sought = pd.MultiIndex.from_arrays([codes[n_rows:], wanted["timestamp_us"].to_numpy(np.int64)])
     return keys.get_indexer(sought).astype(np.int64)

@@ -8,11 +8,12 @@ import pandas as pd
 from mgn_ma.eev.annotations import TIMESTAMP_COLUMN
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.eev.frames import expression_matrix, locate_frames
+from mgn_ma.errors import MGNMAError
 
 SUBMISSION_COLUMNS = ("Video ID", TIMESTAMP_COLUMN, *EXPRESSIONS)
 
 
-class SubmissionError(ValueError):
+class SubmissionError(MGNMAError):
     """A submission would be refused, or scored against the wrong rows."""
 
 

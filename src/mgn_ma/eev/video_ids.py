@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from mgn_ma.errors import MGNMAError
+
 MAX_LENGTH = 128
 """Leaves room for suffixes within the 255 bytes that file systems give a name; YouTube's IDs have 11 characters."""
 
@@ -13,7 +15,7 @@ _READABLE_LENGTH = 60
 _ALLOWED = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
-class VideoIdError(ValueError):
+class VideoIdError(MGNMAError):
     """A video ID can't be used as a file name."""
 
 

@@ -38,7 +38,7 @@ class Interval:
     n_videos: int
 
     def as_dict(self) -> dict[str, Any]:
-        """For reports."""
+        """The fields by name, for reports."""
         return asdict(self)
 
 
@@ -57,7 +57,7 @@ class Comparison:
     n_videos: int
 
     def as_dict(self) -> dict[str, Any]:
-        """For reports."""
+        """The fields by name, for reports."""
         return asdict(self)
 
 

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mgn_ma.eev.correlation import frames_to_offsets
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.evaluation.errors import EvaluationError
 
 _Floats = npt.NDArray[np.float64]
 _ROUNDS = 5
@@ -55,11 +56,11 @@ class TimeOnlyBaseline:
         detected) are not labels.
 
         Raises:
-            ValueError: no row has labels.
+            EvaluationError: no row has labels.
         """
         seen = np.logical_or.reduce([labels[name].to_numpy() != 0 for name in EXPRESSIONS])
         if not seen.any():
-            raise ValueError("the time-only baseline can't be learned: no row has a label above 0")
+            raise EvaluationError("the time-only baseline can't be learned: no row has a label above 0")
         _, offsets = frames_to_offsets(labels["video_id"][seen])
         bin_us = config.bin_seconds * 1e6
         bins = (labels["timestamp_us"].to_numpy()[seen] // bin_us).astype(np.int64)

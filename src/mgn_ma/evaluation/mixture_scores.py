@@ -37,7 +37,7 @@ class MemberMoments:
     constant: ConstantPolicy
 
     @classmethod
-    def of(
+    def from_predictions(
         cls,
         predictions: Sequence[_Matrix],
         labels: _Matrix,
@@ -58,7 +58,7 @@ class MemberMoments:
 
     @property
     def n_members(self) -> int:
-        """M."""
+        """How many members there are, M."""
         return int(self.members.shape[-1])
 
     def lengths(self) -> _Floats:

@@ -12,6 +12,7 @@ import pandas as pd
 from mgn_ma.eev.correlation import frames_to_offsets
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.eev.frames import KEY_COLUMNS, expression_matrix, locate_frames
+from mgn_ma.evaluation.errors import EvaluationError
 
 SHUFFLED = "shuffled"
 """The member that was trained on labels shuffled across videos: a control, never part of an ensemble."""
@@ -19,7 +20,7 @@ SHUFFLED = "shuffled"
 _Matrix = npt.NDArray[np.floating[Any]]
 
 
-class PredictionError(ValueError):
+class PredictionError(EvaluationError):
     """Predictions don't cover the same frames, or frames that nobody labelled."""
 
 
@@ -42,7 +43,7 @@ class SplitPredictions:
     control: _Matrix | None
 
     @classmethod
-    def of(cls, table: pd.DataFrame, split: str) -> SplitPredictions:
+    def from_table(cls, table: pd.DataFrame, split: str) -> SplitPredictions:
         """Take one split from the table of all members.
 
         Args:

@@ -25,7 +25,7 @@ class EnsembleRecipe(BaseModel):
     """For the videos that the weights were learned on: weights learned without them."""
 
     @classmethod
-    def of(
+    def from_learned(
         cls, method: EnsemblingMethod, learned: LearnedMethod, members: list[str], video_ids: list[str]
     ) -> EnsembleRecipe:
         """The recipe of a method that was learned on the videos ``video_ids`` (V)."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
+from mgn_ma.errors import MGNMAError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -16,11 +18,11 @@ MakeWorker: TypeAlias = Callable[[], Worker[Item, Result]]
 """Builds a worker, once per process, where it will work (it may load a network). Must be picklable."""
 
 
-class ExecutionError(Exception):
+class ExecutionError(MGNMAError):
     """The work as a whole can't go on: no worker comes up, or there is nowhere to run one."""
 
 
-class WorkerDiedError(Exception):
+class WorkerDiedError(MGNMAError):
     """The worker of an item ended without a word: killed, out of memory, crashed, or its machine is gone."""
 
 

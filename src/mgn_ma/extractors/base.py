@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.media.source import VideoSource
 from mgn_ma.modalities import Source as Source
 
@@ -57,7 +58,7 @@ class TrackRows:
         return len(self.timestamps_us)
 
 
-class ExtractionError(Exception):
+class ExtractionError(MGNMAError):
     """A video's source can't be turned into a track; the message is the reason that the account gives.
 
     Attributes:

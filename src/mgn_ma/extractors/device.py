@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.pretrained import Precision
 
 log = logging.getLogger(__name__)
@@ -16,20 +17,24 @@ log = logging.getLogger(__name__)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
+class DeviceError(MGNMAError):
+    """The device that was asked for is not there."""
+
+
 def resolve_device(name: str) -> torch.device:
     """The torch device of a configured name; ``auto`` is CUDA where there is one, then MPS, then the CPU.
 
     Raises:
-        ValueError: if the device named is not there.
+        DeviceError: if the device named is not there.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     usable = [kind for kind, is_there in there.items() if is_there]
     # CUDA without an index is the current one: a worker that was given a GPU of its own sees only that.
     device = torch.device(usable[0] if name == "auto" else name)
     if device.type not in usable:
-        raise ValueError(f"device {name!r} is not available here, only {', '.join(usable)}")
+        raise DeviceError(f"device {name!r} is not available here, only {', '.join(usable)}")
     if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
-        raise ValueError(f"device {name!r} does not exist: there are {torch.cuda.device_count()} CUDA devices")
+        raise DeviceError(f"device {name!r} does not exist: there are {torch.cuda.device_count()} CUDA devices")
     return device
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import ExtractorConfig
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Precision = Literal["float32", "bfloat16"]
 
 
-class WeightsError(Exception):
+class WeightsError(MGNMAError):
     """Weights are absent, or not what they should be; the message says which file and what to do about it."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import Extractor, ExtractorConfig, Source
 
 EXTRACTORS: dict[str, tuple[str, str]] = {
@@ -21,11 +22,15 @@ EXTRACTORS: dict[str, tuple[str, str]] = {
 """Name -> the module that holds ``<Prefix>Config`` and ``<Prefix>Extractor``, and the prefix."""
 
 
+class UnknownExtractorError(MGNMAError, ValueError):
+    """No extractor goes by that name; a ``ValueError`` too, as validators of parameters meet it."""
+
+
 def config_class(name: str) -> type[ExtractorConfig]:
     """The configuration class of an extractor.
 
     Raises:
-        ValueError: nobody goes by that name; the message lists who is there.
+        UnknownExtractorError: nobody goes by that name; the message lists who is there.
     """
     found: type[ExtractorConfig] = _member(name, "Config")
     return found
@@ -44,7 +49,7 @@ def build(config: ExtractorConfig) -> Extractor:
     """Make the extractor that a configuration describes; this may load a network.
 
     Raises:
-        ValueError: nobody goes by that name.
+        UnknownExtractorError: nobody goes by that name.
     """
     make: Any = extractor_class(config.name)
     extractor: Extractor = make(config)
@@ -55,7 +60,7 @@ def extractor_class(name: str) -> type[Extractor]:
     """The class of an extractor; importing it may import torch.
 
     Raises:
-        ValueError: nobody goes by that name.
+        UnknownExtractorError: nobody goes by that name.
     """
     found: type[Extractor] = _member(name, "Extractor")
     return found
@@ -71,5 +76,7 @@ def _member(name: str, suffix: str) -> Any:
     try:
         module, prefix = EXTRACTORS[name]
     except KeyError:
-        raise ValueError(f"there is no extractor {name!r}; there are {', '.join(sorted(EXTRACTORS))}") from None
+        raise UnknownExtractorError(
+            f"there is no extractor {name!r}; there are {', '.join(sorted(EXTRACTORS))}"
+        ) from None
     return getattr(import_module(module), prefix + suffix)

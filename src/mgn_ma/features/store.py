@@ -65,11 +65,11 @@ class TrackStore:
         """Where a track stands, in the terms of the file system.
 
         Raises:
-            ValueError: an identifier that would leave its folder.
+            TrackError: an identifier that would leave its folder.
         """
         for part in (modality, video_id):
             if not part or "/" in part or "\\" in part or part.startswith("."):
-                raise ValueError(f"{part!r} can't be the name of a file")
+                raise TrackError(f"{part!r} can't be the name of a file")
         return f"{self._folder(modality, fingerprint)}/{video_id}{TRACK_SUFFIX}"
 
     def headers(self, modality: str, fingerprint: str, *, verify: bool = False) -> dict[str, TrackHeader]:

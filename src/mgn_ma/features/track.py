@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import Clock, TrackRows
 
 
-class TrackError(Exception):
+class TrackError(MGNMAError):
     """A stored track can't be used: it is damaged, or not the one that is wanted. The message names the file."""
 
 

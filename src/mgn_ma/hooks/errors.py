@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,12 +13,11 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.validation.exceptions import ParameterValidationError
 
+from mgn_ma.errors import TRACEBACK_VARIABLE, MGNMAError, message_for_people
 from mgn_ma.hooks.catalog_files import layer, unwrapped
 
-TRACEBACK_VARIABLE = "MGN_MA_TRACEBACK"
 
-
-class NoDataError(Exception):
+class NoDataError(MGNMAError):
     """The raw data that a run starts from is not there."""
 
 
@@ -75,28 +72,10 @@ def no_data_message(path: str, env: str) -> str:
     )
 
 
-def foreseen(error: BaseException) -> str | None:
-    """The message of an error that somebody wrote for the reader of the console; ``None`` for all others.
-
-    These are Kedro's complaints about parameters, and our own exceptions, also where Kedro has wrapped them.
-    """
-    for cause in _causes(error):
-        if type(cause).__module__.partition(".")[0] == "mgn_ma" or isinstance(cause, ParameterValidationError):
-            return str(cause)
-    return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    current: BaseException | None = error
-    while current is not None:
-        yield current
-        current = current.__cause__
-
-
 def show(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
     """Print a foreseen error as its message and any other in full, for ``sys.excepthook``."""
-    message = foreseen(error)
-    if message is None or os.environ.get(TRACEBACK_VARIABLE):
+    message = message_for_people(error, also=(ParameterValidationError,))
+    if message is None:
         traceback.print_exception(kind, error, frames)
-        return
-    sys.stderr.write(f"\nError: {message}\n\n({TRACEBACK_VARIABLE}=1 shows where it was raised)\n")
+    else:
+        sys.stderr.write(f"\nError: {message}\n\n({TRACEBACK_VARIABLE}=1 shows where it was raised)\n")

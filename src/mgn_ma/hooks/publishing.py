@@ -14,12 +14,13 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.hooks.catalog_files import SavedFile, metadata, saved_file
 
 logger = logging.getLogger(__name__)
 
 
-class PublishingError(Exception):
+class PublishingError(MGNMAError):
     """An entry asks to be published that is no single file."""
 
 

@@ -22,6 +22,7 @@ from mlflow.entities import RunStatus
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_BRANCH, MLFLOW_GIT_COMMIT
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.hooks.catalog_files import layer, metadata, saved_file
 from mgn_ma.hooks.quiet import MlflowHook
 from mgn_ma.tracking.code_version import code_version
@@ -42,7 +43,7 @@ LARGEST_ARTIFACT_BYTES = 64 * 1024**2
 _ERROR_LENGTH = 2000
 
 
-class TrackedRunnerError(Exception):
+class TrackedRunnerError(MGNMAError):
     """The runner that was asked for can't be tracked."""
 
 

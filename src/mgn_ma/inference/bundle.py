@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import parse_config
@@ -27,7 +28,7 @@ DESCRIPTION = "bundle.json"
 _MEMBER_NAME = re.compile(r"\w[\w-]*")
 
 
-class BundleError(Exception):
+class BundleError(MGNMAError):
     """A bundle can't be made or read; the message says what does not belong together."""
 
 
@@ -148,11 +149,6 @@ class Bundle:
         return hashlib.sha256(
             (described + "".join(network.digest() for network in self._networks)).encode()
         ).hexdigest()
-
-    def without_video_weights(self) -> Bundle:
-        """The same, without the weights that were for the validation videos alone."""
-        recipe = self.description.recipe.model_copy(update={"video_weights": {}})
-        return Bundle(self.description.model_copy(update={"recipe": recipe}), self.members, self.video_network)
 
 
 def save_bundle(bundle: Bundle, folder: Folder) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import fsspec
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.inference.videos import VideoInput
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import is_remote
@@ -25,7 +26,7 @@ COLUMNS = ("video", "video_id", "captions", "title")
 """Of a list in CSV; all but the first may be absent or empty."""
 
 
-class NoVideosError(Exception):
+class NoVideosError(MGNMAError):
     """What was asked for names no video; the message says what was looked for."""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.ensembling import combine
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.extractors.device import resolve_device
@@ -28,7 +29,7 @@ Times = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 
-class TracksMismatchError(Exception):
+class TracksMismatchError(MGNMAError):
     """Tracks are not what the model was trained on; the message names both sides."""
 
 

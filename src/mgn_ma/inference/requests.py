@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.predictor import Predictor, VideoPrediction
@@ -26,7 +27,7 @@ LONGEST_US = 24 * 3600 * 1_000_000
 """Of a video; a time beyond it is taken for a mistake in the unit."""
 
 
-class RequestError(Exception):
+class RequestError(MGNMAError):
     """A request can't be answered; the message names the row and the value."""
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.eev.video_ids import file_name_of
+from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.pretrained import Pretrained, WeightsError
@@ -38,7 +39,7 @@ from mgn_ma.media.video import grid_timestamps_us
 _LONGEST_SUFFIX = 12
 
 
-class ExtractorMismatchError(Exception):
+class ExtractorMismatchError(MGNMAError):
     """What would extract here is not what the model was trained on; the message names both."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mgn_ma.errors import MGNMAError
 
-class MediaError(Exception):
+
+class MediaError(MGNMAError):
     """A media file can't be read; the base of all errors of this room.
 
     Attributes:

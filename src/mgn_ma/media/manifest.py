@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.media.digest import digest
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import VIDEO_SUFFIXES, MediaFiles, MediaFolder, read_title
@@ -35,7 +36,7 @@ class ManifestConfig(BaseModel):
     threads: int = Field(default=8, gt=0)
 
 
-class SplitError(ValueError):
+class SplitError(MGNMAError):
     """The splits contradict each other, or none of their videos can be used."""
 
 

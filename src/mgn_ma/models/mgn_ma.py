@@ -12,9 +12,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from mgn_ma.models.context_gating import ContextGating
+from mgn_ma.models.layers import ContextGating, HiddenLayer
 from mgn_ma.models.mixture_of_experts import MixtureOfExperts, Reading
-from mgn_ma.models.mlp import HiddenLayer
 from mgn_ma.models.modal_attention import FusionKind, ModalFusion
 from mgn_ma.models.normalisation import Normalisation
 
@@ -89,7 +88,7 @@ class MGNMA(nn.Module):
             modality_dropout=config.modality_dropout,
         )
         self.input_dropout = nn.Dropout(config.input_dropout)
-        self.hidden = HiddenLayer(self.fusion.width, config.hidden, dropout=config.dropout)
+        self.hidden = HiddenLayer(self.fusion.num_features, config.hidden, dropout=config.dropout)
         self.gating = ContextGating(config.hidden) if config.context_gating else nn.Identity()
         self.head: nn.Module
         if config.classifier == "moe":

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mgn_ma.models.modality_dropout import ModalityDropout
+from mgn_ma.models.layers import ModalityDropout
 from mgn_ma.models.normalisation import Normalisation, make_normalisation
 
 FusionKind = Literal["attention", "concatenation"]
@@ -53,20 +53,20 @@ class ModalFusion(nn.Module):
     """Normalisation of each modality, modality dropout, then attention or concatenation.
 
     Attributes:
-        width: length of the fused vector, the sum of the modalities' widths.
+        num_features: length of the fused vector, the sum of the modalities' widths.
     """
 
     def __init__(
         self, widths: Sequence[int], *, kind: FusionKind, normalisation: Normalisation, modality_dropout: float
     ) -> None:
         super().__init__()
-        self.width = sum(widths)
+        self.num_features = sum(widths)
         self.normalise = nn.ModuleList(make_normalisation(normalisation, width) for width in widths)
         self.drop = ModalityDropout(modality_dropout)
         self.fuse = ModalAttention(widths) if kind == "attention" else Concatenation()
 
     def forward(self, vectors: Sequence[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
-        """Fuse M raw ``vectors`` (B, D_m) under ``present`` (B, M) into (B, width) and the weights (B, M)."""
+        """Fuse M raw ``vectors`` (B, D_m) under ``present`` (B, M) into (B, num_features) and the weights (B, M)."""
         # A dropped modality's vector is known, so it still counts in the statistics: only absent ones do not.
         normalised = [
             normalise(v.float(), present[:, i])

@@ -13,9 +13,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from mgn_ma.models.context_gating import ContextGating
+from mgn_ma.models.layers import ContextGating, HiddenLayer
 from mgn_ma.models.mixture_of_experts import MixtureOfExperts, Reading
-from mgn_ma.models.mlp import HiddenLayer
 from mgn_ma.models.modal_attention import FusionKind, ModalFusion
 from mgn_ma.models.netvlad import NetVLAD
 from mgn_ma.models.normalisation import Normalisation, make_normalisation
@@ -120,7 +119,7 @@ class VideoLevelNetwork(nn.Module):
             normalisation=config.normalisation,
             modality_dropout=config.modality_dropout,
         )
-        self.hidden = HiddenLayer(self.fusion.width, config.hidden)
+        self.hidden = HiddenLayer(self.fusion.num_features, config.hidden)
         self.gating = ContextGating(config.hidden) if config.context_gating else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.head = MixtureOfExperts(config.hidden, config.classes, experts=config.experts, reading=config.reading)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mgn_ma.errors import MGNMAError
 
-class FigureError(Exception):
+
+class FigureError(MGNMAError):
     """A figure was asked for that the tables given don't show."""

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.execution.progress import progress
 from mgn_ma.inference.bundle import Bundle
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 ACCOUNT_COLUMNS = ("video_id", "video", "status", "reason", "seconds_of_video", "moments", "without", "page")
 
 
-class PredictionError(Exception):
+class PredictionError(MGNMAError):
     """Not one video could be predicted; the message gives the first reason."""
 
 

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.tracking.versions import is_error
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ ABANDONED_AFTER_S = 600.0
 _PAUSE_S = 0.2
 
 
-class PromotionBusyError(Exception):
+class PromotionBusyError(MGNMAError):
     """Another promotion goes on and doesn't end; the message says whose it is."""
 
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import sqlalchemy
 from mlflow.tracking import MlflowClient
 
+from mgn_ma.errors import MGNMAError
+
 SQLITE = "sqlite:///"
 TIMEOUT_S = 5
 _LOCAL_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -20,7 +22,7 @@ _SECRET_OPTION = re.compile(r"([?&]\w*password=)[^&\s]*", re.IGNORECASE)
 _CONNECT_TIMEOUT = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "timeout"}
 
 
-class TrackingUnavailableError(Exception):
+class TrackingUnavailableError(MGNMAError):
     """MLflow can't be reached or used where this run is told to track; the message says what to do."""
 
     def __init__(self, uri: str, reason: str) -> None:

@@ -15,6 +15,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
+from mgn_ma.errors import MGNMAError
+
 MODEL = "mgn-ma"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -25,7 +27,7 @@ _MODELS_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/]+)|/(?P<num
 _RUNS_URI = re.compile(r"runs:/(?P<run>\w+)/(?P<name>[^/]+)/?")
 
 
-class RegistryError(Exception):
+class RegistryError(MGNMAError):
     """The registry does not have what is asked for; the message says how to put it there."""
 
 

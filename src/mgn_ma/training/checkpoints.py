@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.errors import MGNMAError
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.files import Folder
@@ -26,7 +27,7 @@ FORMAT = 1
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class CheckpointError(Exception):
+class CheckpointError(MGNMAError):
     """A checkpoint can't be used: it is incomplete, damaged, or of another kind. The message says which."""
 
 

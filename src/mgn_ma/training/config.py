@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mgn_ma.modalities import IN_MODEL
 from mgn_ma.models.mgn_ma import MGNMAArchitecture, MGNMAConfig
 from mgn_ma.training.batches import BatchConfig
+from mgn_ma.training.errors import TrainingError
 
 ZeroRows = Literal["left_out", "kept", "dropped"]
 """Rows whose labels are all zero (no face was seen): left out of training and kept in evaluation, kept in both, or
@@ -32,12 +33,12 @@ class ModelConfig(MGNMAArchitecture):
         """The network for vectors of these ``widths``.
 
         Raises:
-            ValueError: a modality has no width, because it was not packed.
+            TrainingError: a modality has no width, because it was not packed.
         """
         names = self.modalities or [name for name in IN_MODEL if name in widths]
         missing = [name for name in names if name not in widths]
         if missing:
-            raise ValueError(f"the model reads the modality {missing[0]!r}, which is not among {', '.join(widths)}")
+            raise TrainingError(f"the model reads the modality {missing[0]!r}, which is not among {', '.join(widths)}")
         settings = self.model_dump(exclude={"modalities"})
         return MGNMAConfig(modalities={name: widths[name] for name in names}, **settings)
 

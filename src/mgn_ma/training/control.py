@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from mgn_ma.training.errors import TrainingError
+
 
 def shuffled_label_rows(offsets: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
     """For every frame, the row of the labels of another video that stands in for its own, (F,) int64.
@@ -17,11 +19,11 @@ def shuffled_label_rows(offsets: npt.NDArray[np.int64], seed: int) -> npt.NDArra
         seed: of the exchange.
 
     Raises:
-        ValueError: there are fewer than two videos to exchange labels between.
+        TrainingError: there are fewer than two videos to exchange labels between.
     """
     n_videos = len(offsets) - 1
     if n_videos < 2:
-        raise ValueError("labels can't be exchanged between videos where there is only one: switch the control off")
+        raise TrainingError("labels can't be exchanged between videos where there is only one: switch the control off")
     random = np.random.default_rng(seed)
     donors = _derangement(n_videos, random)
     lengths = np.diff(offsets)

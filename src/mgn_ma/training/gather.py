@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.order import Frames
 from mgn_ma.training.packed import Halves, PackedSplit, matrix_path
 
@@ -61,7 +62,7 @@ class MappedRows:
         unknown = [name for name in modalities if name not in split.modalities]
         if unknown:
             has = ", ".join(split.modalities)
-            raise ValueError(f"the {split.description.split} split has no modality {unknown[0]!r}, only {has}")
+            raise TrainingError(f"the {split.description.split} split has no modality {unknown[0]!r}, only {has}")
         self.split = split
         self.modalities = list(modalities)
         self.label_rows = label_rows
@@ -177,7 +178,7 @@ def _read_into(file: FileIO, buffer: memoryview) -> None:
     while len(buffer):
         n_read = file.readinto(buffer)
         if not n_read:
-            raise OSError(f"{file.name} ended early: it was changed while it was in use")
+            raise TrainingError(f"{file.name} ended early: it was changed while it was in use")
         buffer = buffer[n_read:]
 
 

@@ -30,6 +30,7 @@ from mgn_ma.training.batches import Batch, Batches
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.config import TrainingConfig
 from mgn_ma.training.control import shuffled_label_rows
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.predict import predict
@@ -44,7 +45,7 @@ OnEpoch = Callable[[Mapping[str, float], int], None]
 """``on_epoch(metrics, epoch)``, epochs counted from 1."""
 
 
-class NonFiniteLossError(Exception):
+class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite; the message names epoch, batch and videos."""
 
 
@@ -98,7 +99,7 @@ def train_member(
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
-        ValueError: no frame to train on, or a modality that the split does not have.
+        TrainingError: no frame to train on, or a modality that the split does not have.
     """
     fingerprint = job.fingerprint(train, validation)
     device = resolve_device(job.config.device)
@@ -233,7 +234,7 @@ class _Validation:
         dropped = job.config.all_zero_rows == "dropped"
         self._frames = split.face_frames() if dropped else np.arange(split.n_frames)
         if split.labels is None or len(self._frames) == 0:
-            raise ValueError(f"the {split.description.split} split has no labelled frame to choose the snapshot by")
+            raise TrainingError(f"the {split.description.split} split has no labelled frame to choose the snapshot by")
         self._labels = split.labels[self._frames]
         _, lengths = np.unique(split.video_numbers(self._frames), return_counts=True)
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -251,7 +252,7 @@ def _training_frames(
     seen[split.face_frames()] = True
     frames = np.flatnonzero(seen if label_rows is None else seen[label_rows])
     if len(frames) < 2:
-        raise ValueError(f"the {split.description.split} split has {len(frames)} frames to train on")
+        raise TrainingError(f"the {split.description.split} split has {len(frames)} frames to train on")
     return frames
 
 

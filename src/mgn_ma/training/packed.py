@@ -22,6 +22,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from mgn_ma.extractors.base import Clock
+from mgn_ma.training.errors import TrainingError
 
 FORMAT = 1
 DESCRIPTION = "split.json"
@@ -82,10 +83,10 @@ class PackedSplit:
         self.folder = Path(folder)
         described = self.folder / DESCRIPTION
         if not described.exists():
-            raise FileNotFoundError(f"{self.folder} holds no packed split: run the pipeline model_input first")
+            raise TrainingError(f"{self.folder} holds no packed split: run the pipeline model_input first")
         self.description = PackedDescription.model_validate_json(described.read_bytes())
         if self.description.format != FORMAT:
-            raise ValueError(
+            raise TrainingError(
                 f"{self.folder} is a packed split of format {self.description.format}, this version reads {FORMAT}: "
                 "run the pipeline model_input again"
             )
@@ -135,14 +136,14 @@ class PackedSplit:
         """The frames whose labels are not all zero: those where a viewer's face was seen, ascending.
 
         Raises:
-            ValueError: the split has no labels.
+            TrainingError: the split has no labels.
         """
         found = [start + np.flatnonzero(block.any(axis=1)) for start, block in self._label_blocks()]
         return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
     def _label_blocks(self, rows: int = 1 << 18) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         if self.labels is None:
-            raise ValueError(f"the {self.description.split} split has no labels")
+            raise TrainingError(f"the {self.description.split} split has no labels")
         for start in range(0, self.n_frames, rows):
             yield start, self.labels[start : start + rows]
 
@@ -162,16 +163,16 @@ def check_modalities(split: PackedSplit, expected: dict[str, PackedModality], wh
     """Refuse a split whose vectors are not those that a model was trained on.
 
     Raises:
-        ValueError: a modality is missing, or its width or fingerprint differs; the message names both sides.
+        TrainingError: a modality is missing, or its width or fingerprint differs; the message names both sides.
     """
     name = f"the {split.description.split} split"
     for modality, wanted in expected.items():
         found = split.modalities.get(modality)
         if found is None:
-            raise ValueError(f"{whose} needs the modality {modality!r}; {name} has {_listed(split.modalities)}")
+            raise TrainingError(f"{whose} needs the modality {modality!r}; {name} has {_listed(split.modalities)}")
         for what in ("width", "fingerprint"):
             if getattr(found, what) != getattr(wanted, what):
-                raise ValueError(
+                raise TrainingError(
                     f"{modality} vectors of {whose} have {what} {getattr(wanted, what)}, those of {name} "
                     f"{getattr(found, what)}: extract and pack again with the settings of the model, or train again"
                 )

@@ -26,6 +26,7 @@ from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.base import Clock
 from mgn_ma.features.alignment import locate
 from mgn_ma.features.track import Track, TrackHeader
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.npy import NpyWriter
 from mgn_ma.training.packed import (
     DESCRIPTION,
@@ -120,13 +121,13 @@ def pack(plan: PackPlan, folder: Path | str) -> PackedSplit:
     """Write a split as a whole, or not at all; one that is there already and was packed from the same is kept.
 
     Raises:
-        ValueError: no frames, no modalities, or the frames of a video are not one block.
+        TrainingError: no frames, no modalities, or the frames of a video are not one block.
         TrackError: a track can't be read.
     """
     folder = Path(folder)
     if plan.frames.empty or not plan.tracks:
         missing = "labelled frames" if plan.frames.empty else "modalities"
-        raise ValueError(f"the {plan.split} split has no {missing}: there is nothing to pack")
+        raise TrainingError(f"the {plan.split} split has no {missing}: there is nothing to pack")
     fingerprint = plan.fingerprint()
     if _stands(folder, fingerprint):
         return PackedSplit(folder)
@@ -203,7 +204,7 @@ def _append(
     pointers[served] = matrix.n_rows + position
     matrix.append(rows.vectors[used])
     if matrix.n_rows > np.iinfo(np.int32).max:
-        raise ValueError(f"more than {np.iinfo(np.int32).max} {modality} rows don't fit the index")
+        raise TrainingError(f"more than {np.iinfo(np.int32).max} {modality} rows don't fit the index")
     return pointers
 
 

@@ -31,6 +31,7 @@ from mgn_ma.models.mixture_of_experts import expression_loss
 from mgn_ma.models.video_level import VideoLevelArchitecture, VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.config import ZeroRows
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.packing import Tracks
@@ -107,12 +108,12 @@ def training_videos(
     """Read what the networks learn from: the videos that have a mean label and any track.
 
     Raises:
-        ValueError: there is none.
+        TrainingError: there is none.
     """
     labelled, means = video_means(labels, all_zero_rows)
     chosen = [number for number, v in enumerate(labelled) if any(v in some.headers for some in tracks.values())]
     if not chosen:
-        raise ValueError("no training video has both a labelled face and a track: there is nothing to learn from")
+        raise TrainingError("no training video has both a labelled face and a track: there is nothing to learn from")
     video_ids = [labelled[number] for number in chosen]
     inputs = {
         name: PackedModality(width=some.width, fingerprint=some.fingerprint, clock=some.clock, tolerance_us=0)
@@ -132,7 +133,7 @@ def train_networks(
     Networks that ``states`` holds finished are taken from there.
 
     Raises:
-        ValueError: fewer videos than folds, or a network would learn from fewer than two.
+        TrainingError: fewer videos than folds, or a network would learn from fewer than two.
     """
     n_videos = len(videos.means)
     folds = assign_folds(n_videos, settings)
@@ -141,7 +142,7 @@ def train_networks(
         parts[f"fold_{fold + 1}"] = np.flatnonzero(folds != fold)
     # Batch norm has no variance of a single video.
     if min(map(len, parts.values())) < 2 or (settings.fold_vectors == "k_fold" and n_videos < settings.folds):
-        raise ValueError(
+        raise TrainingError(
             f"{n_videos} training videos have labels: the video-level network needs as many as folds "
             f"({settings.folds}), and at least two outside of each fold; set video_level.folds to another number, or "
             "video_level.fold_vectors to in_sample to train without folds"
@@ -268,7 +269,7 @@ def _fit(
             total += loss.detach() * size
         mean_loss = float(total) / len(order)
         if not np.isfinite(mean_loss):
-            raise ValueError(f"the video-level network's loss is {mean_loss}: lower video_level.learning_rate")
+            raise TrainingError(f"the video-level network's loss is {mean_loss}: lower video_level.learning_rate")
         meter.update(note=f"loss {mean_loss:.4f}")
     return mean_loss
 

@@ -6,6 +6,7 @@ import pytest
 
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.ablation.plan import make_plan, say_estimate
+from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.training.config import ModelConfig, TrainingConfig
 from mgn_ma.training.files import Folder
 from mgn_ma.training.states import StateStore, TrainingState
@@ -52,7 +53,7 @@ def test_a_variant_s_training_is_over_that_of_all():
     [({"model": {"hiden": 3}}, "hiden"), ({"model": {"modalities": ["smell"]}}, "'smell'")],
 )
 def test_changes_that_make_no_network_are_refused_by_the_variant_s_name(variant, reason):
-    with pytest.raises(ValueError, match=rf"ablation\.variants\.odd: (.|\n)*{reason}"):
+    with pytest.raises(EvaluationError, match=rf"ablation\.variants\.odd: (.|\n)*{reason}"):
         make({"odd": variant})
 
 

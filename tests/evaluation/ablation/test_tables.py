@@ -29,7 +29,7 @@ def scores():
     table += rows("strong", {0: [0.4, 0.6, np.nan], 1: [0.2, 0.4, np.nan]})
     table += rows("weak", {0: [0.0, 0.1, 0.2], 1: [0.2, 0.1, 0.0]}, "test")
     table += rows("strong", {0: [0.0, 0.1, 0.2], 1: [0.2, 0.1, 0.0]}, "test")
-    return VariantScores.of(pd.DataFrame(table))
+    return VariantScores.from_table(pd.DataFrame(table))
 
 
 @pytest.mark.parametrize("n", [2, 5])
@@ -80,7 +80,7 @@ def test_over_another_row_than_the_one_above(scores):
 
 
 def test_without_test_truth_its_columns_are_there_and_empty():
-    scores = VariantScores.of(pd.DataFrame(rows("weak", {0: [0.1, 0.2, 0.3]})))
+    scores = VariantScores.from_table(pd.DataFrame(rows("weak", {0: [0.1, 0.2, 0.3]})))
     (row,) = make_table("t", [TableRow(row="W", variant="weak")], scores, BOOTSTRAP).to_dict("records")
     assert np.isnan(row["test"])
     assert row["validation"] == pytest.approx(0.2)

@@ -78,7 +78,7 @@ class AblationConfig(BaseModel):
 
     @property
     def seed_numbers(self) -> tuple[int, ...]:
-        """The seeds."""
+        """The seeds one by one: 0, 1, … where only their number is set."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     @property

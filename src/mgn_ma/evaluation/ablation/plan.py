@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mgn_ma.evaluation.ablation.config import AblationConfig, changed
+from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.execution.progress import duration
 from mgn_ma.training.config import ModelConfig, TrainingConfig
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import MemberJob
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
@@ -43,7 +45,7 @@ def make_plan(
     An ensemble's members are the network of the same seed, and further ones that no other ensemble has.
 
     Raises:
-        ValueError: a variant's changes don't make a network or a training; the message names the variant.
+        EvaluationError: a variant's changes don't make a network or a training; the message names the variant.
     """
     jobs: dict[str, MemberJob] = {}
     networks: dict[Trained, tuple[str, ...]] = {}
@@ -70,8 +72,8 @@ def _job(
     try:
         architecture = changed(model, variant.model).sized(widths)
         trained_by = changed(training, config.training, variant.training)
-    except ValueError as error:
-        raise ValueError(f"ablation.variants.{name}: {error}") from error
+    except (ValueError, TrainingError) as error:
+        raise EvaluationError(f"ablation.variants.{name}: {error}") from error
     return MemberJob(name=f"{name}_seed_{seed}", architecture=architecture, config=trained_by, seed=seed)
 
 

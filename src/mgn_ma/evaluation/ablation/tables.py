@@ -51,7 +51,7 @@ class VariantScores:
     by_split: dict[str, dict[str, pd.DataFrame]]
 
     @classmethod
-    def of(cls, scores: pd.DataFrame) -> VariantScores:
+    def from_table(cls, scores: pd.DataFrame) -> VariantScores:
         """Sort the table of `mgn_ma.evaluation.ablation.scores`."""
         return cls(
             {

@@ -85,7 +85,7 @@ def tabulate_ablation(
     ablation_scores: pd.DataFrame, ablation: AblationConfig, evaluation: EvaluationConfig
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The paper's table 1, its table 2, and all other tables in one."""
-    scores = VariantScores.of(ablation_scores)
+    scores = VariantScores.from_table(ablation_scores)
     made = [make_table(name, rows, scores, evaluation.bootstrap) for name, rows in ablation.tables.items()]
     table_1, table_2, *other = made
     return table_1, table_2, pd.concat(other, ignore_index=True) if other else table_2.iloc[:0]
@@ -95,7 +95,7 @@ def list_ablation_runs(
     plan: AblationPlan, ablation_scores: pd.DataFrame, ablation_learning_curves: pd.DataFrame
 ) -> pd.DataFrame:
     """What each variant and seed cost and scored."""
-    return list_runs(plan, VariantScores.of(ablation_scores), ablation_learning_curves)
+    return list_runs(plan, VariantScores.from_table(ablation_scores), ablation_learning_curves)
 
 
 def draw_ablation(table_1: pd.DataFrame, table_2: pd.DataFrame, other: pd.DataFrame) -> tuple[go.Figure, str]:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from mgn_ma.eev.annotations import ID_COLUMNS
+from mgn_ma.eev.annotations import ID_COLUMNS, AnnotationError
 from mgn_ma.eev.video_ids import validate_video_id
 from mgn_ma.execution.progress import progress
 from mgn_ma.media.download import DownloadConfig, Downloads, read_outcomes
@@ -17,14 +17,15 @@ def list_wanted(
     """Each annotated video once: ``video_id`` and ``split``.
 
     Raises:
-        ValueError: if a table has no column of ids, or an id can't be a file name.
+        AnnotationError: a table has no column of ids.
+        VideoIdError: an id can't be a file name.
     """
     tables = {"train": annotations_train, "validation": annotations_validation, "test": annotations_test}
     wanted = []
     for split, table in tables.items():
         columns = [column for column in ID_COLUMNS if column in table.columns]
         if not columns:
-            raise ValueError(f"the annotations of {split} have no column {' or '.join(map(repr, ID_COLUMNS))}")
+            raise AnnotationError(f"annotations of {split}", f"there is no column {' or '.join(map(repr, ID_COLUMNS))}")
         ids = [validate_video_id(video_id) for video_id in pd.unique(table[columns[0]])]
         wanted.append(pd.DataFrame({"video_id": ids, "split": split}))
     return pd.concat(wanted, ignore_index=True).drop_duplicates("video_id", ignore_index=True)

@@ -7,7 +7,7 @@ import pandas as pd
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn_all
 from mgn_ma.evaluation.metrics import calibration_errors, calibration_table, dispersion, score_rows
 from mgn_ma.evaluation.mixture_scores import MemberMoments
-from mgn_ma.evaluation.predictions import SplitPredictions
+from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.evaluation.report import comparisons, counts, method_report, plain, split_report
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
@@ -21,13 +21,13 @@ def learn_ensemble(
     evaluation: EvaluationConfig,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The chosen method's recipe, and what every method scores when it is cross-validated over videos."""
-    predictions = SplitPredictions.of(member_predictions, "validation")
+    predictions = SplitPredictions.from_table(member_predictions, "validation")
     members, labels = list(predictions.members), predictions.labels(labels_validation)
-    moments = MemberMoments.of(
+    moments = MemberMoments.from_predictions(
         list(predictions.members.values()), labels, predictions.offsets, constant=evaluation.constant
     )
     learned = learn_all(moments, ensembling)
-    recipe = EnsembleRecipe.of(ensembling.method, learned[ensembling.method], members, predictions.video_ids)
+    recipe = EnsembleRecipe.from_learned(ensembling.method, learned[ensembling.method], members, predictions.video_ids)
     return recipe.model_dump(mode="json"), plain(method_report(learned, members, evaluation.bootstrap))
 
 
@@ -36,7 +36,7 @@ def combine_members(member_predictions: pd.DataFrame, ensemble_recipe: dict[str,
     recipe = EnsembleRecipe.model_validate(ensemble_recipe)
     splits = [split for split in ("validation", "test") if (member_predictions["split"] == split).any()]
     return pd.concat(
-        [recipe.predict(SplitPredictions.of(member_predictions, split)) for split in splits], ignore_index=True
+        [recipe.predict(SplitPredictions.from_table(member_predictions, split)) for split in splits], ignore_index=True
     )
 
 
@@ -73,7 +73,7 @@ def calibrate(
     """What correlation does not see, on validation: the reliability of each bin, and errors by expression."""
     predictions = _predictions_for(ensemble_predictions, labels_validation)
     if predictions is None:
-        raise ValueError("no validation video has a prediction")
+        raise PredictionError("no validation video has a prediction")
     values, labels = predictions.members[ENSEMBLE], predictions.labels(labels_validation)
     bins = calibration_table(values, labels, evaluation.calibration_bins)
     by_expression = calibration_errors(bins).join(dispersion(values, labels, predictions.offsets))
@@ -113,4 +113,4 @@ def _predictions_for(ensemble_predictions: pd.DataFrame, labels: pd.DataFrame) -
     rows = ensemble_predictions[ensemble_predictions["video_id"].isin(labels["video_id"].unique()).to_numpy()]
     if rows.empty:
         return None
-    return SplitPredictions.of(rows.assign(member=ENSEMBLE, split="any"), "any")
+    return SplitPredictions.from_table(rows.assign(member=ENSEMBLE, split="any"), "any")

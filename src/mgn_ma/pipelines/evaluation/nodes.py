@@ -25,7 +25,7 @@ def score_members(
     splits = {"validation": (labels_validation, truth_validation), "test": (truth_test_labels, truth_test)}
     tables = [
         score_split(
-            SplitPredictions.of(member_predictions, split),
+            SplitPredictions.from_table(member_predictions, split),
             labels,
             split=split,
             baseline=baseline,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.promotion import PromotionConfig
 from mgn_ma.evaluation.report import plain
 from mgn_ma.evaluation.scoring import EvaluationConfig
@@ -14,7 +15,7 @@ from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.versions import RegisteredVersion
 
 
-class PromotionRefusedError(Exception):
+class PromotionRefusedError(MGNMAError):
     """Challenger and champion can't be compared; the message names the difference."""
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.media.folder import MediaFolder, local_folder
 from mgn_ma.sample.annotations import eev_annotations, hidden_labels, noise_free_signal, video_table
 from mgn_ma.sample.config import SampleConfig
@@ -9,7 +10,7 @@ from mgn_ma.sample.rendering import render_videos
 from mgn_ma.sample.script import VideoPlan, write_script
 
 
-class SampleNotWantedError(Exception):
+class SampleNotWantedError(MGNMAError):
     """The sample would replace raw data that may be somebody's own."""
 
 

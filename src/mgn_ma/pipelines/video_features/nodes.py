@@ -9,11 +9,12 @@ import pandas as pd
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.features.extraction import require_accounted
 from mgn_ma.features.settings import Modalities
-from mgn_ma.features.track import Selection, Track, TrackError, TrackHeader
+from mgn_ma.features.track import Selection, Track, TrackHeader
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.modalities import MODALITIES
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import ZeroRows
+from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import collect, sources_digest
 from mgn_ma.training.video_level import (
@@ -95,7 +96,7 @@ def _chosen(settings: VideoLevelSettings, views: Sequence[TrackView]) -> dict[st
     wanted = (*settings.pooled, *settings.single)
     unknown = [name for name in wanted if name not in tracks]
     if unknown:
-        raise TrackError(f"video_level can't read {unknown[0]!r}, only {', '.join(tracks)}")
+        raise TrainingError(f"video_level can't read {unknown[0]!r}, only {', '.join(tracks)}")
     for name in wanted:
         if not len(tracks[name]):
             logger.warning("No video has a %s track: the video-level network does without", name)

@@ -1,11 +1,11 @@
-"""Modality dropout: its rate, and that no row ever loses everything."""
+"""Layers: the rate of modality dropout, and that no row ever loses everything."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from mgn_ma.models.modality_dropout import ModalityDropout
+from mgn_ma.models.layers import ModalityDropout
 
 
 def test_drops_at_its_rate_and_never_adds_a_modality() -> None:
