@@ -129,7 +129,7 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
 
 
 def learn_videos(catalog: DataCatalog) -> None:
-    nodes = ("train_video_level_networks", "embed_videos")
+    nodes = ("video_features.train_video_level_networks", "video_features.embed_videos")
     SequentialRunner().run(create_video_features().only_nodes(*nodes), catalog)
 
 

@@ -11,11 +11,12 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from mgn_ma.eev.correlation import challenge_score, frames_to_offsets, video_correlations
-from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.eev.frames import FRAME_COLUMNS, expression_matrix
 from mgn_ma.eev.submission import SUBMISSION_COLUMNS
 from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.grid import grid_time
 from mgn_ma.pipelines import ensembling, evaluation
 
 CONF = Path(__file__).parents[2] / "conf" / "base"
@@ -27,7 +28,7 @@ TEST = ["-t", "null", "t2"]
 
 def frame_table(video_ids, values):
     frames = pd.DataFrame(
-        [(video_id, grid_timestamp_us(index)) for video_id in video_ids for index in range(N_FRAMES)],
+        [(video_id, grid_time(index)) for video_id in video_ids for index in range(N_FRAMES)],
         columns=["video_id", "timestamp_us"],
     )
     return frames.assign(**{name: values[:, c].astype(np.float32) for c, name in enumerate(EXPRESSIONS)})
@@ -45,7 +46,7 @@ def inputs():
         for name, noise in (("member_0", 1.0), ("member_1", 0.6), ("member_2", 0.9), ("shuffled", 2.5))
     ]
     members[3][list(EXPRESSIONS)] = random.random((len(members[3]), 15))
-    rows = [("gone", 0), *[(video, grid_timestamp_us(index)) for video in TEST[::-1] for index in range(N_FRAMES)]]
+    rows = [("gone", 0), *[(video, grid_time(index)) for video in TEST[::-1] for index in range(N_FRAMES)]]
     return {
         "member_predictions": pd.concat(members, ignore_index=True),
         "labels_train": frame_table([f"train{n}" for n in range(10)], random.random((10 * N_FRAMES, 15))),
@@ -62,7 +63,7 @@ def run(folder, inputs, config=None):
     """Both pipelines with every result going through its file as the catalog says; the catalog, to look at them."""
     entries = {}
     for name in ("evaluation", "ensembling"):
-        text = (CONF / f"catalog_{name}.yml").read_text().replace("${globals:data}", str(folder))
+        text = (CONF / name / "catalog.yml").read_text().replace("${globals:data}", str(folder))
         entries |= yaml.safe_load(text)
     catalog = DataCatalog.from_config(entries)
     for name, data in inputs.items():
@@ -149,7 +150,7 @@ def test_scores_keep_ids_as_they_are_written(catalog):
 
 def test_configuration_files_say_the_defaults(inputs):
     for name, config in (("evaluation", EvaluationConfig), ("ensembling", EnsemblingConfig)):
-        stated = yaml.safe_load((CONF / f"parameters_{name}.yml").read_text())[name]
+        stated = yaml.safe_load((CONF / name / "parameters.yml").read_text())[name]
         assert config.model_validate(stated) == config()
         with pytest.raises(ValueError, match="Extra inputs are not permitted"):
             config.model_validate(stated | {"resample": 3})

@@ -10,9 +10,10 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.evaluation.metrics import SCORE_COLUMNS
 from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.grid import grid_time
 from mgn_ma.pipelines.evaluation import create_pipeline
 from mgn_ma.pipelines.evaluation.nodes import report_members, score_members
 
@@ -23,7 +24,7 @@ N_FRAMES = 60
 
 def frame_table(video_ids, values):
     frames = pd.DataFrame(
-        [(video_id, grid_timestamp_us(index)) for video_id in video_ids for index in range(N_FRAMES)],
+        [(video_id, grid_time(index)) for video_id in video_ids for index in range(N_FRAMES)],
         columns=["video_id", "timestamp_us"],
     )
     return frames.assign(**{name: values[:, c].astype(np.float32) for c, name in enumerate(EXPRESSIONS)})
@@ -118,7 +119,7 @@ def test_only_oracle_and_test_scores_depend_on_the_truth(inputs):
 def test_the_pipeline_runs_where_nobody_has_written_a_truth(inputs, tmp_path):
     entries = {}
     for name in ("evaluation", "sample_data"):
-        text = (CONF / f"catalog_{name}.yml").read_text().replace("${globals:data}", str(tmp_path))
+        text = (CONF / name / "catalog.yml").read_text().replace("${globals:data}", str(tmp_path))
         entries |= yaml.safe_load(text)
     used = {*TRUTHS, *create_pipeline().all_outputs()}
     catalog = DataCatalog.from_config({name: entry for name, entry in entries.items() if name in used})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import (
@@ -18,7 +19,6 @@ from mgn_ma.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from mgn_ma.training.files import Folder
 from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.states import StateStore, TrainingState
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from mgn_ma.files import Folder
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.files import Folder
 from mgn_ma.training.loop import MemberJob, NonFiniteLossError, train_member
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.files import Folder
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.files import Folder
 from mgn_ma.training.packing import PackPlan
 from mgn_ma.training.procrustes import rigid_motion
 from mgn_ma.training.states import StateStore

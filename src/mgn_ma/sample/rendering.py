@@ -14,6 +14,7 @@ from mgn_ma.execution.config import ExecutionConfig
 from mgn_ma.execution.fan_out import run
 from mgn_ma.execution.progress import progress
 from mgn_ma.execution.work import PerItem
+from mgn_ma.files import write_atomically
 from mgn_ma.sample.captions import automatic_captions
 from mgn_ma.sample.movie import write_movie
 from mgn_ma.sample.process import draw_signals
@@ -47,9 +48,9 @@ def render_videos(plans: Sequence[VideoPlan], folder: Path, workers: int) -> Non
     todo.sort(key=lambda plan: -plan.duration_us)
     logger.info("Sample: %d videos to render, %d are there already", len(todo), len(wanted) - len(todo))
     outcomes = run(PerItem(_MakeRenderer(folder)), todo, ExecutionConfig(workers=workers))
-    for outcome in progress(outcomes, len(todo), "sample videos"):
-        if outcome.error is not None:
-            raise outcome.error
+    errors = [outcome.error for outcome in progress(outcomes, len(todo), "sample videos") if outcome.error is not None]
+    if errors:
+        raise errors[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,7 @@ def render_video(folder: Path, plan: VideoPlan) -> str:
     record = {"fingerprint": plan.fingerprint, "files": {name: (unfinished / name).stat().st_size for name in names}}
     for name in names:
         (unfinished / name).replace(folder / name)
-    record_path = unfinished / f"{video_id}.json"
-    record_path.write_text(json.dumps(record), encoding="utf-8")
-    record_path.replace(_record_path(folder, video_id))
+    write_atomically(_record_path(folder, video_id), json.dumps(record).encode())
     return video_id
 
 

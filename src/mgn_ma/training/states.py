@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mgn_ma.training.files import Folder
+from mgn_ma.files import Folder
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import pytest
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.ablation.plan import make_plan, say_estimate
 from mgn_ma.evaluation.errors import EvaluationError
+from mgn_ma.files import Folder
 from mgn_ma.training.config import ModelConfig, TrainingConfig
-from mgn_ma.training.files import Folder
 from mgn_ma.training.states import StateStore, TrainingState
 
 WIDTHS = {"image": 4, "audio": 3}

@@ -17,9 +17,10 @@ from mgn_ma.extractors.descriptors.per_video import (
     grid_rows,
     path_and_duration,
 )
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
+from mgn_ma.media.video import iter_frames_at
 
 CELLS = 3
 COLOUR_LEVELS = 4

@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mgn_ma.extractors.base import ExtractionError, Extractor, TrackRows
+from mgn_ma.grid import frames_before, grid_time
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.probe import probe
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import GRID_HZ
-
-MICROSECONDS = 1_000_000
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,5 +63,4 @@ def decoder_threads() -> int:
 
 def grid_rows(timestamps_us: npt.NDArray[np.int64], vectors: Floats) -> TrackRows:
     """Rows of the 6 Hz grid, each of which holds until the next timestamp of the grid."""
-    step = np.rint(timestamps_us * (GRID_HZ / MICROSECONDS)).astype(np.int64) + 1
-    return TrackRows(timestamps_us, step * MICROSECONDS // GRID_HZ, vectors)
+    return TrackRows(timestamps_us, grid_time(frames_before(timestamps_us) + 1), vectors)

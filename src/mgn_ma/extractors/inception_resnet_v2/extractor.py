@@ -22,11 +22,11 @@ from mgn_ma.extractors.inception_resnet_v2.network import (
     preprocess,
 )
 from mgn_ma.extractors.reading import Unit
-from mgn_ma.media.container import MICROSECONDS
+from mgn_ma.grid import grid_time, grid_timestamps_us
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.probe import probe
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import GRID_HZ, grid_timestamps_us, iter_frames_at
+from mgn_ma.media.video import iter_frames_at
 
 GEOMETRY = FrameGeometry(
     kind="shorter_side_centre_crop", size=INPUT_SIZE, resize_shorter=RESIZE_SHORTER, interpolation="bicubic"
@@ -73,7 +73,7 @@ class InceptionResnetV2Extractor(Extractor):
             raise ExtractionError("there is no video file")
         duration_us = video.duration_us if video.duration_us is not None else probe(video.video_path).duration_us
         starts_us = grid_timestamps_us(duration_us)
-        next_us = np.arange(1, len(starts_us) + 1, dtype=np.int64) * MICROSECONDS // GRID_HZ
+        next_us = grid_time(np.arange(1, len(starts_us) + 1, dtype=np.int64))
         ends_us = dict(zip(starts_us.tolist(), next_us.tolist(), strict=True))
         # Torch was told how many cores this worker has; each reader decodes with its share of them.
         threads = max(1, torch.get_num_threads() // self._readers)

@@ -11,13 +11,16 @@ from mgn_ma.execution.progress import progress
 from mgn_ma.media.folder import MediaFolder
 from mgn_ma.media.manifest import ManifestConfig, build_manifest, exclusions, iter_digests
 
+FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
+"""The annotations by split, as EEV names them."""
+
 
 def validate_split(split: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """The node function that checks the annotations of ``split``; those of the test split have no labels."""
 
     def validate(annotations: pd.DataFrame) -> pd.DataFrame:
         """Labels (of the test split: frames) as a frame table."""
-        return validate_annotations(annotations, source=f"the annotations of {split}", labelled=split != "test")
+        return validate_annotations(annotations, source=f"annotations/{FILES[split]}", labelled=split != "test")
 
     return validate
 
