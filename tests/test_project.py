@@ -99,8 +99,8 @@ def test_every_persistent_result_is_in_the_catalog(registered, configuration):
 def test_layers_are_known_and_flow_one_way(registered, configuration):
     """A result stands in the layer of what it is made from or in a later one; what is in no layer is a handle."""
     order = ["raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting"]
-    ranks = {}
-    for name, entry in configuration["catalog"].items():
+    entries, ranks = configuration["catalog"], {}
+    for name, entry in entries.items():
         layer = entry.get("metadata", {}).get("kedro-viz", {}).get("layer")
         if layer is not None and not name.startswith("_"):
             ranks[name] = order.index(layer)
@@ -108,7 +108,7 @@ def test_layers_are_known_and_flow_one_way(registered, configuration):
     pattern = catalog.config_resolver.match_dataset_pattern
 
     def rank(dataset):
-        return ranks.get(dataset if dataset in configuration["catalog"] else pattern(dataset))
+        return ranks.get(dataset if dataset in entries else pattern(dataset))
 
     backwards = {
         (source, node.name, made)

@@ -251,7 +251,7 @@ def test_the_real_network_through_the_registry(tmp_path: Path) -> None:
     config = parse_config("s3d", {"pretrained": {"random": 0}, "device": "cpu", "batch_size": 2})
     assert isinstance(config, S3DConfig)
     extractor = build(config)
-    assert (extractor.width, extractor.clock, extractor.source) == (512, "grid", "video")
+    assert (extractor.width, extractor.clock) == (512, "grid")
     clip = write_clip(tmp_path / "clip.mp4", 4)
     ((_, rows),) = extractor.extract([clip])
     assert isinstance(rows, TrackRows)

@@ -27,6 +27,8 @@ HERE = ExecutionConfig()
 
 
 class LengthsConfig(ExtractorConfig):
+    source: ClassVar[Source] = "video"
+
     name: Literal["lengths"] = "lengths"
     scale: float = 1.0
     raising: tuple[str, ...] = ()
@@ -38,7 +40,6 @@ class LengthsExtractor(Extractor):
 
     width = 3
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
     seen: ClassVar[list[str]] = []
 
     def __init__(self, config: LengthsConfig) -> None:

@@ -212,7 +212,7 @@ def test_the_runs_say_what_each_seed_is_made_of(finished: Any) -> None:
 
 def test_a_second_run_trains_nothing_and_says_the_same(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     extracted, folder, catalog = finished
-    monkeypatch.setattr(loop._Run, "_train_epoch", lambda *_: pytest.fail("a network was trained again"))
+    monkeypatch.setattr(loop, "_train_epoch", lambda *_: pytest.fail("a network was trained again"))
     again = make_catalog(extracted, folder)
     SequentialRunner().run(create_pipeline(), again)
     for name in ("ablation_table_1", "ablation_table_2", "ablation_other", "ablation_runs"):
@@ -225,15 +225,15 @@ def test_interrupted_it_goes_on_with_the_network_that_it_was_at(
 ) -> None:
     extracted, folder, undisturbed = finished
     trained: list[int] = []
-    original = loop._Run._train_epoch
+    original = loop._train_epoch
 
-    def interrupted(self: Any, epoch: int, meter: Any) -> float:
+    def interrupted(task: Any, optimizer: Any, epoch: int, meter: Any) -> float:
         trained.append(epoch)
         if len(trained) == 4:
             raise KeyboardInterrupt
-        return original(self, epoch, meter)
+        return original(task, optimizer, epoch, meter)
 
-    monkeypatch.setattr(loop._Run, "_train_epoch", interrupted)
+    monkeypatch.setattr(loop, "_train_epoch", interrupted)
 
     def run() -> DataCatalog:
         catalog = make_catalog(extracted, folder)

@@ -75,6 +75,9 @@ class ExtractorConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    source: ClassVar[Source]
+    """What the extractor reads of a video; one that can read several has it as a setting."""
+
     name: str
 
     NOT_IN_FINGERPRINT: ClassVar[frozenset[str]] = frozenset({"device", "batch_size"})
@@ -96,12 +99,10 @@ class Extractor(ABC):
     Attributes:
         width: length D of a vector.
         clock: what the timestamps of the rows are.
-        source: what it reads of a video.
     """
 
     width: int
     clock: ClassVar[Clock]
-    source: ClassVar[Source]
 
     @abstractmethod
     def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:

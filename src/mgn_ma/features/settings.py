@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
 from mgn_ma.extractors.base import ExtractorConfig
-from mgn_ma.extractors.registry import config_class, parse_config, source_of
+from mgn_ma.extractors.registry import config_class, parse_config
 from mgn_ma.modalities import BY_NAME, EXTRACTED
 
 
@@ -90,6 +90,6 @@ def _parse(modality: str, extractor: str, settings: Mapping[str, Any]) -> Extrac
 
 
 def _require_source(modality: str, config: ExtractorConfig) -> None:
-    expected, found = BY_NAME[modality].source, source_of(config)
+    expected, found = BY_NAME[modality].source, config.source
     if found != expected:
         raise ValueError(f"the modality {modality!r} is made from the {expected}, and {config.name} reads the {found}")

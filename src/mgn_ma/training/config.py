@@ -43,17 +43,12 @@ class ModelConfig(MGNMAArchitecture):
         return MGNMAConfig(modalities={name: widths[name] for name in names}, **settings)
 
 
-class TrainingConfig(BaseModel):
-    """The parameter ``training``: how one network is trained.
+class OptimisationConfig(BaseModel):
+    """How weights are learned, of either kind of network.
 
     Attributes:
         learning_rate: of Adam.
         weight_decay: decoupled from the gradient, as in AdamW; 0 is plain Adam, the paper's.
-        precision: of the matrix products; weights, statistics and losses stay float32.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
-        all_zero_rows: what becomes of frames without any face.
-        snapshot: keep the epoch with the best correlation on validation (the paper), or the last one.
-        early_stopping: stop after so many epochs without a better correlation; ``None`` trains them all (the paper).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,6 +56,19 @@ class TrainingConfig(BaseModel):
     epochs: int = Field(default=30, ge=1)
     learning_rate: float = Field(default=1e-4, gt=0.0)
     weight_decay: float = Field(default=0.0, ge=0.0)
+
+
+class TrainingConfig(OptimisationConfig):
+    """The parameter ``training``: how one MGN-MA is trained.
+
+    Attributes:
+        precision: of the matrix products; weights, statistics and losses stay float32.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
+        all_zero_rows: what becomes of frames without any face.
+        snapshot: keep the epoch with the best correlation on validation (the paper), or the last one.
+        early_stopping: stop after so many epochs without a better correlation; ``None`` trains them all (the paper).
+    """
+
     batches: BatchConfig = BatchConfig()
     precision: Precision = "float32"
     device: str = "auto"

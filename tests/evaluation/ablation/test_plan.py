@@ -13,7 +13,7 @@ from mgn_ma.training.states import StateStore, TrainingState
 
 WIDTHS = {"image": 4, "audio": 3}
 MODEL = ModelConfig(modalities=("image", "audio"), hidden=8)
-TRAINING = TrainingConfig(epochs=4)
+TRAINING = TrainingConfig.model_validate({"epochs": 4, "batches": {"shuffle": "full"}})
 
 
 def make(variants, seeds=2, size=3, **settings):
@@ -74,7 +74,7 @@ def test_the_estimate_counts_what_is_kept_and_takes_the_time_from_it(tmp_path, c
     assert "about" not in caplog.text
     epoch = {"train_loss": 0.5, "validation_correlation": 0.1, "seconds": 3.0}
     for job, epochs in zip(plan.jobs[:2], (4, 1), strict=True):
-        state = TrainingState(epochs, [epoch] * epochs, {}, {}, 1, 0.1, {}, finished=epochs == 4)
+        state = TrainingState(epochs, [epoch] * epochs, finished=epochs == 4)
         states.save(job.name, job.fingerprint(split, split), state)
     with caplog.at_level(logging.INFO):
         say_estimate(plan, split, split, states, workers=2)

@@ -11,7 +11,7 @@ from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.execution.progress import duration
 from mgn_ma.training.config import ModelConfig, TrainingConfig
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.loop import MemberJob
+from mgn_ma.training.member import MemberJob
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
 
@@ -90,7 +90,8 @@ def say_estimate(
     """
     kept, seconds, epochs_left = 0, [], 0
     for job in plan.jobs:
-        state = states.load(job.name, job.fingerprint(train, validation))
+        fingerprint = job.resolved(train, validation, states).fingerprint(train, validation)
+        state = states.load(job.name, fingerprint)
         seconds += [metrics["seconds"] for metrics in state.history] if state is not None else []
         if state is not None and state.finished:
             kept += 1

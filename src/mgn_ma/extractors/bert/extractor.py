@@ -12,7 +12,6 @@ from mgn_ma.extractors.base import (
     Clock,
     ExtractionError,
     Extractor,
-    Source,
     TrackRows,
 )
 from mgn_ma.extractors.batching import Batches, Memo, extract_in_batches
@@ -43,10 +42,9 @@ class BertExtractor(Extractor):
     """
 
     clock: Clock  # type: ignore[misc]
-    source: Source  # type: ignore[misc]
 
     def __init__(self, config: BertConfig) -> None:
-        self.source = config.source
+        self._source = config.source
         self.clock = "cues" if config.source == "captions" else "whole"
         self._device = resolve_device(config.device)
         self._pooling = config.pooling
@@ -60,7 +58,7 @@ class BertExtractor(Extractor):
 
     def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:
         """See :meth:`Extractor.extract`."""
-        read = _read_captions if self.source == "captions" else _read_title
+        read = _read_captions if self._source == "captions" else _read_title
         return extract_in_batches(
             videos, read, self._batches, readers=self._readers, group=self._padded_length, memo=self._memo
         )

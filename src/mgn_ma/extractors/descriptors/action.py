@@ -43,6 +43,8 @@ class ActionDescriptorConfig(ExtractorConfig):
         size: longer side, in pixels, of the pictures that are compared.
     """
 
+    source: ClassVar[Source] = "video"
+
     name: Literal["action_descriptor"] = "action_descriptor"
     size: int = Field(default=64, ge=16, le=512)
 
@@ -57,7 +59,6 @@ class ActionDescriptorExtractor(PerVideoExtractor):
 
     width = N_GLOBAL * (2 + 3) + BLOCKS * BLOCKS * 4 + BLOCKS * BLOCKS
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
 
     def __init__(self, config: ActionDescriptorConfig) -> None:
         self._geometry = FrameGeometry(kind="fit", size=config.size, interpolation="area")

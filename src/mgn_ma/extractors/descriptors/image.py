@@ -40,6 +40,8 @@ class ImageDescriptorConfig(ExtractorConfig):
         size: longer side, in pixels, of the picture that is described.
     """
 
+    source: ClassVar[Source] = "video"
+
     name: Literal["image_descriptor"] = "image_descriptor"
     size: int = Field(default=64, ge=16, le=512)
 
@@ -55,7 +57,6 @@ class ImageDescriptorExtractor(PerVideoExtractor):
 
     width = COLOUR_LEVELS**3 + 6 + len(PERCENTILES) + 2 + ORIENTATIONS + 2 + CELLS * CELLS * 5
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
 
     def __init__(self, config: ImageDescriptorConfig) -> None:
         self._geometry = FrameGeometry(kind="fit", size=config.size, interpolation="area")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, Source, TrackRows
+from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, TrackRows
 from mgn_ma.extractors.batching import Batches, extract_in_batches
 from mgn_ma.extractors.device import dtype_of, place, resolve_device
 from mgn_ma.extractors.inception_resnet_v2.config import InceptionResnetV2Config
@@ -46,7 +46,6 @@ class InceptionResnetV2Extractor(Extractor):
 
     width = WIDTH
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
 
     def __init__(self, config: InceptionResnetV2Config) -> None:
         self._device = resolve_device(config.device)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, Source, TrackRows
+from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, TrackRows
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.extractors.prefetch import Prefetch
 from mgn_ma.extractors.s3d.config import S3DConfig
@@ -49,7 +49,6 @@ class S3DExtractor(Extractor):
     """
 
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
     width = WIDTH
 
     def __init__(self, config: S3DConfig) -> None:
