@@ -22,6 +22,7 @@ from mgn_ma.datasets.training_states import TrainingStatesDataset
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.bootstrap import BootstrapConfig
+from mgn_ma.evaluation.ensembling import EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.pipelines.ablation import create_pipeline
@@ -86,6 +87,8 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
         "model": ModelConfig(hidden=8),
         "training": TrainingConfig.model_validate({"epochs": 3, "batches": {"batch_size": 64}}),
         "ensemble_members": EnsembleConfig(count=2),
+        "ensembling": EnsemblingConfig(),
+        "evaluation.constant": "left_out",
         "training_execution": ExecutionConfig(),
         "ablation": AblationConfig.model_validate(ABLATION),
         "evaluation": EvaluationConfig(bootstrap=BootstrapConfig(resamples=100)),

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mgn_ma.files import Folder
-from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.config import ModelConfig, TrainingConfig
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import NonFiniteLossError
 from mgn_ma.training.member import MemberJob, train_member
@@ -259,19 +259,3 @@ def test_too_little_to_train_on(packed: Packed) -> None:
     train, validation = packed(1, frames=(1, 2), seed=1), packed(3, split="validation")
     with pytest.raises(TrainingError, match="frames to train on"):
         train_member(make_job(train), train, validation)
-
-
-def test_members_take_the_variants_in_turn() -> None:
-    ensemble = EnsembleConfig.model_validate(
-        {"count": 3, "variants": [{"hidden": 512}, {"modalities": ["audio"], "experts": 4}]}
-    )
-    models = [ensemble.model_of(number, ModelConfig(hidden=64)) for number in range(3)]
-    assert [model.hidden for model in models] == [512, 64, 512]
-    assert models[1].modalities == ("audio",)
-    with pytest.raises(ValueError, match="hiden"):
-        EnsembleConfig.model_validate({"variants": [{"hiden": 1}]}).model_of(0, ModelConfig())
-
-
-def test_a_model_of_a_modality_that_was_not_packed() -> None:
-    with pytest.raises(TrainingError, match="reads the modality 'action', which is not among image, audio"):
-        ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +17,8 @@ ZeroRows = Literal["left_out", "kept", "dropped"]
 dropped from both."""
 
 Precision = Literal["float32", "bfloat16"]
+
+_Config = TypeVar("_Config", bound=BaseModel)
 
 
 class ModelConfig(MGNMAArchitecture):
@@ -96,7 +98,32 @@ class EnsembleConfig(BaseModel):
     shuffled_control: bool = True
 
     def model_of(self, number: int, model: ModelConfig) -> ModelConfig:
-        """The model of the member ``number``, with its variant's changes validated."""
+        """The model of the member ``number``.
+
+        Raises:
+            TrainingError: its variant's changes don't make a model; the message says which.
+        """
         if not self.variants:
             return model
-        return ModelConfig.model_validate({**model.model_dump(), **self.variants[number % len(self.variants)]})
+        variant = number % len(self.variants)
+        try:
+            return changed(model, self.variants[variant])
+        except ValueError as error:
+            raise TrainingError(f"ensemble_members.variants[{variant}]: {error}") from error
+
+
+def changed(config: _Config, *changes: Mapping[str, Any]) -> _Config:
+    """``config`` with ``changes`` merged into it key by key, the later ones over the earlier, and validated anew."""
+    values = config.model_dump()
+    for change in changes:
+        values = _merged(values, change)
+    return type(config).model_validate(values)
+
+
+def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(low[key], value) for key, value in high.items() if _are_mappings(low.get(key), value)}
+    return {**low, **high, **both}
+
+
+def _are_mappings(*values: object) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
