@@ -39,7 +39,7 @@ from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, Trac
 from mgn_ma.features.track import Track, TrackHeader
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.training.batches import Batch, BatchConfig, Batches
+from mgn_ma.training.batches import Batch, BatchConfig, FrameBatches
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
 
@@ -202,7 +202,7 @@ def measure_steps(split: PackedSplit, arguments: argparse.Namespace, device: tor
 
     def epoch(number: int, **changes: object) -> Iterator[Batch]:
         config = BatchConfig.model_validate({"batch_size": arguments.batch_size, "device_cache": "off", **changes})
-        return islice(Batches(split, names, config, device).epoch(frames, number), arguments.steps)
+        return islice(FrameBatches(split, names, config, device).epoch(frames, number), arguments.steps)
 
     steps, peak = Steps(device, arguments.precision), PeakMemory()
     in_memory = list(islice(epoch(0, shuffle="full"), min(8, arguments.steps)))
@@ -220,7 +220,7 @@ def measure_steps(split: PackedSplit, arguments: argparse.Namespace, device: tor
         )
         gc.collect()
     if device.type == "cuda":
-        cached = Batches(split, names, BatchConfig(batch_size=arguments.batch_size, device_cache="on"), device)
+        cached = FrameBatches(split, names, BatchConfig(batch_size=arguments.batch_size, device_cache="on"), device)
         taken["device_cache"] = [
             steps.seconds(islice(cached.epoch(frames, repeat), arguments.steps)) for repeat in range(arguments.repeats)
         ]
@@ -235,7 +235,7 @@ def measure_steps(split: PackedSplit, arguments: argparse.Namespace, device: tor
 def measure_loaders(split: PackedSplit, arguments: argparse.Namespace) -> dict[str, float]:
     """Samples a second without any network, over the same cached files."""
     config = BatchConfig(batch_size=arguments.batch_size, shuffle="full")
-    batches = Batches(split, list(split.modalities), config, torch.device("cpu"))
+    batches = FrameBatches(split, list(split.modalities), config, torch.device("cpu"))
     found = {}
     rates: dict[str, list[float]] = {"ours": []}
     for repeat in range(arguments.repeats):

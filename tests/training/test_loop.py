@@ -214,9 +214,11 @@ def test_rows_of_zeros(packed: Packed, policy: str, trained_on: str, monkeypatch
         member, "video_correlations", lambda p, y, *rest, **kw: n_scored.append(len(y)) or original(p, y, *rest, **kw)
     )
     seen: list[int] = []
-    epoch = member.Batches.epoch
+    epoch = member.FrameBatches.epoch
     monkeypatch.setattr(
-        member.Batches, "epoch", lambda self, frames, number: seen.append(len(frames)) or epoch(self, frames, number)
+        member.FrameBatches,
+        "epoch",
+        lambda self, frames, number: seen.append(len(frames)) or epoch(self, frames, number),
     )
     train_member(make_job(train, config={"epochs": 1, "all_zero_rows": policy}), train, validation)
     assert seen == [len(train.face_frames()) if trained_on == "faces" else train.n_frames]

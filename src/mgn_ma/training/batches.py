@@ -69,7 +69,7 @@ class Batch:
     frames: Frames
 
 
-class Batches:
+class FrameBatches:
     """Epochs of batches over some frames of a split.
 
     The order of an epoch depends on ``seed`` and the epoch's number alone, so that training resumes anywhere.

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.modalities import IN_MODEL
 from mgn_ma.models.mgn_ma import MGNMAArchitecture, MGNMAConfig
 from mgn_ma.training.batches import BatchConfig
@@ -15,8 +16,6 @@ from mgn_ma.training.errors import TrainingError
 ZeroRows = Literal["left_out", "kept", "dropped"]
 """Rows whose labels are all zero (no face was seen): left out of training and kept in evaluation, kept in both, or
 dropped from both."""
-
-Precision = Literal["float32", "bfloat16"]
 
 _Config = TypeVar("_Config", bound=BaseModel)
 

@@ -19,7 +19,7 @@ from mgn_ma.eev.correlation import ConstantPolicy, challenge_score, video_correl
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.training.batches import Batch, Batches, Shuffle, resolve_shuffle
+from mgn_ma.training.batches import Batch, FrameBatches, Shuffle, resolve_shuffle
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.config import TrainingConfig
 from mgn_ma.training.control import shuffled_label_rows
@@ -150,10 +150,10 @@ class _MemberTask(Task[Batch]):
         )
         self._seed, self._precision = job.seed, config.precision
         self._split = train_split
-        self._batches = Batches(train_split, modalities, config.batches, device, seed=job.seed, label_rows=label_rows)
-        self._validation = _Validation(
-            validation_split, Batches(validation_split, modalities, config.batches, device), job
+        self._batches = FrameBatches(
+            train_split, modalities, config.batches, device, seed=job.seed, label_rows=label_rows
         )
+        self._validation = _Validation(validation_split, job, device)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         # What an epoch draws depends on its number alone.
@@ -176,8 +176,8 @@ class _MemberTask(Task[Batch]):
 class _Validation:
     """Eq. 4 on the validation split."""
 
-    def __init__(self, split: PackedSplit, batches: Batches, job: MemberJob) -> None:
-        self._batches = batches
+    def __init__(self, split: PackedSplit, job: MemberJob, device: torch.device) -> None:
+        self._batches = FrameBatches(split, list(job.architecture.modalities), job.config.batches, device)
         self._precision, self._constant = job.config.precision, job.constant
         dropped = job.config.all_zero_rows == "dropped"
         self._frames = split.face_frames() if dropped else np.arange(split.n_frames)

@@ -16,7 +16,7 @@ from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.execution import ExecutionConfig, PerItem, run
 from mgn_ma.execution.progress import progress
 from mgn_ma.extractors.device import resolve_device
-from mgn_ma.training.batches import Batches
+from mgn_ma.training.batches import FrameBatches
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
 from mgn_ma.training.loop import OnEpoch
@@ -156,7 +156,7 @@ def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, train
     """
     check_modalities(split, checkpoint.inputs, name)
     device = resolve_device(training.device)
-    batches = Batches(split, list(checkpoint.inputs), training.batches, device)
+    batches = FrameBatches(split, list(checkpoint.inputs), training.batches, device)
     network = checkpoint.build().to(device)
     frames = np.arange(split.n_frames)
     return predict(network, batches.in_order(frames), len(frames), precision=training.precision)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.training.batches import Batch
-from mgn_ma.training.config import Precision
 
 
 class Predictions(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from mgn_ma.training.config import ZeroRows
 from mgn_ma.training.packing import Tracks
 
 Halves = npt.NDArray[np.float16]
+Vectors = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -69,21 +70,45 @@ def collect(video_ids: Sequence[str], tracks: Mapping[str, Tracks], pooled: Sequ
         pooled: modalities of which up to ``n_items`` vectors a video are read.
         n_items: T.
     """
+
+    def read(name: str, video_id: str) -> Vectors | None:
+        return tracks[name].read(video_id).rows.vectors if video_id in tracks[name].headers else None
+
+    widths = {name: some.width for name, some in tracks.items()}
+    return collect_vectors(video_ids, read, widths, pooled, n_items)
+
+
+def collect_vectors(
+    video_ids: Sequence[str],
+    read: Callable[[str, str], Vectors | None],
+    widths: Mapping[str, int],
+    pooled: Sequence[str],
+    n_items: int,
+) -> VideoItems:
+    """The same of vectors that need not be kept as tracks.
+
+    Args:
+        video_ids: V videos, in the order wanted.
+        read: given modality and video, its vectors (N, D), or ``None`` where there are none.
+        widths: D by modality.
+        pooled: modalities of which up to ``n_items`` vectors a video are taken; of others it is one.
+        n_items: T.
+    """
     items, masks, vectors, present = {}, {}, {}, {}
-    for name, of_modality in tracks.items():
+    for name, width in widths.items():
         n_rows = n_items if name in pooled else 1
-        read = np.zeros((len(video_ids), n_rows, of_modality.width), dtype=np.float16)
+        chosen_rows = np.zeros((len(video_ids), n_rows, width), dtype=np.float16)
         mask = np.zeros((len(video_ids), n_rows), dtype=np.bool_)
         for number, video_id in enumerate(video_ids):
-            if video_id in of_modality.headers:
-                found = of_modality.read(video_id).rows.vectors
+            found = read(name, video_id)
+            if found is not None:
                 chosen = uniform_rows(len(found), n_rows)
-                read[number, : len(chosen)] = found[chosen]
+                chosen_rows[number, : len(chosen)] = found[chosen]
                 mask[number, : len(chosen)] = True
         if name in pooled:
-            items[name], masks[name] = read, mask
+            items[name], masks[name] = chosen_rows, mask
         else:
-            vectors[name], present[name] = read[:, 0], mask[:, 0]
+            vectors[name], present[name] = chosen_rows[:, 0], mask[:, 0]
     return VideoItems(tuple(video_ids), items, masks, vectors, present)
 
 

@@ -35,7 +35,7 @@ from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedModality
-from mgn_ma.training.packing import Tracks
+from mgn_ma.training.packing import LABELS, Tracks, digest_of_labels
 from mgn_ma.training.procrustes import rigid_motion
 from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import VideoItems, collect, sources_digest, video_means
@@ -89,12 +89,14 @@ class TrainingVideos:
         items: of N videos.
         means: (N, C) float32, what is learnt.
         inputs: by modality, whose vectors the items are.
+        labels_digest: of the labels.
         digest: of everything above.
     """
 
     items: VideoItems
     means: Vectors
     inputs: dict[str, PackedModality]
+    labels_digest: str
     digest: str
 
 
@@ -118,7 +120,7 @@ def training_videos(
     seen = repr((settings.items, inputs, [(video_id, sources_digest(video_id, tracks)) for video_id in video_ids]))
     digest = hashlib.sha256(seen.encode() + means[chosen].tobytes()).hexdigest()
     items = collect(video_ids, tracks, settings.pooled, settings.items)
-    return TrainingVideos(items, means[chosen], inputs, digest)
+    return TrainingVideos(items, means[chosen], inputs, digest_of_labels(labels), digest)
 
 
 def train_networks(
@@ -183,6 +185,29 @@ def embed(
 def networks_fingerprint(networks: Mapping[str, Checkpoint]) -> str:
     """Of all networks together: a change of any of them changes the vectors of some videos."""
     return hashlib.sha256("".join(network.digest() for network in networks.values()).encode()).hexdigest()
+
+
+def made_from(networks: Mapping[str, Checkpoint], tracks: Mapping[str, Tracks], video_id: str) -> dict[str, str]:
+    """What a video's vector is made from, as its track says it: `mgn_ma.features.track.TrackHeader.made_from`."""
+    headers = {name: some.headers.get(video_id) for name, some in tracks.items()}
+    digests = {name: header.digest() if header else "" for name, header in headers.items()}
+    return digests | {LABELS: networks[FULL].description.training["labels_digest"]}
+
+
+def check_tracks(networks: Mapping[str, Checkpoint], tracks: Mapping[str, Tracks]) -> None:
+    """Refuse tracks that are not those that the networks learned from.
+
+    Raises:
+        TrainingError: a modality is missing or one too many, or of another extractor.
+    """
+    learned = {name: modality.fingerprint for name, modality in networks[FULL].inputs.items()}
+    there = {name: some.fingerprint for name, some in tracks.items()}
+    differing = sorted(name for name in learned.keys() | there.keys() if learned.get(name) != there.get(name))
+    if differing:
+        raise TrainingError(
+            f"the video-level networks were trained on other {' and '.join(differing)} tracks than there are now: "
+            "run the pipeline video_features, which trains them anew"
+        )
 
 
 def video_vectors(
@@ -259,6 +284,7 @@ def _checkpoint(
     training: dict[str, Any] = {
         "settings": settings.model_dump(mode="json"),
         "data_digest": videos.digest,
+        "labels_digest": videos.labels_digest,
         "left_out": [videos.items.video_ids[row] for row in left_out],
     }
     description = CheckpointDescription(
