@@ -120,7 +120,7 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
             "extraction_account": MemoryDataset(extracted.account),
             "tracker": MemoryDataset(NamesTracker(), copy_mode="assign"),
             "training_states": TrainingStatesDataset(filepath=str(folder / "states")),
-            "ablation_input_folder": MemoryDataset(str(folder / "input")),
+            "ablation_input_folder": MemoryDataset(str(folder)),
             "video_level_networks": CheckpointsDataset(filepath=str(folder / "video_level_networks")),
             "ablation_networks": CheckpointsDataset(filepath=str(folder / "networks")),
             **{
