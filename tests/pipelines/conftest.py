@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.store import TrackStore
@@ -114,8 +114,8 @@ def make_extracted(tmp_path: Path) -> Extracted:
             frames = pd.DataFrame({"video_id": video_id, "timestamp_us": [grid_time(i) for i in range(n_frames)]})
             if split != "test":
                 reaction = 0.3 + 0.2 * signal * (1 if number % 2 else -1) + random.normal(scale=0.02, size=n_frames)
-                frames[list(EXPRESSIONS)] = np.repeat(reaction[:, None], 15, axis=1).astype(np.float32)
-                frames.loc[frames.index[:2], list(EXPRESSIONS)] = np.float32(0)
+                frames[list(EEV.names)] = np.repeat(reaction[:, None], 15, axis=1).astype(np.float32)
+                frames.loc[frames.index[:2], list(EEV.names)] = np.float32(0)
             parts.append(frames)
             for name in WIDTHS:
                 if (split, number) == ("train", 6):

@@ -18,7 +18,7 @@ from kedro.runner import SequentialRunner
 
 from mgn_ma.datasets.media_folder import MediaFolderDataset
 from mgn_ma.eev.annotations import AnnotationError
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import MediaFolder, local_folder
 from mgn_ma.media.manifest import ManifestConfig, SplitError
@@ -46,7 +46,7 @@ def annotations(id_column: str = "YouTube ID", labelled: bool = True, **seconds:
         for k in range(length * 6):
             rows.append({id_column: video_id, "Timestamp (milliseconds)": k * 1_000_000 // 6})
             if labelled:
-                rows[-1] |= {name: (k + i) % 10 / 10 for i, name in enumerate(EXPRESSIONS)}
+                rows[-1] |= {name: (k + i) % 10 / 10 for i, name in enumerate(EEV.names)}
     return pd.DataFrame(rows)
 
 
@@ -65,6 +65,7 @@ class Project:
         (conf / "globals.yml").write_text(yaml.safe_dump({"data": str(folder / "data")}))
         loader = OmegaConfigLoader(str(folder / "conf"), base_env="base", default_run_env="base")
         self.catalog = DataCatalog.from_config(loader["catalog"])
+        self.catalog["params:targets"] = MemoryDataset(EEV)
         self.catalog["params:ingestion"] = MemoryDataset(
             ManifestConfig.model_validate(loader["parameters"]["ingestion"])
         )
@@ -100,7 +101,7 @@ def test_from_files_to_tables(project: Project) -> None:
     assert manifest["has_audio"].tolist() == [True, False, False, False, False]
     assert manifest["n_frames_past_end"].tolist() == [0, 0, 0, 6, 0]
     labels = project.catalog.load("labels_train")
-    assert labels.columns.tolist() == ["video_id", "timestamp_us", *EXPRESSIONS]
+    assert labels.columns.tolist() == ["video_id", "timestamp_us", *EEV.names]
     assert labels["timestamp_us"].dtype == np.int64
     assert labels["awe"].dtype == np.float32
     assert project.catalog.load("labels_validation")["video_id"].unique().tolist() == ["NA"]

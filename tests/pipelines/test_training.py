@@ -19,7 +19,7 @@ from kedro.runner import SequentialRunner
 
 from mgn_ma.datasets.checkpoints import CheckpointsDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.pipelines.training import create_pipeline
 from mgn_ma.tracking.tracker import NullTracker
@@ -58,6 +58,7 @@ def splits(extracted: Any, tmp_path: Path) -> dict[str, PackedSplit]:
             PackPlan(
                 split,
                 table[table["video_id"] != "-train6"].reset_index(drop=True),
+                EEV,
                 {name: extracted.view(name) for name in modalities},
                 {name: extracted.modalities[name].tolerance_us for name in modalities},
             ),
@@ -113,7 +114,7 @@ def test_members_control_curves_and_predictions(splits: dict[str, PackedSplit], 
 
     predictions, attention = catalog.load("member_predictions"), catalog.load("member_attention")
     keys = ["member", "split", "video_id", "timestamp_us"]
-    assert list(predictions.columns) == [*keys, *EXPRESSIONS]
+    assert list(predictions.columns) == [*keys, *EEV.names]
     assert list(attention.columns) == [*keys, "image", "audio", "subtitle"]
     pd.testing.assert_frame_equal(predictions[keys], attention[keys])
     rows = predictions.groupby(["member", "split"]).size().to_dict()
@@ -123,7 +124,7 @@ def test_members_control_curves_and_predictions(splits: dict[str, PackedSplit], 
         **{(name, "test"): n_test for name in ("member_1", "member_2")},
     }
     np.testing.assert_allclose(attention[["image", "audio", "subtitle"]].sum(axis=1), 1.0, atol=1e-5)
-    assert predictions[list(EXPRESSIONS)].dtypes.eq(np.float32).all()
+    assert predictions[list(EEV.names)].dtypes.eq(np.float32).all()
     one = predictions[(predictions["member"] == "member_1") & (predictions["split"] == "test")]
     assert one["video_id"].tolist() == np.repeat(splits["test"].video_ids, np.diff(splits["test"].offsets)).tolist()
     assert one["timestamp_us"].tolist() == splits["test"].timestamps_us.tolist()

@@ -13,6 +13,7 @@ from kedro.runner import SequentialRunner
 from mgn_ma.datasets.checkpoints import CheckpointsDataset
 from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
+from mgn_ma.eev.targets import EEV
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import Selection, TrackError
 from mgn_ma.features.view import TrackView
@@ -41,6 +42,7 @@ def run(extracted: Any, tmp_path: Path, video_level: VideoLevelSettings) -> Data
             "extraction_account": MemoryDataset(extracted.account),
             "params:modalities": MemoryDataset(extracted.modalities),
             "params:video_level": MemoryDataset(video_level),
+            "params:targets": MemoryDataset(EEV),
             "params:training.all_zero_rows": MemoryDataset("left_out"),
             "training_states": TrainingStatesDataset(filepath=str(tmp_path / "states")),
             "video_level_networks": CheckpointsDataset(filepath=str(tmp_path / "networks")),

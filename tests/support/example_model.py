@@ -2,7 +2,7 @@
 
 import torch
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.registry import build, parse_config
 from mgn_ma.inference.bundle import Bundle, BundleDescription, ExtractorContract
@@ -54,7 +54,7 @@ def make_bundle():
         method="stacking", standardised=False, members=tuple(members), weights=WEIGHTS, video_weights={}
     )
     description = BundleDescription(
-        expressions=EXPRESSIONS,
+        targets=EEV,
         extractors=contracts,
         video_level=VideoLevelSettings(items=12),
         recipe=recipe,
@@ -83,12 +83,14 @@ def tracks_by_hand(bundle, video):
 
 
 def _member(inputs):
-    network = MGNMA(MGNMAConfig(modalities={name: kind.width for name, kind in inputs.items()}, hidden=16))
+    network = MGNMA(MGNMAConfig(modalities={name: kind.width for name, kind in inputs.items()}, classes=15, hidden=16))
     # As trained as it has to be for its curves to move.
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return Checkpoint(
-        CheckpointDescription(kind="mgn_ma", architecture=network.config.model_dump(mode="json"), inputs=inputs),
+        CheckpointDescription(
+            kind="mgn_ma", architecture=network.config.model_dump(mode="json"), inputs=inputs, targets=EEV
+        ),
         network.state_dict(),
     )
 
@@ -98,8 +100,11 @@ def _video_network(inputs):
         items={name: inputs[name].width for name in ("image", "audio")},
         vectors={"title": inputs["title"].width},
         clusters={"image": 2, "audio": 2},
+        classes=15,
         tower_width=8,
         hidden=VIDEO_WIDTH,
     )
-    description = CheckpointDescription(kind="video_level", architecture=config.model_dump(mode="json"), inputs=inputs)
+    description = CheckpointDescription(
+        kind="video_level", architecture=config.model_dump(mode="json"), inputs=inputs, targets=EEV
+    )
     return Checkpoint(description, VideoLevelNetwork(config).state_dict())

@@ -48,7 +48,7 @@ def assemble(
         video_network = video_networks[FULL]
     read = read_by_members | set(video_network.inputs if video_network else ())
     description = BundleDescription(
-        expressions=next(iter(members.values())).description.expressions,
+        targets=next(iter(members.values())).description.targets,
         extractors={name: contract(config) for name, config in extractors.items() if name in read},
         video_level=video_level.model_copy(update={"device": "auto"}),
         recipe=recipe,

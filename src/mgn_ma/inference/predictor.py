@@ -40,12 +40,12 @@ class VideoPrediction:
 
     Attributes:
         timestamps_us: (F,) presentation times.
-        probabilities: (F, C), eq. 2, in the order of the bundle's expressions.
+        values: (F, C), eq. 2 in the range and the order of the bundle's targets.
         attention: (F, M), eq. 1's weights averaged over the members, in the order of the bundle's modalities.
     """
 
     timestamps_us: Times
-    probabilities: Floats
+    values: Floats
     attention: Floats
 
 
@@ -93,13 +93,14 @@ class Predictor:
             attention[:, columns] += weights / len(outputs)
         recipe = self.bundle.description.recipe
         weights_of_members = np.array(recipe.video_weights.get(video_id, recipe.weights))
-        probabilities = combine(
-            [probability for probability, _ in outputs],
+        values = combine(
+            [of_member for of_member, _ in outputs],
             np.array([0, len(timestamps_us)]),
             weights_of_members,
+            self.bundle.description.targets,
             standardised=recipe.standardised,
         )
-        return VideoPrediction(np.asarray(timestamps_us), probabilities, attention)
+        return VideoPrediction(np.asarray(timestamps_us), values, attention)
 
     def _embedded(self, video_id: str, tracks: Mapping[str, TrackRows]) -> TrackRows | None:
         """The video-level vector as a track of one row; None for a video that has nothing to make one from."""
@@ -128,7 +129,8 @@ class Predictor:
         n_frames = len(rows.frames)
         chunks = (rows.frames[start : start + self._batch_size] for start in range(0, n_frames, self._batch_size))
         batches = (to_device(rows.gather(chunk), self._device) for chunk in chunks)
-        return predict(self._members[name], batches, n_frames, precision=_precision(checkpoint))
+        targets = self.bundle.description.targets
+        return predict(self._members[name], batches, n_frames, targets, precision=_precision(checkpoint))
 
 
 def _as_stored(video_id: str, modality: str, rows: TrackRows) -> TrackRows:

@@ -135,14 +135,15 @@ class PageFolder:
     def _page(self, video: PredictedVideo, address: str | None) -> PageVideo:
         outcome, prediction, source = video.outcome, video.outcome.prediction, video.outcome.source
         assert prediction is not None and source is not None  # noqa: S101
-        expressions, modalities = self._bundle.description.expressions, self._bundle.modalities
+        targets, modalities = self._bundle.description.targets, self._bundle.modalities
         pictures = self._thumbnails(source, video.moments)
         return PageVideo(
             video_id=outcome.video.video_id,
             title=source.title or "",
             source=address,
             timestamps_us=prediction.timestamps_us,
-            curves=dict(zip(expressions, prediction.probabilities.T, strict=True)),
+            curve_range=(targets.minimum, targets.maximum),
+            curves=dict(zip(targets.names, prediction.values.T, strict=True)),
             attention={_label(name): shares for name, shares in zip(modalities, prediction.attention.T, strict=True)},
             moments=[
                 PageMoment(

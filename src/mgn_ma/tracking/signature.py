@@ -24,7 +24,7 @@ def signature(bundle: Bundle) -> ModelSignature:
     given: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "video_id"),
         ColSpec(DataType.long, "timestamp_us"),
-        *(ColSpec(DataType.double, name) for name in bundle.description.expressions),
+        *(ColSpec(DataType.double, name) for name in bundle.description.targets.names),
         *(ColSpec(DataType.double, attention_column(name)) for name in bundle.modalities),
     ]
     return ModelSignature(Schema(asked), Schema(given))

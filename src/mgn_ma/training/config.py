@@ -30,8 +30,8 @@ class ModelConfig(MGNMAArchitecture):
 
     modalities: tuple[str, ...] | None = Field(default=None, min_length=1)
 
-    def sized(self, widths: Mapping[str, int]) -> MGNMAConfig:
-        """The network for vectors of these ``widths``.
+    def sized(self, widths: Mapping[str, int], classes: int) -> MGNMAConfig:
+        """The network for vectors of these ``widths`` and so many expressions.
 
         Raises:
             TrainingError: a modality has no width, because it was not packed.
@@ -41,7 +41,7 @@ class ModelConfig(MGNMAArchitecture):
         if missing:
             raise TrainingError(f"the model reads the modality {missing[0]!r}, which is not among {', '.join(widths)}")
         settings = self.model_dump(exclude={"modalities"})
-        return MGNMAConfig(modalities={name: widths[name] for name in names}, **settings)
+        return MGNMAConfig(modalities={name: widths[name] for name in names}, classes=classes, **settings)
 
 
 class OptimisationConfig(BaseModel):

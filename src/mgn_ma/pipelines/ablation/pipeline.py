@@ -36,9 +36,15 @@ def _input_nodes() -> list[Node]:
         "video_in_sample.tracks",
         name="embed_videos_in_sample",
     )
-    given = ["extraction_account", "params:modalities", "ablation_input_folder", *TRACKS, "video_in_sample.tracks"]
+    given = ["extraction_account", "params:targets", "params:modalities", "ablation_input_folder"]
+    tracks = [*TRACKS, "video_in_sample.tracks"]
     return [embed] + [
-        Node(pack_split(split), [f"labels_{split}", *given], f"ablation_{split}_input", name=f"pack_ablation_{split}")
+        Node(
+            pack_split(split),
+            [f"labels_{split}", *given, *tracks],
+            f"ablation_{split}_input",
+            name=f"pack_ablation_{split}",
+        )
         for split in SPLITS
     ]
 

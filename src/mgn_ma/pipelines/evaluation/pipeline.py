@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                     "truth_test",
                     "truth_test_labels",
                     "truth_videos",
+                    "params:targets",
                     "params:evaluation",
                 ],
                 "video_scores",

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mgn_ma.eev.annotations import validate_annotations
+from mgn_ma.eev.targets import Targets
 from mgn_ma.execution.progress import progress
 from mgn_ma.media.folder import MediaFolder
 from mgn_ma.media.manifest import ManifestConfig, build_manifest, exclusions, iter_digests
@@ -15,12 +16,13 @@ FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
 """The annotations by split, as EEV names them."""
 
 
-def validate_split(split: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def validate_split(split: str) -> Callable[[pd.DataFrame, Targets], pd.DataFrame]:
     """The node function that checks the annotations of ``split``; those of the test split have no labels."""
 
-    def validate(annotations: pd.DataFrame) -> pd.DataFrame:
+    def validate(annotations: pd.DataFrame, targets: Targets) -> pd.DataFrame:
         """Labels (of the test split: frames) as a frame table."""
-        return validate_annotations(annotations, source=f"annotations/{FILES[split]}", labelled=split != "test")
+        expected = None if split == "test" else targets
+        return validate_annotations(annotations, source=f"annotations/{FILES[split]}", targets=expected)
 
     return validate
 

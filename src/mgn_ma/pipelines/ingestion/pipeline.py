@@ -19,7 +19,12 @@ def create_pipeline(**_: object) -> Pipeline:
     return Pipeline(
         [
             *(
-                Node(validate_split(split), f"annotations_{split}", f"labels_{split}", name=f"validate_{split}")
+                Node(
+                    validate_split(split),
+                    [f"annotations_{split}", "params:targets"],
+                    f"labels_{split}",
+                    name=f"validate_{split}",
+                )
                 for split in SPLITS
             ),
             Node(

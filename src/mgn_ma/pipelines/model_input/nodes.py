@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.features.extraction import require_accounted
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import TrackError
@@ -22,7 +23,12 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
     """The node function that packs ``split``; a factory, so that Kedro sees the types of what the node takes."""
 
     def pack_tracks(
-        labels: pd.DataFrame, account: pd.DataFrame, modalities: Modalities, folder: str, *tracks: TrackView
+        labels: pd.DataFrame,
+        account: pd.DataFrame,
+        targets: Targets,
+        modalities: Modalities,
+        folder: str,
+        *tracks: TrackView,
     ) -> PackedSplit:
         """Pack the frames of the split's videos and the vectors that serve them; what stands already is kept.
 
@@ -39,6 +45,7 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
         plan = PackPlan(
             split=split,
             frames=_of_videos_with_tracks(split, labels, there),
+            targets=targets,
             tracks=there,
             tolerances_us={name: modalities.tolerance_us(name) for name in there},
         )

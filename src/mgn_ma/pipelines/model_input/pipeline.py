@@ -16,7 +16,14 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 pack_split(split),
-                [f"labels_{split}", "extraction_account", "params:modalities", "model_input_folder", *TRACKS],
+                [
+                    f"labels_{split}",
+                    "extraction_account",
+                    "params:targets",
+                    "params:modalities",
+                    "model_input_folder",
+                    *TRACKS,
+                ],
                 f"{split}_input",
                 name=f"pack_{split}",
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.features.extraction import require_accounted
 from mgn_ma.features.settings import Modalities
@@ -37,6 +38,7 @@ def train_video_level(
     extraction_account: pd.DataFrame,
     video_level: VideoLevelSettings,
     all_zero_rows: ZeroRows,
+    targets: Targets,
     training_states: StateStore,
     *tracks: TrackView,
 ) -> dict[str, Checkpoint]:
@@ -44,7 +46,7 @@ def train_video_level(
     chosen = _chosen(video_level, tracks)
     for view in chosen.values():
         require_accounted(extraction_account, view)
-    videos = training_videos(labels_train, chosen, video_level, all_zero_rows)
+    videos = training_videos(labels_train, targets, chosen, video_level, all_zero_rows)
     return train_networks(videos, video_level, training_states)
 
 

@@ -27,6 +27,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "extraction_account",
                     "params:video_level",
                     "params:training.all_zero_rows",
+                    "params:targets",
                     "training_states",
                     *TRACKS,
                 ],
