@@ -57,7 +57,7 @@ class VideoLevelArchitecture(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    clusters: dict[str, int] = {"audio": 32}
+    clusters: dict[str, int] = {}
     tower_width: int = Field(default=1024, ge=1)
     hidden: int = Field(default=1024, ge=1)
     experts: int = Field(default=3, ge=1)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.extractors.pretrained import Precision
+from mgn_ma.modalities import IN_MODEL, extracted
 from mgn_ma.models.config import MGNMAArchitecture, MGNMAConfig, VideoLevelArchitecture, VideoLevelConfig
 from mgn_ma.training.errors import TrainingError
 
@@ -25,10 +26,11 @@ class ModelConfig(MGNMAArchitecture):
     """The parameter ``model``: an architecture, and the names of the modalities that it reads.
 
     Attributes:
-        modalities: in the order of the concatenation; their widths are those of the packed split.
+        modalities: in the order of the concatenation; their widths are those of the packed split. ``None``: all that
+            the split has, in the order of `mgn_ma.modalities`.
     """
 
-    modalities: tuple[str, ...] = Field(default=("image", "audio", "action", "subtitle", "video"), min_length=1)
+    modalities: tuple[str, ...] | None = Field(default=None, min_length=1)
 
     def sized(self, widths: Mapping[str, int], classes: int) -> MGNMAConfig:
         """The network for vectors of these ``widths`` and so many expressions.
@@ -36,11 +38,12 @@ class ModelConfig(MGNMAArchitecture):
         Raises:
             TrainingError: a modality has no width, because it was not packed.
         """
-        missing = [name for name in self.modalities if name not in widths]
+        names = self.modalities or [name for name in IN_MODEL if name in widths]
+        missing = [name for name in names if name not in widths]
         if missing:
             raise TrainingError(f"the model reads the modality {missing[0]!r}, which is not among {', '.join(widths)}")
         settings = self.model_dump(exclude={"modalities"})
-        return MGNMAConfig(modalities={name: widths[name] for name in self.modalities}, classes=classes, **settings)
+        return MGNMAConfig(modalities={name: widths[name] for name in names}, classes=classes, **settings)
 
 
 class OptimisationConfig(BaseModel):
@@ -112,8 +115,8 @@ class VideoLevelSettings(OptimisationConfig):
         alignment: bring the folds' vectors into one space, or take them as they are.
     """
 
-    pooled: tuple[str, ...] = ("image", "audio")
-    single: tuple[str, ...] = ("title",)
+    pooled: tuple[str, ...] = extracted("frame")
+    single: tuple[str, ...] = extracted("video")
     items: int = Field(default=80, ge=1)
     fold_vectors: Literal["k_fold", "in_sample"] = "k_fold"
     folds: int = Field(default=5, ge=2)
