@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,20 +12,21 @@ import pytest
 from kedro.io import DatasetError
 
 from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
-from mgn_ma.execution import ExecutionConfig, Outcome, WorkerDiedError
+from mgn_ma.execution import ExecutionConfig, Outcome, TimeLimitError, WorkerDiedError
 from mgn_ma.extractors import registry
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, ExtractorConfig, Source, TrackRows
 from mgn_ma.features import extraction
 from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, make_plan, source_digest, sources
 from mgn_ma.features.store import TrackStore
-from mgn_ma.features.track import Track, TrackError, TrackFailure
+from mgn_ma.features.track import Track, TrackBatch, TrackError, TrackFailure
 from mgn_ma.features.view import ModalityOnDisk
+from mgn_ma.media.errors import MediaError
 from mgn_ma.media.source import VideoSource
-
-HERE = ExecutionConfig()
 
 
 class LengthsConfig(ExtractorConfig):
+    ISOLATED: ClassVar[bool] = False  # it reads text, and other processes could not import it
+
     name: Literal["lengths"] = "lengths"
     scale: float = 1.0
     raising: tuple[str, ...] = ()
@@ -43,21 +44,21 @@ class LengthsExtractor(Extractor):
     def __init__(self, config: LengthsConfig) -> None:
         self._config = config
 
-    def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:
-        for video in videos:
-            self.seen.append(video.video_id)
-            assert video.video_path is not None
-            content = Path(video.video_path).read_text()
-            if content == "broken":
-                yield video, ExtractionError("moov atom not found")
-            elif content == "busy":
-                yield video, ExtractionError("out of memory", transient=True)
-            elif content == "bug":
-                raise ZeroDivisionError("a fault of ours")
-            else:
-                starts = np.arange(4, dtype=np.int64) * 1_000_000
-                value = np.nan if content == "nan" else self._config.scale * len(video.video_id)
-                yield video, TrackRows(starts, starts + 1_000_000, np.full((4, 3), value, np.float32))
+    def extract(self, video: VideoSource) -> TrackRows:
+        self.seen.append(video.video_id)
+        assert video.video_path is not None
+        content = Path(video.video_path).read_text()
+        if content == "broken":
+            raise ExtractionError("moov atom not found")
+        if content == "cut":
+            raise MediaError(video.video_path, "it ends in its middle")
+        if content == "busy":
+            raise ExtractionError("out of memory", transient=True)
+        if content == "bug":
+            raise ZeroDivisionError("a fault of ours")
+        starts = np.arange(4, dtype=np.int64) * 1_000_000
+        value = np.nan if content == "nan" else self._config.scale * len(video.video_id)
+        return TrackRows(starts, starts + 1_000_000, np.full((4, 3), value, np.float32))
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,10 @@ def _lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     original = registry._member
     monkeypatch.setattr(registry, "_member", lambda n, s: members[s] if n == "lengths" else original(n, s))
     LengthsExtractor.seen.clear()
+
+
+def extracted(plan: ExtractionPlan) -> TrackBatch:
+    return TrackBatch(plan.selection, extraction.extract(plan, ExecutionConfig()))
 
 
 class Data:
@@ -98,7 +103,7 @@ class Data:
 
     def run(self, config: ExtractorConfig | None = None, **settings: Any) -> pd.DataFrame:
         plan = self.plan(config, **settings)
-        self.tracks.save(extraction.extract(plan, HERE))
+        self.tracks.save(extracted(plan))
         return extraction.account(plan, self.tracks.load()).set_index("video_id")
 
     def file(self, video_id: str, suffix: str = ".arrow") -> Path:
@@ -133,7 +138,7 @@ def test_everything_is_computed_once_and_then_nothing(data: Data) -> None:
 
 def test_the_account_has_exactly_its_columns(data: Data) -> None:
     plan = data.plan()
-    data.tracks.save(extraction.extract(plan, HERE))
+    data.tracks.save(extracted(plan))
     frame = extraction.account(plan, data.tracks.load())
     assert list(frame.columns) == ["video_id", "modality", "status", "reason", "seconds"]
     assert frame["video_id"].tolist() == ["-a", "bb", "ccc"]
@@ -141,7 +146,7 @@ def test_the_account_has_exactly_its_columns(data: Data) -> None:
 
 
 def test_a_track_is_kept_before_the_next_is_made(data: Data) -> None:
-    batch = extraction.extract(data.plan(), HERE)
+    batch = extracted(data.plan())
 
     def die_after_two() -> Iterator[Track | TrackFailure]:
         for number, result in enumerate(batch.results):
@@ -204,6 +209,11 @@ def test_a_broken_video_is_tried_again_when_it_changed_or_when_told_to(data: Dat
     assert not list(data.folder.rglob("*.failed.json"))
 
 
+def test_what_media_says_of_a_file_is_the_reason_without_its_path(data: Data) -> None:
+    data.add("dddd", "cut")
+    assert data.run().loc["dddd", ["status", "reason"]].tolist() == ["failed", "it ends in its middle"]
+
+
 def test_a_transient_failure_is_tried_again_by_itself(data: Data) -> None:
     data.add("dddd", "busy")
     assert data.run().loc["dddd", "reason"] == "out of memory"
@@ -225,13 +235,22 @@ def test_values_that_are_none_are_a_failure(data: Data) -> None:
     assert "not finite" in data.run().loc["b", "reason"]
 
 
-def test_a_dead_worker_is_transient_and_a_bug_is_not(data: Data) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason", "transient"),
+    [
+        (WorkerDiedError("ended by SIGKILL"), "ended by SIGKILL", True),
+        (TimeLimitError("took longer than 9 s"), "took longer than 9 s", True),
+        (MemoryError(), "it needs more memory than a worker may have (memory_limit_gib)", True),
+        (OSError("no space"), "OSError: no space", True),
+        (MediaError("/videos/a.mp4", "it is cut"), "it is cut", False),
+        (TypeError("x"), "TypeError: x", False),
+    ],
+)
+def test_what_says_nothing_of_the_file_is_transient(data: Data, error: Exception, reason: str, transient: bool) -> None:
     plan = data.plan()
-    video = plan.todo[0]
-    dead = extraction._of_outcome(plan.selection, Outcome(video, None, WorkerDiedError("SIGKILL"), 1.0))
-    full = extraction._of_outcome(plan.selection, Outcome(video, None, OSError("no space"), 1.0))
-    bug = extraction._of_outcome(plan.selection, Outcome(video, None, TypeError("x"), 1.0))
-    assert [isinstance(f, TrackFailure) and f.transient for f in (dead, full, bug)] == [True, True, False]
+    failure = extraction._of_outcome(plan.selection, Outcome(plan.todo[0], None, error, 1.5))
+    assert isinstance(failure, TrackFailure)
+    assert (failure.reason, failure.transient, failure.seconds) == (reason, transient, 1.5)
 
 
 @pytest.mark.parametrize("keep", [0, 300])
@@ -331,7 +350,7 @@ def test_tracks_that_never_were_say_what_to_run(data: Data) -> None:
 def test_a_folder_refuses_the_tracks_of_another_modality(data: Data) -> None:
     other = TracksDataset(path=str(data.folder), modality="audio")
     with pytest.raises(DatasetError, match="image tracks don't belong to the audio folder"):
-        other.save(extraction.extract(data.plan(), HERE))
+        other.save(extracted(data.plan()))
     with pytest.raises(ValueError, match="selection of image"):
         ModalityOnDisk(TrackStore(data.folder), "audio").view(data.plan().selection)
 

@@ -19,6 +19,7 @@ from kedro.runner import SequentialRunner
 from mgn_ma.datasets.media_folder import MediaFolderDataset
 from mgn_ma.eev.annotations import AnnotationError
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.execution import ExecutionConfig
 from mgn_ma.media.folder import MediaFolder
 from mgn_ma.media.manifest import ManifestConfig, SplitError
 from mgn_ma.pipelines.ingestion import create_pipeline
@@ -59,7 +60,7 @@ class Project:
         (self.raw / "videos").mkdir()
         conf = folder / "conf" / "base"
         conf.mkdir(parents=True)
-        for name in ("catalog_ingestion.yml", "parameters_ingestion.yml"):
+        for name in ("catalog_ingestion.yml", "parameters_ingestion.yml", "parameters_features.yml"):
             shutil.copy(ROOT / "conf" / "base" / name, conf)
         (conf / "globals.yml").write_text(yaml.safe_dump({"data": str(folder / "data")}))
         loader = OmegaConfigLoader(str(folder / "conf"), base_env="base", default_run_env="base")
@@ -67,6 +68,7 @@ class Project:
         self.catalog["params:ingestion"] = MemoryDataset(
             ManifestConfig.model_validate(loader["parameters"]["ingestion"])
         )
+        self.catalog["params:execution"] = MemoryDataset(ExecutionConfig(**loader["parameters"]["execution"]))
 
     def annotate(self, name: str, table: pd.DataFrame) -> None:
         table.to_csv(self.raw / "annotations" / f"{name}.csv", index=False)

@@ -13,7 +13,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
@@ -140,20 +140,15 @@ class NetworkConfig(ExtractorConfig):
     Attributes:
         pretrained: its weights.
         precision: what the network computes in; the vectors are handed on as float32.
-        batch_size: units (frames, patches, texts) a forward pass, always so many: the last batch of all is filled up. A
-            CPU gains nothing by more than the default, a large GPU takes 128 and more. Halved by itself where memory
-            doesn't suffice.
+        batch_size: units (frames, patches, texts) of one video a forward pass. A CPU gains nothing by more than the
+            default, a large GPU takes 128 and more. Halved by itself where memory doesn't suffice.
         device: ``auto`` (CUDA, then MPS, then CPU) or a torch device such as ``cuda:1``.
-        readers: videos that are decoded at a time, each in a thread of its own, to feed one batch.
     """
 
     pretrained: Pretrained
     precision: Precision = "float32"
     batch_size: PositiveInt = 32
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    readers: PositiveInt = 2
-
-    NOT_IN_FINGERPRINT: ClassVar[frozenset[str]] = frozenset({"device", "batch_size", "readers"})
 
     @abstractmethod
     def weights_needed(self) -> tuple[WeightsNeed, ...]:

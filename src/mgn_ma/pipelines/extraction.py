@@ -60,7 +60,7 @@ def plan_extraction(
 
 def extract_tracks(plan: ExtractionPlan, execution: ExecutionConfig) -> TrackBatch:
     """Hand the store an iterator that extracts as it is consumed: each track is kept before the next is made."""
-    return extraction.extract(plan, execution)
+    return TrackBatch(plan.selection, extraction.extract(plan, execution))
 
 
 def account_for_tracks(plan: ExtractionPlan, tracks: TrackView) -> pd.DataFrame:

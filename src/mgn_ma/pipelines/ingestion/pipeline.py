@@ -22,7 +22,7 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(validate_test, "annotations_test", "labels_test", name="validate_test"),
             Node(
                 list_videos,
-                [*LABELS, "raw_videos", "params:ingestion"],
+                [*LABELS, "raw_videos", "params:ingestion", "params:execution"],
                 ["manifest", "exclusions"],
                 name="list_videos",
             ),
