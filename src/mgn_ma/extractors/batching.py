@@ -74,7 +74,7 @@ class Batches:
 
 
 def vectors_of(
-    values: Iterable[Any], forward: Callable[[Sequence[Any]], torch.Tensor], batches: Batches
+    values: Iterable[Any], forward: Callable[[Sequence[Any]], torch.Tensor], batches: Batches, *, lacking: str
 ) -> npt.NDArray[np.float32]:
     """Vectors (N, D) of N values, which are read ahead in a thread: decoding overlaps computing.
 
@@ -82,6 +82,7 @@ def vectors_of(
         values: iterated in a thread; what that raises is raised here.
         forward: B values to (B, D) on whatever device; may return before a GPU has finished.
         batches: how many at a time.
+        lacking: what the error says where there are no values.
 
     Raises:
         ExtractionError: there are no values, or not even one fits into memory.
@@ -89,6 +90,6 @@ def vectors_of(
     with Prefetch(values, _READ_AHEAD_BATCHES * batches.size) as ahead:
         outputs = list(batches.map(forward, ahead))
     if not outputs:
-        raise ExtractionError("nothing to make a row of: no frame, patch or text")
+        raise ExtractionError(lacking)
     # Fetched from the device here and not sooner, so that a GPU never waits for it.
     return np.concatenate([output.float().cpu().numpy() for output in outputs])

@@ -63,7 +63,8 @@ class BertExtractor(Extractor):
         # Texts share a batch with those of their padded length, so that no padding is wasted.
         for _, alike in groupby(sorted(dict.fromkeys(texts), key=self._padded_length), self._padded_length):
             of_length = list(alike)
-            vectors |= zip(of_length, vectors_of(of_length, self.forward, self._batches), strict=True)
+            found = vectors_of(of_length, self.forward, self._batches, lacking="there is no text")
+            vectors |= zip(of_length, found, strict=True)
         return TrackRows(
             np.array(starts_us, dtype=np.int64),
             np.array(ends_us, dtype=np.int64),

@@ -64,7 +64,9 @@ class InceptionResnetV2Extractor(Extractor):
                 timestamps_us.append(time_us)
                 yield frame
 
-        vectors = vectors_of(frames(), self.forward, self._batches)
+        vectors = vectors_of(
+            frames(), self.forward, self._batches, lacking="no frame is shown at any timestamp"
+        )
         return grid_rows(np.array(timestamps_us, dtype=np.int64), vectors)
 
     def forward(self, frames: Sequence[Image]) -> torch.Tensor:

@@ -53,9 +53,7 @@ class DenseS3D:
         self._trunk = _placed(Trunk(network), self._device, precision)
         self._window_frames = window_frames
         self._batches = Batches(batch_size, self._device, "window")
-        self.frames_per_batch = math.ceil(batch_size * 10 / 6)
-        """How many 10 fps frames bring about as many 6 Hz windows."""
-        self._pieces = Batches(self.frames_per_batch, self._device, "frame")
+        self._pieces = Batches(frames_per_batch(batch_size), self._device, "frame")
 
     def vectors(self, frames: Iterable[npt.NDArray[np.uint8]], starts: Iterable[int]) -> Iterator[Tensor]:
         """Vectors of the windows that start at the frames named, in that order, a few at a time.
@@ -83,6 +81,11 @@ class DenseS3D:
         with torch.inference_mode():
             vectors: Tensor = self._trunk(self._stem.gated(list(windows)))
             return vectors
+
+
+def frames_per_batch(batch_size: int) -> int:
+    """How many 10 fps frames bring about as many 6 Hz windows."""
+    return math.ceil(batch_size * 10 / 6)
 
 
 def _until_exhausted(stream: WindowStream, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:

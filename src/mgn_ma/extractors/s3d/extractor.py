@@ -14,7 +14,7 @@ from mgn_ma.extractors.device import resolve_device
 from mgn_ma.extractors.prefetch import Prefetch
 from mgn_ma.extractors.reading import decoder_threads, path_and_duration
 from mgn_ma.extractors.s3d.config import S3DConfig
-from mgn_ma.extractors.s3d.dense import DenseS3D
+from mgn_ma.extractors.s3d.dense import DenseS3D, frames_per_batch
 from mgn_ma.extractors.s3d.network import FRAME_SIZE, WIDTH, WINDOW_FRAMES
 from mgn_ma.media.container import MICROSECONDS
 from mgn_ma.media.geometry import FrameGeometry, Image
@@ -42,6 +42,7 @@ class S3DExtractor(Extractor):
 
     def __init__(self, config: S3DConfig) -> None:
         self._edge = config.edge
+        self._n_frames = frames_per_batch(config.batch_size)
         self._dense = DenseS3D(
             config.load(),
             device=resolve_device(config.device),
@@ -52,7 +53,7 @@ class S3DExtractor(Extractor):
     def extract(self, video: VideoSource) -> TrackRows:
         """One row for each grid timestamp at which a frame is shown."""
         frames = FramesOfVideo(video, self._edge)
-        with Prefetch(frames, 2 * self._dense.frames_per_batch) as ahead:
+        with Prefetch(frames, 2 * self._n_frames) as ahead:
             vectors = list(self._dense.vectors(ahead, window_starts(video.duration_us)))
         n_rows = sum(map(len, vectors))
         if frames.n_shown is not None:
