@@ -40,7 +40,7 @@ from mgn_ma.features.track import Track, TrackHeader
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.mixture_of_experts import expression_loss
 from mgn_ma.training.batches import Batch, BatchConfig, Batches
-from mgn_ma.training.packed import PackedSplit, matrix_path
+from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
 
 EEV_VIDEOS, EEV_FRAMES = 3_024, 6_430_000
@@ -154,8 +154,8 @@ def evict(split: PackedSplit) -> None:
     """Ask the system to forget the matrices, so that the next read comes from the disk."""
     if not hasattr(os, "posix_fadvise"):
         return
-    for name in split.modalities:
-        with matrix_path(split.folder, name).open("rb") as file:
+    for matrix in split.matrices.values():
+        with Path(matrix.filename).open("rb") as file:
             os.fsync(file.fileno())
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 

@@ -26,8 +26,8 @@ def bundle():
 @pytest.fixture(scope="session")
 def bundle_folder(bundle, tmp_path_factory):
     """The same, on disk."""
+    from mgn_ma.files import Folder
     from mgn_ma.inference.bundle import save_bundle
-    from mgn_ma.training.files import Folder
 
     folder = tmp_path_factory.mktemp("bundle")
     save_bundle(bundle, Folder(folder))

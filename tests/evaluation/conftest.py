@@ -2,16 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.grid import grid_time
 
 
 def _frames(lengths, prefix="v"):
     return pd.DataFrame(
-        [
-            (f"{prefix}{video}", grid_timestamp_us(frame))
-            for video, length in enumerate(lengths)
-            for frame in range(length)
-        ],
+        [(f"{prefix}{video}", grid_time(frame)) for video, length in enumerate(lengths) for frame in range(length)],
         columns=["video_id", "timestamp_us"],
     )
 

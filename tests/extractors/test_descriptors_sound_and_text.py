@@ -127,7 +127,7 @@ def test_a_title_holds_always() -> None:
 
 
 def test_source_and_clock_are_those_of_the_configuration() -> None:
-    assert (CAPTIONS.source, CAPTIONS.clock) == ("captions", "cues")
-    assert (TITLE.source, TITLE.clock) == ("title", "whole")
+    assert CAPTIONS.clock == "cues"
+    assert TITLE.clock == "whole"
     captions, title = TextDescriptorConfig(source="captions"), TextDescriptorConfig(source="title")
     assert captions.fingerprint() != title.fingerprint()

@@ -14,7 +14,6 @@ from mgn_ma.extractors.registry import (
     config_class,
     extractor_class,
     parse_config,
-    source_of,
 )
 
 SETTINGS = {
@@ -33,7 +32,7 @@ def test_every_name_leads_to_a_configuration_and_an_extractor(name: str) -> None
     assert config.name == name
     assert len(config.fingerprint()) == 64
     assert issubclass(extractor_class(name), Extractor)
-    assert source_of(config) == SOURCES.get(name, "video")
+    assert config.source == SOURCES.get(name, "video")
 
 
 @pytest.mark.parametrize("name", [name for name in EXTRACTORS if name.endswith("_descriptor")])
@@ -43,7 +42,7 @@ def test_descriptors_are_built_without_anything_else(name: str) -> None:
 
 
 def test_the_title_is_read_where_the_configuration_says_so() -> None:
-    assert source_of(parse_config("text_descriptor", {"source": "title"})) == "title"
+    assert parse_config("text_descriptor", {"source": "title"}).source == "title"
 
 
 def test_an_unknown_extractor_is_refused_with_those_that_there_are() -> None:
@@ -58,9 +57,11 @@ def test_an_unknown_setting_is_refused() -> None:
 
 def test_configurations_cost_no_network() -> None:
     code = (
-        "import sys; from mgn_ma.extractors.registry import EXTRACTORS, config_class;"
-        "[config_class(name) for name in EXTRACTORS if name != 'text_descriptor'];"
-        "sys.exit(', '.join({'torch', 'timm', 'transformers'} & sys.modules.keys()) or 0)"
+        "import sys; from mgn_ma.extractors.registry import EXTRACTORS, parse_config;"
+        f"configs = [parse_config(name, {SETTINGS!r}.get(name, {{}})) for name in EXTRACTORS];"
+        "print({config.source: config.fingerprint() for config in configs});"
+        "heavy = {'torch', 'torchvision', 'timm', 'transformers', 'sklearn', 'scipy'};"
+        "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

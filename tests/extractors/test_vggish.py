@@ -61,6 +61,10 @@ def settings(path: str, **others: Any) -> VGGishConfig:
     return VGGishConfig(pretrained=Pretrained(path=path), device="cpu", **others)
 
 
+def parts(config: VGGishConfig) -> tuple[VGGish, Postprocessor | None]:
+    return load_network(*config.weights_needed(), final_relu=config.final_relu, postprocess=config.postprocess)
+
+
 def slow_vggish(patch: Array, state: State, *, final_relu: bool) -> Array:
     """One (96, 64) patch to 128 numbers in float64, channels last throughout, position by position of each kernel."""
     maps = patch[:, :, None]
@@ -149,16 +153,16 @@ def test_the_pca_comes_from_the_checkpoint_or_from_its_own_file(
     pca = {key.removeprefix("pproc."): state[key].numpy() for key in PCA_KEYS}
     pca["pca_means"] = pca["pca_means"].reshape(-1)
     torch.save(pca, tmp_path / "pca.pth")
-    from_file = load_network(settings(bare, postprocess=True, pca=Pretrained(path=str(tmp_path / "pca.pth"))))[1]
-    from_whole = load_network(settings(whole, postprocess=True))[1]
+    from_file = parts(settings(bare, postprocess=True, pca=Pretrained(path=str(tmp_path / "pca.pth"))))[1]
+    from_whole = parts(settings(whole, postprocess=True))[1]
     assert from_file is not None
     assert from_whole is not None
     assert from_file.state_dict().keys() == {"pca_eigen_vectors", "pca_means"}
     for key, tensor in from_file.state_dict().items():
         assert torch.equal(tensor, from_whole.state_dict()[key])
     with pytest.raises(WeightsError, match="PCA"):
-        load_network(settings(bare, postprocess=True))
-    assert load_network(settings(whole))[1] is None
+        parts(settings(bare, postprocess=True))
+    assert parts(settings(whole))[1] is None
 
 
 def test_a_pca_that_nothing_uses_is_a_mistake() -> None:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import pickle
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -26,19 +26,18 @@ from mgn_ma.extractors.pretrained import (
     locate,
 )
 from mgn_ma.extractors.weights import (
-    check_weights,
     load_strictly,
+    problems_of,
     randomise,
     read_state_dict,
-    read_weights,
     require_weights,
+    verified,
 )
 
 PUBLIC = PublicWeights(
     title="Tiny network",
-    source="nobody in particular",
     licence="CC0",
-    size_bytes=1_500_000,
+    megabytes=1.5,
     files=("tiny.pth",),
     url="https://example.org/tiny.pth",
 )
@@ -49,15 +48,14 @@ def tiny() -> nn.Module:
 
 
 class TinyConfig(NetworkConfig):
+    PUBLIC: ClassVar = {"pretrained": PUBLIC}
+
     name: Literal["tiny"] = "tiny"
     scale: float = 1.0
 
-    def weights_needed(self) -> tuple[WeightsNeed, ...]:
-        return (need(self.pretrained),)
-
     def load(self) -> nn.Module:
         network = tiny()
-        load_strictly(network, read_weights(need(self.pretrained)), "tiny.pth")
+        load_strictly(network, read_state_dict(verified(need(self.pretrained))), "tiny.pth")
         return network
 
 
@@ -149,7 +147,7 @@ def test_what_was_saved_is_what_is_loaded(tmp_path: Path, suffix: str) -> None:
     saved, path = tiny(), tmp_path / f"tiny{suffix}"
     save_file(saved.state_dict(), path) if suffix == ".safetensors" else torch.save(saved.state_dict(), path)
     loaded = tiny()
-    load_strictly(loaded, read_weights(need(Pretrained(path=str(path)))), path)
+    load_strictly(loaded, read_state_dict(path), path)
     x = torch.randn(5, 3)
     torch.testing.assert_close(loaded(x), saved(x), rtol=0, atol=0)
 
@@ -175,9 +173,9 @@ def test_any_other_layout_is_refused_and_nothing_is_loaded(change: Any, says: st
 def test_a_wrong_digest_is_refused_and_a_right_one_taken(checkpoint: Path) -> None:
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     for given in (digest, digest[:8], digest.upper()):
-        read_weights(need(Pretrained(path=str(checkpoint), sha256=given)))
+        assert verified(need(Pretrained(path=str(checkpoint), sha256=given))) == checkpoint
     with pytest.raises(WeightsError, match=digest):
-        read_weights(need(Pretrained(path=str(checkpoint), sha256="0" * 64)))
+        verified(need(Pretrained(path=str(checkpoint), sha256="0" * 64)))
 
 
 @pytest.mark.parametrize(
@@ -187,6 +185,9 @@ def test_a_wrong_digest_is_refused_and_a_right_one_taken(checkpoint: Path) -> No
         {"path": "a.pth", "random": 0},
         {"path": "a.pth", "hub": "b/c"},
         {"hub": "b/c", "url": "https://example.org"},
+        {"path": "a.pth", "url": "file:///etc/passwd"},
+        {"path": "a.pth", "url": "ftp://example.org/a.pth"},
+        {"path": "a.pth", "url": "a.pth"},
         {"random": 0, "sha256": "0" * 64},
         {"random": -1},
         {"path": "a.pth", "sha256": "md5:1234"},
@@ -226,10 +227,10 @@ class TestFingerprint:
             TinyConfig(pretrained=Pretrained(path="/nowhere/tiny.pth")).fingerprint()
 
     def test_every_file_of_a_directory_counts(self, tmp_path: Path) -> None:
-        public = PublicWeights("t", "s", "l", None, files=("w.pth|w.bin", "config.json"), optional_files=("vocab.txt",))
+        public = PublicWeights("t", "l", None, files=("w.pth|w.bin", "config.json"), optional_files=("vocab.txt",))
         directory = need(Pretrained(path=str(tmp_path)), public)
         (tmp_path / "w.bin").write_bytes(b"1")
-        with pytest.raises(WeightsError, match=r"no config\.json in"):
+        with pytest.raises(WeightsError, match=r"no file config\.json at"):
             locate(directory)
         (tmp_path / "config.json").write_bytes(b"2")
         first = identity(directory)
@@ -252,15 +253,18 @@ class TestCheck:
             "title": TinyConfig(pretrained=Pretrained(hub="some/repository")),
             "descriptor": ExtractorConfig(name="image_descriptor"),
         }
-        assert [problem.name for problem in check_weights(configs)] == ["image", "audio", "action", "title"]
         with pytest.raises(WeightsError) as raised:
             require_weights(configs)
         message = str(raised.value)
         for part in ("/nowhere/image.pth", "deadbeef", "missing", "some/repository", "CC0", "weights.fetch=true"):
             assert part in message
+        named = [line.split(" (")[0].strip() for line in message.splitlines() if "(tiny):" in line]
+        assert named == ["image", "audio", "action", "title"]
 
     def test_nothing_is_wrong_with_what_is_right(self, checkpoint: Path) -> None:
-        require_weights({"image": TinyConfig(pretrained=Pretrained(path=str(checkpoint)))})
+        config = TinyConfig(pretrained=Pretrained(path=str(checkpoint)))
+        assert problems_of(config) == {}
+        require_weights({"image": config})
 
     def test_random_weights_need_no_file_and_descriptors_no_weights(self) -> None:
         require_weights(

@@ -26,6 +26,7 @@ from mgn_ma.media.source import VideoSource
 
 class LengthsConfig(ExtractorConfig):
     ISOLATED: ClassVar[bool] = False  # it reads text, and other processes could not import it
+    source: ClassVar[Source] = "video"
 
     name: Literal["lengths"] = "lengths"
     scale: float = 1.0
@@ -38,7 +39,6 @@ class LengthsExtractor(Extractor):
 
     width = 3
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
     seen: ClassVar[list[str]] = []
 
     def __init__(self, config: LengthsConfig) -> None:

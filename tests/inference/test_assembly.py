@@ -10,11 +10,11 @@ from mgn_ma.eev.frames import expression_matrix
 from mgn_ma.evaluation.predictions import SplitPredictions
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.features.track import Track, TrackHeader
+from mgn_ma.files import Folder
 from mgn_ma.inference.assembly import assemble, scores_of
 from mgn_ma.inference.bundle import Bundle, BundleError, load_bundle, save_bundle
 from mgn_ma.inference.predictor import Predictor
 from mgn_ma.training.config import TrainingConfig
-from mgn_ma.training.files import Folder
 from mgn_ma.training.members import predict_split
 from mgn_ma.training.packing import PackPlan, pack
 from mgn_ma.training.video_items import collect

@@ -7,9 +7,9 @@ from tiny_ensemble import bundle
 
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.extractors.base import END_OF_TIME_US
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.predictor import Predictor, TracksMismatchError
 from mgn_ma.inference.requests import RequestError, is_within, predict_tracks, video_inputs
-from mgn_ma.media.video import grid_timestamps_us
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mgn_ma.extractors.pretrained import WeightsError
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle, ExtractorContract
 from mgn_ma.inference.predictor import Predictor
 from mgn_ma.inference.videos import ExtractorMismatchError, VideoInput, VideoPredictor, VideoSettings
@@ -16,7 +17,6 @@ from mgn_ma.media.digest import digest
 from mgn_ma.media.fetch import FetchConfig
 from mgn_ma.media.folder import MediaFolder, read_title
 from mgn_ma.media.probe import probe
-from mgn_ma.media.video import grid_timestamps_us
 
 
 @pytest.fixture(scope="module")

@@ -14,23 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from media_clips import Clip, expected_numbers, number_of, numbered, repeated, sine
 
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.errors import MediaError, VideoError
 from mgn_ma.media.geometry import FrameGeometry
-from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
+from mgn_ma.media.video import iter_frames_at
 
 WHOLE = FrameGeometry(kind="fit", size=64)
 
 
 def numbers_at(path: Path | str, timestamps_us: Any) -> list[tuple[int, int]]:
     return [(t, number_of(image)) for t, image in iter_frames_at(str(path), timestamps_us, WHOLE)]
-
-
-def test_grid_is_six_a_second_rounded_down_and_ends_before_the_end() -> None:
-    assert grid_timestamps_us(1_000_000).tolist() == [0, 166666, 333333, 500000, 666666, 833333]
-    assert grid_timestamps_us(1_000_001).tolist()[-1] == 1_000_000
-    assert grid_timestamps_us(166_666).tolist() == [0]
-    assert grid_timestamps_us(166_667).tolist() == [0, 166666]
-    assert grid_timestamps_us(0).tolist() == []
 
 
 FRAME_TIMES_30 = [k * 1_000_000 // 30 for k in range(30)]

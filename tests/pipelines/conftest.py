@@ -12,12 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.features.modality import Modalities
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Selection, Track, TrackFailure, TrackHeader
 from mgn_ma.features.view import ModalityOnDisk, TrackView
+from mgn_ma.grid import grid_time
 
 WIDTHS = {"image": 5, "audio": 4, "action": 3, "subtitle": 6, "title": 7}
 CLOCKS: dict[str, Clock] = {
@@ -64,7 +65,7 @@ class Extracted:
 
 def _rows(modality: str, n_frames: int, theme: npt.NDArray[Any], signal: npt.NDArray[Any], random: Any) -> TrackRows:
     """Rows that show the video's theme, and, for the image, the frame's signal."""
-    grid = np.array([grid_timestamp_us(i) for i in range(n_frames + 1)])
+    grid = grid_time(np.arange(n_frames + 1))
     if CLOCKS[modality] == "grid":
         starts, ends = grid[:-1], grid[1:]
     elif CLOCKS[modality] == "patches":
@@ -106,9 +107,7 @@ def make_extracted(tmp_path: Path) -> Extracted:
             video_id = f"-{split}{number}"
             n_frames = int(random.integers(24, 40))
             theme, signal = np.eye(2)[number % 2], np.sin(np.arange(n_frames) / 4 + number)
-            frames = pd.DataFrame(
-                {"video_id": video_id, "timestamp_us": [grid_timestamp_us(i) for i in range(n_frames)]}
-            )
+            frames = pd.DataFrame({"video_id": video_id, "timestamp_us": [grid_time(i) for i in range(n_frames)]})
             if split != "test":
                 reaction = 0.3 + 0.2 * signal * (1 if number % 2 else -1) + random.normal(scale=0.02, size=n_frames)
                 frames[list(EXPRESSIONS)] = np.repeat(reaction[:, None], 15, axis=1).astype(np.float32)

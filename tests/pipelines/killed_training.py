@@ -21,21 +21,21 @@ from mgn_ma.training.packed import PackedSplit
 
 def kill_in_epoch_3_of_member_2() -> None:
     """From within the second batch: weights and moments have moved, and nothing of the epoch is written."""
-    train_epoch, step = loop._Run._train_epoch, loop._Run._step
+    train_epoch, step = loop._train_epoch, loop._step
     at: list[Any] = []
 
-    def in_epoch(self: Any, epoch: int, meter: Any) -> float:
-        at[:] = [self._job.name, epoch, 0]
-        return train_epoch(self, epoch, meter)
+    def in_epoch(task: Any, optimizer: Any, epoch: int, meter: Any) -> float:
+        at[:] = [task.name, epoch, 0]
+        return train_epoch(task, optimizer, epoch, meter)
 
-    def stepping(self: Any, batch: Any) -> Any:
+    def stepping(task: Any, optimizer: Any, batch: Any) -> Any:
         at[2] += 1
-        loss = step(self, batch)
+        loss = step(task, optimizer, batch)
         if at == ["member_2", 3, 2]:
             os.kill(os.getpid(), signal.SIGKILL)
         return loss
 
-    loop._Run._train_epoch, loop._Run._step = in_epoch, stepping  # type: ignore[method-assign]
+    loop._train_epoch, loop._step = in_epoch, stepping
 
 
 if __name__ == "__main__":

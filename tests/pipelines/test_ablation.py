@@ -22,6 +22,7 @@ from mgn_ma.datasets.training_states import TrainingStatesDataset
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.bootstrap import BootstrapConfig
+from mgn_ma.evaluation.ensembling import EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.pipelines.ablation import create_pipeline
@@ -86,6 +87,8 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
         "model": ModelConfig(hidden=8),
         "training": TrainingConfig.model_validate({"epochs": 3, "batches": {"batch_size": 64}}),
         "ensemble_members": EnsembleConfig(count=2),
+        "ensembling": EnsemblingConfig(),
+        "evaluation.constant": "left_out",
         "training_execution": ExecutionConfig(),
         "ablation": AblationConfig.model_validate(ABLATION),
         "evaluation": EvaluationConfig(bootstrap=BootstrapConfig(resamples=100)),
@@ -212,7 +215,7 @@ def test_the_runs_say_what_each_seed_is_made_of(finished: Any) -> None:
 
 def test_a_second_run_trains_nothing_and_says_the_same(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     extracted, folder, catalog = finished
-    monkeypatch.setattr(loop._Run, "_train_epoch", lambda *_: pytest.fail("a network was trained again"))
+    monkeypatch.setattr(loop, "_train_epoch", lambda *_: pytest.fail("a network was trained again"))
     again = make_catalog(extracted, folder)
     SequentialRunner().run(create_pipeline(), again)
     for name in ("ablation_table_1", "ablation_table_2", "ablation_other", "ablation_runs"):
@@ -225,15 +228,15 @@ def test_interrupted_it_goes_on_with_the_network_that_it_was_at(
 ) -> None:
     extracted, folder, undisturbed = finished
     trained: list[int] = []
-    original = loop._Run._train_epoch
+    original = loop._train_epoch
 
-    def interrupted(self: Any, epoch: int, meter: Any) -> float:
+    def interrupted(task: Any, optimizer: Any, epoch: int, meter: Any) -> float:
         trained.append(epoch)
         if len(trained) == 4:
             raise KeyboardInterrupt
-        return original(self, epoch, meter)
+        return original(task, optimizer, epoch, meter)
 
-    monkeypatch.setattr(loop._Run, "_train_epoch", interrupted)
+    monkeypatch.setattr(loop, "_train_epoch", interrupted)
 
     def run() -> DataCatalog:
         catalog = make_catalog(extracted, folder)

@@ -11,11 +11,12 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from mgn_ma.eev.correlation import challenge_score, frames_to_offsets, video_correlations
-from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.eev.frames import FRAME_COLUMNS, expression_matrix
 from mgn_ma.eev.submission import SUBMISSION_COLUMNS
 from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.grid import grid_time
 from mgn_ma.pipelines import ensembling, evaluation
 
 CONF = Path(__file__).parents[2] / "conf" / "base"
@@ -27,7 +28,7 @@ TEST = ["-t", "null", "t2"]
 
 def frame_table(video_ids, values):
     frames = pd.DataFrame(
-        [(video_id, grid_timestamp_us(index)) for video_id in video_ids for index in range(N_FRAMES)],
+        [(video_id, grid_time(index)) for video_id in video_ids for index in range(N_FRAMES)],
         columns=["video_id", "timestamp_us"],
     )
     return frames.assign(**{name: values[:, c].astype(np.float32) for c, name in enumerate(EXPRESSIONS)})
@@ -45,7 +46,7 @@ def inputs():
         for name, noise in (("member_0", 1.0), ("member_1", 0.6), ("member_2", 0.9), ("shuffled", 2.5))
     ]
     members[3][list(EXPRESSIONS)] = random.random((len(members[3]), 15))
-    rows = [("gone", 0), *[(video, grid_timestamp_us(index)) for video in TEST[::-1] for index in range(N_FRAMES)]]
+    rows = [("gone", 0), *[(video, grid_time(index)) for video in TEST[::-1] for index in range(N_FRAMES)]]
     return {
         "member_predictions": pd.concat(members, ignore_index=True),
         "labels_train": frame_table([f"train{n}" for n in range(10)], random.random((10 * N_FRAMES, 15))),

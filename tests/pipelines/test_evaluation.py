@@ -10,9 +10,10 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.evaluation.metrics import SCORE_COLUMNS
 from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.grid import grid_time
 from mgn_ma.pipelines.evaluation import create_pipeline
 from mgn_ma.pipelines.evaluation.nodes import report_members, score_members
 
@@ -23,7 +24,7 @@ N_FRAMES = 60
 
 def frame_table(video_ids, values):
     frames = pd.DataFrame(
-        [(video_id, grid_timestamp_us(index)) for video_id in video_ids for index in range(N_FRAMES)],
+        [(video_id, grid_time(index)) for video_id in video_ids for index in range(N_FRAMES)],
         columns=["video_id", "timestamp_us"],
     )
     return frames.assign(**{name: values[:, c].astype(np.float32) for c, name in enumerate(EXPRESSIONS)})

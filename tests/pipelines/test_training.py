@@ -74,6 +74,7 @@ def make_catalog(splits: dict[str, PackedSplit], folder: Path, **changes: Any) -
             {"epochs": 4, "learning_rate": 1e-2, "batches": {"batch_size": 32}, **changes.pop("training", {})}
         ),
         "ensemble_members": EnsembleConfig(count=2),
+        "evaluation.constant": "left_out",
         "training_execution": ExecutionConfig(),
         **{name: changes.pop(name) for name in ("model", "ensemble_members", "training_execution") if name in changes},
     }
@@ -137,15 +138,15 @@ def test_a_run_after_a_crash_trains_only_what_is_left(
     SequentialRunner().run(create_pipeline().only_nodes("train_members"), undisturbed)
 
     trained: list[int] = []
-    original = loop._Run._train_epoch
+    original = loop._train_epoch
 
-    def counting(self: Any, epoch: int, meter: Any) -> float:
+    def counting(task: Any, optimizer: Any, epoch: int, meter: Any) -> float:
         trained.append(epoch)
         if len(trained) == 7:
             raise KeyboardInterrupt
-        return original(self, epoch, meter)
+        return original(task, optimizer, epoch, meter)
 
-    monkeypatch.setattr(loop._Run, "_train_epoch", counting)
+    monkeypatch.setattr(loop, "_train_epoch", counting)
     with pytest.raises(KeyboardInterrupt):
         SequentialRunner().run(create_pipeline().only_nodes("train_members"), make_catalog(splits, tmp_path / "b"))
     assert trained == [1, 2, 3, 4, 1, 2, 3]
@@ -172,13 +173,13 @@ def test_killed_in_epoch_3_a_second_run_ends_with_the_same_weights(
     assert not (tmp_path / "b" / "members").exists()
 
     trained: list[tuple[str, int]] = []
-    original = loop._Run._train_epoch
+    original = loop._train_epoch
 
-    def noting(self: Any, epoch: int, meter: Any) -> float:
-        trained.append((self._job.name, epoch))
-        return original(self, epoch, meter)
+    def noting(task: Any, optimizer: Any, epoch: int, meter: Any) -> float:
+        trained.append((task.name, epoch))
+        return original(task, optimizer, epoch, meter)
 
-    monkeypatch.setattr(loop._Run, "_train_epoch", noting)
+    monkeypatch.setattr(loop, "_train_epoch", noting)
     resumed = make_catalog(splits, tmp_path / "b")
     SequentialRunner().run(create_pipeline().only_nodes("train_members"), resumed)
     assert trained == [("member_2", 3), ("member_2", 4), *(("shuffled", epoch) for epoch in (1, 2, 3, 4))]
@@ -192,7 +193,7 @@ def test_a_member_that_breaks_does_not_cost_the_others(splits: dict[str, PackedS
         tmp_path,
         ensemble_members=EnsembleConfig(count=2, variants=({"modalities": ["image"]}, {"modalities": ["audio"]})),
     )
-    matrix = np.load(splits["train"].folder / "matrices" / "image.npy", mmap_mode="r+")
+    matrix = np.load(splits["train"].matrices["image"].filename, mmap_mode="r+")
     matrix[3] = np.nan
     matrix.flush()
     with pytest.raises(NonFiniteLossError, match="member_1"):

@@ -1,4 +1,4 @@
-"""The pipeline that lists, fetches, accepts and checks pretrained weights."""
+"""The pipeline that lists, fetches and checks pretrained weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.extractors.vggish.network import VGGish
 from mgn_ma.features.modality import Extractors, Modalities
 from mgn_ma.pipelines.weights import create_pipeline
-from mgn_ma.pipelines.weights.nodes import WeightsSettings, obtain_weights
+from mgn_ma.pipelines.weights.nodes import WeightsSettings
 
 MODALITIES = {
     "image": {"extractor": "image_descriptor", "tolerance_us": 0},
@@ -76,14 +76,13 @@ def test_a_listing_says_what_is_needed_and_fails_for_nothing(run: Run, tmp_path:
     assert account["network"].tolist() == ["vggish", "bert"]
     assert account["modalities"].tolist() == ["audio", "subtitle title"]
     vggish, bert = account.to_dict("records")
-    assert (vggish["present"], vggish["megabytes"], vggish["place"]) == (False, 288, str(tmp_path / "absent.pth"))
-    assert vggish["address"].startswith("https://github.com/harritaylor/torchvggish/")
-    assert "absent.pth" in vggish["problem"]
-    assert "weights.fetch=true" in vggish["remedy"]
-    assert (bert["problem"], bert["place"]) == ("", "random (seed 0)")
+    assert (vggish["sha256"], vggish["megabytes"], vggish["place"]) == ("", 288, str(tmp_path / "absent.pth"))
+    assert "absent.pth" in vggish["state"]
+    assert "weights.fetch=true" in vggish["state"]
+    assert (bert["state"], bert["place"], bert["sha256"]) == ("needs no file", "random (seed 0)", "")
 
 
-def test_what_is_absent_is_fetched_recorded_and_not_fetched_again(run: Run, published: Path, tmp_path: Path) -> None:
+def test_what_is_absent_is_fetched_and_not_fetched_again(run: Run, published: Path, tmp_path: Path) -> None:
     serve = partial(SimpleHTTPRequestHandler, directory=str(published.parent))
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), serve)
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
@@ -92,43 +91,33 @@ def test_what_is_absent_is_fetched_recorded_and_not_fetched_again(run: Run, publ
     httpd.shutdown()
     httpd.server_close()
     assert error is None
-    row = account.iloc[0]
-    assert (row["present"], row["matches"], row["problem"]) == (True, "recorded", "")
-    assert row["sha256"] == hashlib.sha256(published.read_bytes()).hexdigest()
+    assert account["state"].tolist() == ["ready", "needs no file"]
+    assert account.iloc[0]["sha256"] == hashlib.sha256(published.read_bytes()).hexdigest()
     # The server is gone: a second run has nothing to ask it.
     assert run(table(pretrained), fetch=True)[1] is None
 
 
 def test_a_fetch_that_fails_is_accounted_first_and_then_fails_the_run(run: Run, tmp_path: Path) -> None:
-    account, error = run(table({"path": str(tmp_path / "w.pth"), "url": "ftp://nowhere/w.pth"}), fetch=True)
-    assert "ftp://nowhere/w.pth" in account.iloc[0]["problem"]
-    assert "ftp://nowhere/w.pth" in str(error)
+    nowhere = "http://127.0.0.1:1/w.pth"
+    account, error = run(table({"path": str(tmp_path / "w.pth"), "url": nowhere}), fetch=True)
+    assert nowhere in account.iloc[0]["state"]
+    assert nowhere in str(error)
 
 
-def test_a_local_file_is_accepted_if_it_is_the_right_one(run: Run, published: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_the_configured_one_is_found_out(run: Run, published: Path) -> None:
     digest = hashlib.sha256(published.read_bytes()).hexdigest()
-    pretrained = {"path": str(tmp_path / "w.pth"), "sha256": digest}
-    account, error = run(table(pretrained), accept={"vggish": str(published)})
-    assert error is None
-    assert account.iloc[0]["matches"] == "configured"
-    (tmp_path / "w.pth").unlink()
-    account, error = run(table(pretrained | {"sha256": "0" * 64}), accept={"vggish": str(published)})
-    assert digest in account.iloc[0]["problem"]
+    account, error = run(table({"path": str(published), "sha256": digest}))
+    assert (account.iloc[0]["state"], error) == ("ready", None)
+    account, error = run(table({"path": str(published), "sha256": "0" * 64}), fetch=True)
+    assert digest in account.iloc[0]["state"]
     assert isinstance(error, WeightsError)
-    assert not (tmp_path / "w.pth").exists()
 
 
 def test_a_file_of_another_network_is_found_out(run: Run, tmp_path: Path) -> None:
     torch.save({"conv.weight": torch.zeros(3)}, tmp_path / "other.pth")
-    account, error = run(table(str(tmp_path / "w.pth")), accept={"vggish": str(tmp_path / "other.pth")})
-    assert "unexpected conv.weight" in account.iloc[0]["problem"]
+    account, error = run(table(str(tmp_path / "other.pth")), fetch=True)
+    assert "unexpected conv.weight" in account.iloc[0]["state"]
     assert isinstance(error, WeightsError)
-
-
-def test_a_file_for_nobody_is_a_mistake() -> None:
-    modalities, extractors = Modalities.model_validate(MODALITIES), Extractors.model_validate(table("w.pth"))
-    with pytest.raises(WeightsError, match="vgish"):
-        obtain_weights(modalities, extractors, WeightsSettings(accept={"vgish": "mine.pth"}))
 
 
 def test_descriptors_need_nothing(run: Run) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from mgn_ma.eev.annotations import validate_annotations
 from mgn_ma.eev.expressions import EXPRESSIONS
-from mgn_ma.sample.annotations import annotate, eev_annotations, grid_us, hidden_labels, noise_free_signal, video_table
+from mgn_ma.grid import grid_timestamps_us
+from mgn_ma.sample.annotations import annotate, eev_annotations, hidden_labels, noise_free_signal, video_table
 from mgn_ma.sample.config import SampleConfig
 from mgn_ma.sample.process import Signal, draw_signals, noise_free_logits, reactions
 from mgn_ma.sample.script import Split, VideoPlan, write_script
@@ -76,7 +77,7 @@ def test_a_silent_video_moves_nobody_by_its_sound(plans: list[VideoPlan]) -> Non
     (silent,) = [plan for plan in plans if plan.split == "train" and "no_audio" in plan.quirks]
     signals: dict[str, Signal] = {**draw_signals(silent.seed, silent.video_id)}
     signals["audio"] = lambda seconds: np.full(np.shape(seconds), 0.5)
-    expected = noise_free_logits(silent.theme, reactions(signals, grid_us(silent) / 1e6))
+    expected = noise_free_logits(silent.theme, reactions(signals, grid_timestamps_us(silent.duration_us) / 1e6))
     truth, _ = annotate(silent, NOISE)
     np.testing.assert_allclose(np.log(truth / (1 - truth)), expected, atol=1e-9)
 

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, ExtractorConfig, TrackRows
 from mgn_ma.extractors.registry import parse_config
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Selection, Track, TrackHeader
 from mgn_ma.features.view import TrackView
+from mgn_ma.grid import grid_time
 from mgn_ma.inference.assembly import assemble
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.predictor import Predictor
@@ -143,7 +144,7 @@ class TinyEnsemble:
 
 
 def _rows(modality: str, n_frames: int, random: np.random.Generator) -> TrackRows:
-    grid = np.array([grid_timestamp_us(i) for i in range(n_frames + 1)])
+    grid = grid_time(np.arange(n_frames + 1))
     if CLOCKS[modality] == "grid":
         starts, ends = grid[:-1], grid[1:]
     elif CLOCKS[modality] == "patches":
@@ -174,7 +175,7 @@ def make(root: Path) -> TinyEnsemble:
     predictor = Predictor(bundle(), device="cpu")
     parts = []
     for video_id, n_frames in lengths.items():
-        times = np.array([grid_timestamp_us(i) for i in range(n_frames)])
+        times = grid_time(np.arange(n_frames))
         predicted = predictor.predict(video_id, tiny.tracks(video_id), times)
         frames = pd.DataFrame({"video_id": video_id, "timestamp_us": times})
         frames[list(EXPRESSIONS)] = predicted.probabilities

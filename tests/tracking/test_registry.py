@@ -9,11 +9,11 @@ import yaml
 from tiny_ensemble import bundle
 
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import BundleError, save_bundle
 from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.server import TrackingUnavailableError
 from mgn_ma.tracking.versions import CHALLENGER, CHAMPION, RegistryError
-from mgn_ma.training.files import Folder
 
 
 def folder_of(registry, version):

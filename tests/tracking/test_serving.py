@@ -20,14 +20,14 @@ from mlflow.pyfunc.model import PythonModelContext
 from mlflow.tracking import MlflowClient
 
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.files import Folder
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle, save_bundle
 from mgn_ma.inference.predictor import Predictor
 from mgn_ma.inference.videos import VideoInput, VideoPredictor
-from mgn_ma.media.video import grid_timestamps_us
 from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.serving import ServedModel
 from mgn_ma.tracking.versions import CHAMPION
-from mgn_ma.training.files import Folder
 
 
 def unused_port():

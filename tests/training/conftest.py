@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS, grid_timestamp_us
+from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.extractors.base import Clock, TrackRows
 from mgn_ma.features.track import Track, TrackHeader
+from mgn_ma.grid import grid_time
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
 
@@ -41,8 +42,8 @@ def rows_of(modality: str, duration_us: int, random: np.random.Generator) -> Tra
     """Rows on the modality's clock for a video of this duration."""
     if modality == "image":
         n = duration_us * 6 // 1_000_000 + 2
-        starts = np.array([grid_timestamp_us(i) for i in range(n)])
-        ends = np.array([grid_timestamp_us(i + 1) for i in range(n)])
+        starts = grid_time(np.arange(n))
+        ends = np.array([grid_time(i + 1) for i in range(n)])
     elif modality == "audio":
         starts = np.arange(0, max(duration_us - 960_000, 1), 960_000)
         ends = starts + 960_000
@@ -71,7 +72,7 @@ def make_plan(
     tables = []
     for number, video_id in enumerate(ids):
         n_frames = int(random.integers(*frames))
-        times = np.array([grid_timestamp_us(i) for i in range(n_frames)])
+        times = grid_time(np.arange(n_frames))
         for name in WIDTHS:
             if (name == "subtitle" and number % 3 == 1) or (name == "audio" and number == 2):
                 continue

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
+from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import (
@@ -18,9 +18,7 @@ from mgn_ma.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from mgn_ma.training.files import Folder
 from mgn_ma.training.packed import PackedModality
-from mgn_ma.training.states import StateStore, TrainingState
 
 CONFIG = MGNMAConfig(modalities={"image": 4, "audio": 3}, hidden=5)
 
@@ -85,61 +83,3 @@ def test_weights_that_do_not_fit_are_refused() -> None:
 def test_a_checkpoint_travels_between_processes() -> None:
     checkpoint = make_checkpoint()
     assert pickle.loads(pickle.dumps(checkpoint)).digest() == checkpoint.digest()
-
-
-def trained(steps: int) -> tuple[MGNMA, torch.optim.Optimizer]:
-    torch.manual_seed(0)
-    network = MGNMA(CONFIG)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2, weight_decay=0.1, decoupled_weight_decay=True)
-    for _ in range(steps):
-        step(network, optimizer)
-    return network, optimizer
-
-
-def step(network: MGNMA, optimizer: torch.optim.Optimizer) -> None:
-    generator = torch.Generator().manual_seed(5)
-    features = {name: torch.randn(8, width, generator=generator) for name, width in CONFIG.modalities.items()}
-    optimizer.zero_grad()
-    network.eval()(features).logits.square().mean().backward()
-    optimizer.step()
-
-
-def test_a_state_resumes_network_and_optimizer_exactly(tmp_path: Path) -> None:
-    network, optimizer = trained(3)
-    store = StateStore(Folder(tmp_path))
-    state = TrainingState(
-        3, [{"train_loss": 0.1 + 0.2}], network.state_dict(), optimizer.state_dict(), 2, 0.3, network.state_dict()
-    )
-    store.save("member_1", "abc", state)
-    step(network, optimizer)
-
-    resumed, its_optimizer = trained(0)
-    loaded = store.load("member_1", "abc")
-    assert loaded is not None and loaded.history == state.history
-    assert (loaded.epochs_done, loaded.best_epoch, loaded.best_score, loaded.finished) == (3, 2, 0.3, False)
-    resumed.load_state_dict(dict(loaded.weights))
-    its_optimizer.load_state_dict(dict(loaded.optimizer))
-    step(resumed, its_optimizer)
-    for ours, theirs in zip(resumed.parameters(), network.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
-
-
-def test_another_fingerprint_is_another_training(tmp_path: Path) -> None:
-    store = StateStore(Folder(tmp_path))
-    store.save("member_1", "abc", TrainingState(1, [], {}, {}, 0, 0.0, {}, finished=True))
-    assert store.load("member_1", "abd") is None
-    assert store.load("member_2", "abc") is None
-
-
-def test_a_damaged_state_starts_anew_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    store = StateStore(Folder(tmp_path))
-    network, optimizer = trained(1)
-    state = TrainingState(1, [], network.state_dict(), optimizer.state_dict(), 1, 0.0, network.state_dict())
-    store.save("member_1", "abc", state)
-    (path,) = tmp_path.iterdir()
-    for content in (path.read_bytes()[:200], path.read_bytes()[:-50], b""):
-        path.write_bytes(content)
-        with caplog.at_level(logging.WARNING):
-            caplog.clear()
-            assert store.load("member_1", "abc") is None
-        assert "starts anew" in caplog.text

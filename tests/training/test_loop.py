@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.files import Folder
+from mgn_ma.training.config import ModelConfig, TrainingConfig
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.files import Folder
-from mgn_ma.training.loop import MemberJob, NonFiniteLossError, train_member
+from mgn_ma.training.loop import NonFiniteLossError
+from mgn_ma.training.member import MemberJob, train_member
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
 
@@ -119,8 +120,69 @@ def test_the_fingerprint_covers_job_and_data(packed: Packed, what: str) -> None:
         "control": lambda: make_job(train, shuffle_labels=True).fingerprint(train, validation),
     }
     assert changed[what]() != before
-    faster = make_job(train, config={"batches": {"batch_size": 64, "prefetch": 9}})
+    speed = {"prefetch": 9, "device_cache": "off", "page_cache_gib": 2}
+    faster = make_job(train, config={"batches": {"batch_size": 64, **speed}})
     assert faster.fingerprint(train, validation) == before
+
+
+@pytest.mark.parametrize(("page_cache_gib", "shuffle"), [(1.0, "full"), (0.0, "blocks")])
+def test_what_auto_is_here_is_part_of_the_fingerprint_and_of_the_checkpoint(
+    packed: Packed, page_cache_gib: float, shuffle: str
+) -> None:
+    train, validation = packed(4), packed(3, split="validation")
+    batches = {"batch_size": 64, "page_cache_gib": page_cache_gib}
+    auto = make_job(train, config={"epochs": 1, "batches": batches})
+    said = make_job(train, config={"epochs": 1, "batches": {"batch_size": 64, "shuffle": shuffle}})
+    assert auto.resolved(train, validation).fingerprint(train, validation) == said.fingerprint(train, validation)
+    member, same = (train_member(job, train, validation) for job in (auto, said))
+    assert member.checkpoint.description.training["config"]["batches"]["shuffle"] == shuffle
+    assert weights_of(member) == weights_of(same)
+
+
+@pytest.mark.parametrize(("begun_gib", "here_gib", "begun"), [(1.0, 0.0, "full"), (0.0, 1.0, "blocks")])
+def test_a_training_goes_on_with_the_shuffle_that_it_was_begun_with(
+    packed: Packed, tmp_path: Path, caplog: pytest.LogCaptureFixture, begun_gib: float, here_gib: float, begun: str
+) -> None:
+    train, validation = packed(6), packed(3, split="validation")
+    batches = {"batch_size": 64, "window_frames": 100}
+    there = make_job(train, config={"batches": {**batches, "page_cache_gib": begun_gib}})
+    here = make_job(train, config={"batches": {**batches, "page_cache_gib": here_gib}})
+    undisturbed = train_member(there, train, validation)
+    states = StateStore(Folder(tmp_path / "states"))
+    with pytest.raises(KilledError):
+        train_member(there, train, validation, states=states, on_epoch=kill_in(2))
+    with caplog.at_level("INFO"):
+        resumed = train_member(here, train, validation, states=states)
+    assert f"member_1 was begun with shuffle: {begun} and goes on with it" in caplog.text
+    assert "goes on after epoch 2" in caplog.text
+    assert weights_of(resumed) == weights_of(undisturbed)
+    assert weights_of(train_member(here, train, validation)) != weights_of(undisturbed)
+
+
+def test_the_policy_of_constant_truth_decides_which_snapshot_is_best(packed: Packed) -> None:
+    train, validation = packed(5), packed(3, split="validation")
+    labels = np.load(validation.labels.filename, mmap_mode="r+")  # type: ignore[union-attr]
+    first = slice(0, int(validation.offsets[1]))
+    labels[first, 3:] = 0.5  # of the first video, three expressions are all that it says
+    labels.flush()
+    members = {
+        policy: train_member(make_job(train, constant=policy), train, PackedSplit(validation.folder))
+        for policy in ("left_out", "zeros")
+    }
+    left_out, zeros = ([m["validation_correlation"] for m in member.history] for member in members.values())
+    assert left_out != zeros
+    for member, scores in zip(members.values(), (left_out, zeros), strict=True):
+        assert member.checkpoint.description.training["epoch"] == int(np.argmax(scores)) + 1
+
+
+@pytest.mark.parametrize(("snapshot", "differs"), [("best", True), ("last", False)])
+def test_the_policy_is_part_of_the_fingerprint_where_it_decides(packed: Packed, snapshot: str, differs: bool) -> None:
+    train, validation = packed(4), packed(3, split="validation")
+    left_out, zeros = (
+        make_job(train, config={"snapshot": snapshot}, constant=policy).fingerprint(train, validation)
+        for policy in ("left_out", "zeros")
+    )
+    assert (left_out != zeros) == differs
 
 
 def test_training_leaves_the_random_state_of_the_process_alone(packed: Packed) -> None:
@@ -134,7 +196,7 @@ def test_training_leaves_the_random_state_of_the_process_alone(packed: Packed) -
 
 def test_a_non_finite_loss_names_the_videos_of_the_batch(packed: Packed, tmp_path: Path) -> None:
     train, validation = packed(3), packed(3, split="validation")
-    matrix = np.load(train.folder / "matrices" / "image.npy", mmap_mode="r+")
+    matrix = np.load(train.matrices["image"].filename, mmap_mode="r+")
     matrix[int(train.index[train.offsets[1] + 2, 0])] = np.inf
     matrix.flush()
     with pytest.raises(NonFiniteLossError, match=r"epoch 1, batch \d+\. The batch has frames of .*-train_01"):
@@ -143,18 +205,18 @@ def test_a_non_finite_loss_names_the_videos_of_the_batch(packed: Packed, tmp_pat
 
 @pytest.mark.parametrize(("policy", "trained_on"), [("left_out", "faces"), ("kept", "all"), ("dropped", "faces")])
 def test_rows_of_zeros(packed: Packed, policy: str, trained_on: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mgn_ma.training import loop
+    from mgn_ma.training import member
 
     train, validation = packed(4), packed(3, split="validation")
     n_scored = []
-    original = loop.video_correlations
+    original = member.video_correlations
     monkeypatch.setattr(
-        loop, "video_correlations", lambda p, y, offsets: n_scored.append(len(y)) or original(p, y, offsets)
+        member, "video_correlations", lambda p, y, *rest, **kw: n_scored.append(len(y)) or original(p, y, *rest, **kw)
     )
     seen: list[int] = []
-    epoch = loop.Batches.epoch
+    epoch = member.Batches.epoch
     monkeypatch.setattr(
-        loop.Batches, "epoch", lambda self, frames, number: seen.append(len(frames)) or epoch(self, frames, number)
+        member.Batches, "epoch", lambda self, frames, number: seen.append(len(frames)) or epoch(self, frames, number)
     )
     train_member(make_job(train, config={"epochs": 1, "all_zero_rows": policy}), train, validation)
     assert seen == [len(train.face_frames()) if trained_on == "faces" else train.n_frames]
@@ -197,19 +259,3 @@ def test_too_little_to_train_on(packed: Packed) -> None:
     train, validation = packed(1, frames=(1, 2), seed=1), packed(3, split="validation")
     with pytest.raises(TrainingError, match="frames to train on"):
         train_member(make_job(train), train, validation)
-
-
-def test_members_take_the_variants_in_turn() -> None:
-    ensemble = EnsembleConfig.model_validate(
-        {"count": 3, "variants": [{"hidden": 512}, {"modalities": ["audio"], "experts": 4}]}
-    )
-    models = [ensemble.model_of(number, ModelConfig(hidden=64)) for number in range(3)]
-    assert [model.hidden for model in models] == [512, 64, 512]
-    assert models[1].modalities == ("audio",)
-    with pytest.raises(ValueError, match="hiden"):
-        EnsembleConfig.model_validate({"variants": [{"hiden": 1}]}).model_of(0, ModelConfig())
-
-
-def test_a_model_of_a_modality_that_was_not_packed() -> None:
-    with pytest.raises(TrainingError, match="reads the modality 'action', which is not among image, audio"):
-        ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2})

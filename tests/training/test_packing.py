@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +115,72 @@ def test_the_fingerprint_covers_everything_that_is_packed(plan_of: Plans, what: 
     assert other.fingerprint() != plan.fingerprint()
 
 
+def names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("former", "where", "is_new"),
+    [
+        (None, "in_track_9", False),
+        (2, "in_track_1", False),
+        (2, "in_track_9", False),
+        (2, "after_arrays", False),
+        (2, "after_split.json", True),
+    ],
+)
+def test_a_kill_leaves_the_former_split_or_the_new_and_the_next_packing_the_new_alone(
+    plan_of: Plans, tmp_path: Path, former: int | None, where: str, is_new: bool
+) -> None:
+    folder = tmp_path / "train"
+    before = pack(plan_of(former), folder).description.fingerprint if former else None
+    script = Path(__file__).with_name("killed_packing.py")
+    killed = subprocess.run([sys.executable, str(script), str(folder), where], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    expected = plan_of(5).fingerprint() if is_new else before
+    if expected is None:
+        with pytest.raises(TrainingError, match="holds no packed split"):
+            PackedSplit(folder)
+    else:
+        found = PackedSplit(folder)
+        assert found.description.fingerprint == expected
+        assert np.isfinite(found.matrices["image"]).all() and found.n_frames == len(found.labels)  # type: ignore[arg-type]
+    packed_anew = pack(plan_of(5), folder)
+    undisturbed = pack(plan_of(5), tmp_path / "undisturbed")
+    assert packed_anew.description == undisturbed.description
+    assert names(folder) == {"split.json", undisturbed.description.arrays}
+    for name, matrix in undisturbed.matrices.items():
+        np.testing.assert_array_equal(packed_anew.matrices[name], matrix)
+    np.testing.assert_array_equal(packed_anew.index, undisturbed.index)
+
+
+def test_leftovers_go_with_a_packing_that_has_nothing_to_do(plan_of: Plans, tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    split = pack(plan_of(2), folder)
+    (folder / "unfinished" / "matrices").mkdir(parents=True)
+    pack(plan_of(2), folder)
+    assert names(folder) == {"split.json", split.description.arrays}
+
+
+def test_a_split_of_the_former_layout_is_packed_anew(plan_of: Plans, tmp_path: Path) -> None:
+    folder, plan = tmp_path / "train", plan_of(2)
+    description = pack(plan, tmp_path / "other").description
+    (folder / "matrices").mkdir(parents=True)
+    (folder / "index.npy").touch()
+    (folder / "split.json").write_text(description.model_copy(update={"format": 1}).model_dump_json())
+    with pytest.raises(TrainingError, match="format 1, this version reads 2: run the pipeline model_input again"):
+        PackedSplit(folder)
+    assert pack(plan, folder).description == description
+    assert names(folder) == {"split.json", description.arrays}
+
+
+def test_arrays_that_somebody_deleted_are_packed_again(plan_of: Plans, tmp_path: Path) -> None:
+    split = pack(plan_of(2), tmp_path / "train")
+    shutil.rmtree(tmp_path / "train" / split.description.arrays)
+    assert pack(plan_of(2), tmp_path / "train").n_frames == split.n_frames
+
+
 def test_an_interrupted_packing_leaves_what_was_there(plan_of: Plans, tmp_path: Path) -> None:
     before = pack(plan_of(2), tmp_path / "train").description
     broken = plan_of(3, seed=5)
@@ -118,7 +188,8 @@ def test_an_interrupted_packing_leaves_what_was_there(plan_of: Plans, tmp_path: 
     with pytest.raises(KeyError):
         pack(broken, tmp_path / "train")
     assert PackedSplit(tmp_path / "train").description == before
-    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+    assert names(tmp_path) == {"train"}
+    assert names(tmp_path / "train") == {"split.json", before.arrays}
 
 
 def test_nothing_to_pack_is_an_error(plan_of: Plans, tmp_path: Path) -> None:

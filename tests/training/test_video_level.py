@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.files import Folder
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.files import Folder
+from mgn_ma.training.loop import NonFiniteLossError
 from mgn_ma.training.packing import PackPlan
 from mgn_ma.training.procrustes import rigid_motion
 from mgn_ma.training.states import StateStore
@@ -175,6 +177,36 @@ def test_finished_networks_are_taken_from_the_store(plan_of: Plans, tmp_path: Pa
     more = settings(epochs=4)
     train_networks(make_videos(plan, more), more, store)
     assert len(list(tmp_path.iterdir())) == 8
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def test_killed_in_the_middle_of_a_fold_it_resumes_to_the_same_bits(plan_of: Plans, tmp_path: Path) -> None:
+    plan, config = plan_of(7), settings()
+    undisturbed = train_networks(make_videos(plan, config), config)
+    store, heard = StateStore(Folder(tmp_path)), []
+
+    def kill_in_epoch_2_of_fold_1(metrics: Any, epoch: int) -> None:
+        heard.append(epoch)
+        if heard == [1, 2, 3, 1, 2]:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train_networks(make_videos(plan, config), config, store, kill_in_epoch_2_of_fold_1)
+    torch.rand(100)  # a new process has another random state
+    resumed = train_networks(make_videos(plan, config), config, store)
+    for name, network in undisturbed.items():
+        assert network.digest() == resumed[name].digest(), name
+
+
+def test_a_non_finite_loss_names_network_and_videos(plan_of: Plans) -> None:
+    plan, config = plan_of(6), settings(batch_size=2)
+    videos = make_videos(plan, config)
+    videos.items.items["image"][3] = np.inf
+    with pytest.raises(NonFiniteLossError, match=r"video_level_full: .* epoch 1, batch \d\. .* 2 videos: .*-train_03"):
+        train_networks(videos, config)
 
 
 @pytest.mark.parametrize(("n_videos", "folds"), [(4, 5), (3, 2), (2, 2)])

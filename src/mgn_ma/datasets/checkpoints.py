@@ -11,8 +11,8 @@ import fsspec
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro.io.core import get_protocol_and_path
 
+from mgn_ma.files import Folder
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
-from mgn_ma.training.files import Folder
 
 INDEX = "index.json"
 

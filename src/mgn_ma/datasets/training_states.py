@@ -6,7 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from mgn_ma.training.files import Folder
+from mgn_ma.files import Folder
 from mgn_ma.training.states import StateStore
 
 

@@ -14,9 +14,10 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError
 
-from mgn_ma.eev.expressions import ANNOTATION_RATE_HZ, EXPRESSIONS
+from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.eev.video_ids import VideoIdError, validate_video_id
 from mgn_ma.errors import MGNMAError
+from mgn_ma.grid import frames_before, grid_time
 
 ID_COLUMNS = ("YouTube ID", "Video ID")
 """Of train.csv and val.csv, and of test.csv."""
@@ -230,13 +231,8 @@ def _microseconds(ids: pd.Series, ticks: _Ints, source: str) -> _Ints:
             column=TIMESTAMP_COLUMN,
             value=value,
         )
-    return _grid_index(ticks, _TICKS_PER_SECOND[unit]) * _TICKS_PER_SECOND["microseconds"] // ANNOTATION_RATE_HZ
-
-
-def _grid_index(ticks: _Ints, ticks_per_second: int) -> _Ints:
-    """The first grid frame that is not before each time."""
-    return -(-ticks * ANNOTATION_RATE_HZ // ticks_per_second)
+    return grid_time(frames_before(ticks, _TICKS_PER_SECOND[unit]))
 
 
 def _on_grid(ticks: _Ints, ticks_per_second: int) -> npt.NDArray[np.bool_]:
-    return np.asarray(_grid_index(ticks, ticks_per_second) * ticks_per_second // ANNOTATION_RATE_HZ == ticks)
+    return np.asarray(grid_time(frames_before(ticks, ticks_per_second), ticks_per_second) == ticks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
@@ -41,7 +42,11 @@ class EnsembleRecipe(BaseModel):
         )
 
     def predict(self, predictions: SplitPredictions) -> pd.DataFrame:
-        """Frame table of the ensemble's predictions for a split.
+        """Frame table of the ensemble's predictions for a split; see `values`."""
+        return frame_table(predictions.frames, self.values(predictions))
+
+    def values(self, predictions: SplitPredictions) -> npt.NDArray[np.float32]:
+        """The ensemble's predictions (F, C) for a split.
 
         Raises:
             PredictionError: the predictions are not of this recipe's members.
@@ -53,5 +58,4 @@ class EnsembleRecipe(BaseModel):
             )
         weights = np.array([self.video_weights.get(video_id, self.weights) for video_id in predictions.video_ids])
         members = [predictions.members[name] for name in self.members]
-        values = combine(members, predictions.offsets, weights, standardised=self.standardised)
-        return frame_table(predictions.frames, values)
+        return combine(members, predictions.offsets, weights, standardised=self.standardised)

@@ -76,6 +76,9 @@ class ExtractorConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    source: ClassVar[Source]
+    """What the extractor reads of a video; one that can read several has it as a setting."""
+
     name: str
 
     NOT_IN_FINGERPRINT: ClassVar[frozenset[str]] = frozenset({"device", "batch_size"})
@@ -100,12 +103,10 @@ class Extractor(ABC):
     Attributes:
         width: length D of a vector.
         clock: what the timestamps of the rows are.
-        source: what it reads of a video.
     """
 
     width: int
     clock: ClassVar[Clock]
-    source: ClassVar[Source]
 
     @abstractmethod
     def extract(self, video: VideoSource) -> TrackRows:

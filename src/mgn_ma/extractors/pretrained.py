@@ -1,6 +1,6 @@
-"""Where a frozen network's weights come from, what the public ones are, and how they enter a fingerprint.
+"""Which weights a frozen network needs, where their files are, and how they enter a fingerprint.
 
-Light on purpose: a configuration is read, checked and hashed without importing torch. Loading is in
+A configuration is read, checked and hashed here without importing torch. Fetching and loading are in
 :mod:`mgn_ma.extractors.weights`.
 """
 
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import ExtractorConfig
@@ -33,8 +33,8 @@ class WeightsError(MGNMAError):
 class Pretrained(BaseModel):
     """Which weights a network gets: exactly one of a local ``path``, a ``hub`` repository, or a ``random`` seed.
 
-    Nothing here ever opens a connection. A path is read as it stands; a hub repository is looked up in the local hub
-    cache. Both are filled by the pipeline ``weights``, or by hand.
+    No connection is opened for it. A path is read as it stands; a hub repository is looked up in the local hub cache.
+    Both are filled by the pipeline ``weights``, or by hand.
 
     One string does for the common cases, ``random:0``, ``hub:<repository>`` or a path: unlike a table, a string
     replaces what another environment says instead of mixing with it.
@@ -51,11 +51,11 @@ class Pretrained(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str | None = None
-    url: str | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://")
     hub: str | None = None
     revision: str = "main"
     random: int | None = Field(default=None, ge=0)
-    sha256: str | None = None
+    sha256: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{8,64}$")] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -66,15 +66,6 @@ class Pretrained(BaseModel):
         if kind == "random" and rest.isdigit():
             return {"random": int(rest)}
         return {"hub": rest} if kind == "hub" else {"path": value}
-
-    @field_validator("sha256")
-    @classmethod
-    def _is_hexadecimal(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not re.fullmatch(r"[0-9a-fA-F]{8,64}", value):
-            raise ValueError(f"a SHA-256 is 8 to 64 hexadecimal digits, not {value!r}")
-        return value.lower()
 
     @model_validator(mode="after")
     def _is_exactly_one(self) -> Pretrained:
@@ -93,10 +84,9 @@ class PublicWeights:
     """What is publicly known of a network's pretrained files, for the message and the table that name them.
 
     Attributes:
-        title: what they are, in a few words.
-        source: who publishes them, and where.
+        title: what they are and who publishes them.
         licence: of the weights, or of the code that they came with, said as such.
-        size_bytes: about how large the download is; ``None`` where unknown.
+        megabytes: about how large the download is; ``None`` where unknown.
         files: names of the files in a hub repository or a directory, the one that ``sha256`` is of first. Where one of
             several will do, they stand in one string, the best first: ``"model.safetensors|pytorch_model.bin"``.
         optional_files: files that are taken along where they exist.
@@ -106,9 +96,8 @@ class PublicWeights:
     """
 
     title: str
-    source: str
     licence: str
-    size_bytes: int | None
+    megabytes: float | None
     files: tuple[str, ...]
     optional_files: tuple[str, ...] = ()
     url: str | None = None
@@ -125,19 +114,34 @@ class WeightsNeed:
     pretrained: Pretrained
     public: PublicWeights
 
+    @property
+    def place(self) -> str:
+        """Where the files are looked for, in words."""
+        pretrained = self.pretrained
+        if pretrained.random is not None:
+            return f"random (seed {pretrained.random})"
+        return pretrained.path or f"local hub cache: {pretrained.hub} (revision {pretrained.revision})"
 
-def need_of(network: str, part: str, pretrained: Pretrained, public: PublicWeights) -> WeightsNeed:
-    """What a configuration needs, described as the public weights unless it names a repository of its own."""
-    if pretrained.hub is not None and pretrained.hub != public.hub:
-        named = {"title": pretrained.hub, "source": "a model hub", "licence": "see its page", "note": ""}
-        public = replace(public, **named, size_bytes=None, hub=None)  # type: ignore[arg-type]
-    return WeightsNeed(network, part, pretrained, public)
+    @property
+    def address(self) -> str | None:
+        """Where the files can be fetched from; ``None`` if no address is known."""
+        return self.pretrained.hub or self.pretrained.url or self.public.url
+
+    @property
+    def remedy(self) -> str:
+        """How to get the files, in a sentence."""
+        public = self.public
+        size = f", {public.megabytes:.0f} MB" if public.megabytes else ""
+        fetching = "`kedro run --pipelines weights --params weights.fetch=true` gets it"
+        how = fetching if self.address else public.note or f"`pretrained: hub:{public.hub}` can be fetched"
+        return f"It is {public.title} ({public.licence}{size}): {how}; or set `pretrained` to the path of a copy."
 
 
 class NetworkConfig(ExtractorConfig):
     """What the configuration of every frozen network has beside its own settings.
 
     Attributes:
+        PUBLIC: the public weights for each field of type :class:`Pretrained`.
         pretrained: its weights.
         precision: what the network computes in; the vectors are handed on as float32.
         batch_size: units (frames, patches, texts) of one video a forward pass. A CPU gains nothing by more than the
@@ -145,14 +149,24 @@ class NetworkConfig(ExtractorConfig):
         device: ``auto`` (CUDA, then MPS, then CPU) or a torch device such as ``cuda:1``.
     """
 
+    PUBLIC: ClassVar[Mapping[str, PublicWeights]]
+
     pretrained: Pretrained
     precision: Precision = "float32"
     batch_size: PositiveInt = 32
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
 
-    @abstractmethod
     def weights_needed(self) -> tuple[WeightsNeed, ...]:
-        """Every set of weights that this configuration asks for."""
+        """Every set of weights that this configuration asks for, that of the network first."""
+        needs = []
+        for field, public in self.PUBLIC.items():
+            pretrained: Pretrained | None = getattr(self, field)
+            if pretrained is None:
+                continue
+            if pretrained.hub not in (None, public.hub):
+                public = replace(public, title=pretrained.hub, licence="see its page", megabytes=None, note="")
+            needs.append(WeightsNeed(self.name, "network" if field == "pretrained" else field, pretrained, public))
+        return tuple(needs)
 
     @abstractmethod
     def load(self) -> nn.Module:
@@ -168,7 +182,7 @@ class NetworkConfig(ExtractorConfig):
         Raises:
             WeightsError: if a file is absent whose digest the configuration doesn't give in full.
         """
-        of_weights = {field for field in type(self).model_fields if isinstance(getattr(self, field), Pretrained)}
+        of_weights = {field for field in self.PUBLIC if getattr(self, field) is not None}
         settings = self.model_dump(mode="json", exclude=set(self.NOT_IN_FINGERPRINT) | of_weights)
         weights = {need.part: identity(need) for need in self.weights_needed()}
         canonical = json.dumps({"version": self.VERSION, **settings, "weights": weights}, sort_keys=True)
@@ -191,7 +205,7 @@ def identity(need: WeightsNeed) -> str:
         return pretrained.sha256
     digests = {path.name: file_sha256(path) for path in locate(need)}
     if len(digests) == 1:
-        return next(iter(digests.values()))
+        return digests.popitem()[1]
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
@@ -199,43 +213,32 @@ def locate(need: WeightsNeed) -> list[Path]:
     """The local files of these weights, the weights proper first, then optional ones that exist.
 
     Raises:
-        WeightsError: if one is absent; every absent one is named.
+        WeightsError: if one is absent; every absent one is named, and the way to get them.
     """
-    pretrained, public = need.pretrained, need.public
-    if pretrained.random is not None:
+    if need.pretrained.random is not None:
         return []
-    several = len(public.files) > 1
-    if pretrained.path is not None:
-        root = Path(pretrained.path).expanduser()
-        where = str(root)
-        if several and root.is_file():
-            raise WeightsError(f"{root} is a file; {need.network} needs a directory with {', '.join(public.files)}")
-        if not several and root.is_dir():
-            raise WeightsError(f"{root} is a directory; {need.network} needs one file of weights")
-    else:
-        root = None
-        where = f"{pretrained.hub} (revision {pretrained.revision}) in the local hub cache"
-
-    def find(name: str) -> Path | None:
-        if root is None:
-            return _in_hub_cache(pretrained, name)
-        path = root / name if several else root
-        return path if path.is_file() else None
-
-    found = {names: next(filter(None, map(find, names.split("|"))), None) for names in public.files}
-    absent = [names.replace("|", " or ") for names, path in found.items() if path is None]
-    if absent:
-        raise WeightsError(f"no such file: {where}" if root and not several else f"no {', '.join(absent)} in {where}")
-    return [path for path in (*found.values(), *map(find, public.optional_files)) if path is not None]
+    found = {names: _find(need, names) for names in need.public.files}
+    if absent := [names.replace("|", " or ") for names, path in found.items() if path is None]:
+        raise WeightsError(f"no file {', '.join(absent)} at {need.place}. {need.remedy}")
+    optional = (_find(need, name) for name in need.public.optional_files)
+    return [path for path in (*found.values(), *optional) if path is not None]
 
 
-def directory_of(need: WeightsNeed) -> Path:
-    """The local directory that holds the files of a network of several files.
+def _find(need: WeightsNeed, names: str) -> Path | None:
+    """The first that exists of some alternatives ``a|b``."""
+    # Imported here: it takes a while, and random weights don't need it.
+    from huggingface_hub import try_to_load_from_cache
 
-    Raises:
-        WeightsError: if one of them is absent.
-    """
-    return locate(need)[0].parent
+    pretrained = need.pretrained
+    for name in names.split("|"):
+        if pretrained.path is None:
+            found = try_to_load_from_cache(pretrained.hub or "", name, revision=pretrained.revision)
+        else:
+            # The single file of a network may have any name.
+            found = str(Path(pretrained.path).expanduser() / (name if len(need.public.files) > 1 else ""))
+        if isinstance(found, str) and Path(found).is_file():
+            return Path(found)
+    return None
 
 
 def file_sha256(path: Path) -> str:
@@ -244,33 +247,7 @@ def file_sha256(path: Path) -> str:
     return _sha256(path, status.st_size, status.st_mtime_ns)
 
 
-def record_of(path: Path) -> Path:
-    """Where the digest of a fetched file is kept, in the form that ``sha256sum --check`` reads."""
-    return path.with_name(path.name + ".sha256")
-
-
-def record_sha256(path: Path) -> str:
-    """Keep the digest of a file as it is now, beside it: later it must still be the same. Returns the digest."""
-    digest = file_sha256(path)
-    record_of(path).write_text(f"{digest}  {path.name}\n")
-    return digest
-
-
-def recorded_sha256(path: Path) -> str | None:
-    """The digest that a file had when it was fetched, if that was recorded."""
-    record = record_of(path)
-    return record.read_text().split()[0].lower() if record.is_file() else None
-
-
 @lru_cache(maxsize=64)
 def _sha256(path: Path, size: int, mtime_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _in_hub_cache(pretrained: Pretrained, name: str) -> Path | None:
-    # Imported here: only a hub repository needs it.
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(pretrained.hub or "", name, revision=pretrained.revision)
-    return Path(found) if isinstance(found, str) else None

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mgn_ma.extractors.base import ExtractionError, TrackRows
-from mgn_ma.media.container import MICROSECONDS
+from mgn_ma.grid import frames_before, grid_time
 from mgn_ma.media.probe import probe
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import GRID_HZ
 
 
 def path_and_duration(video: VideoSource) -> tuple[str, int]:
@@ -37,5 +36,4 @@ def decoder_threads() -> int:
 
 def grid_rows(timestamps_us: npt.NDArray[np.int64], vectors: npt.NDArray[np.floating[Any]]) -> TrackRows:
     """Rows of the 6 Hz grid, each of which holds until the next timestamp of the grid."""
-    step = np.rint(timestamps_us * (GRID_HZ / MICROSECONDS)).astype(np.int64) + 1
-    return TrackRows(timestamps_us, step * MICROSECONDS // GRID_HZ, vectors)
+    return TrackRows(timestamps_us, grid_time(frames_before(timestamps_us) + 1), vectors)

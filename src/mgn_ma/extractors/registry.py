@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from mgn_ma.errors import MGNMAError
-from mgn_ma.extractors.base import Extractor, ExtractorConfig, Source
+from mgn_ma.extractors.base import Extractor, ExtractorConfig
 
 EXTRACTORS: dict[str, tuple[str, str]] = {
     "inception_resnet_v2": ("mgn_ma.extractors.inception_resnet_v2", "InceptionResnetV2"),
@@ -64,12 +64,6 @@ def extractor_class(name: str) -> type[Extractor]:
     """
     found: type[Extractor] = _member(name, "Extractor")
     return found
-
-
-def source_of(config: ExtractorConfig) -> Source:
-    """What the extractor that a configuration describes reads of a video; a text extractor's configuration says it."""
-    chosen: Source | None = getattr(config, "source", None)
-    return chosen or extractor_class(config.name).source
 
 
 def _member(name: str, suffix: str) -> Any:

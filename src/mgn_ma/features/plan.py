@@ -12,7 +12,6 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from mgn_ma.extractors.base import ExtractorConfig, Source
-from mgn_ma.extractors.registry import source_of
 from mgn_ma.features.arrow import Dtype
 from mgn_ma.features.track import Selection
 from mgn_ma.features.view import ModalityOnDisk
@@ -91,7 +90,7 @@ def make_plan(
     Raises:
         WeightsError: the fingerprint depends on weights that are absent.
     """
-    source = source_of(config)
+    source = config.source
     available = {video.video_id: video for video in sources(manifest)}
     wanted, absent = {}, {}
     for video_id, reason in zip(manifest["video_id"], manifest["reason"], strict=True):

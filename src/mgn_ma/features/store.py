@@ -6,8 +6,7 @@ Layout below the root::
     <modality>/<fingerprint[:12]>/<video>.arrow    a track
     <modality>/<fingerprint[:12]>/<video>.failed.json   why there is none
 
-A file appears whole or not at all: on a local disk it is written beside its place, synchronised and renamed; an object
-store's put does the same by itself.
+A file appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import time
-import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -31,12 +28,12 @@ from fsspec.implementations.local import LocalFileSystem
 from mgn_ma.features import arrow
 from mgn_ma.features.arrow import Dtype
 from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure, TrackHeader
+from mgn_ma.files import UNFINISHED_SUFFIX, write_atomically
 
 logger = logging.getLogger(__name__)
 
 TRACK_SUFFIX = ".arrow"
 FAILURE_SUFFIX = ".failed.json"
-UNFINISHED_SUFFIX = ".tmp"
 ABANDONED_AFTER_SECONDS = 3600.0
 REMOTE_CONNECTIONS = 16
 
@@ -136,7 +133,7 @@ class TrackStore:
         """
         header = track.header
         path = self.path(header.modality, header.fingerprint, header.video_id)
-        self._put(path, arrow.encode(track, self.dtype))
+        write_atomically(path, arrow.encode(track, self.dtype), self._fs)
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(path.removesuffix(TRACK_SUFFIX) + FAILURE_SUFFIX)
 
@@ -144,7 +141,7 @@ class TrackStore:
         """Write down, atomically, why there is no track."""
         path = self.path(failure.modality, failure.fingerprint, failure.video_id)
         content = json.dumps(asdict(failure), indent=1, ensure_ascii=False)
-        self._put(path.removesuffix(TRACK_SUFFIX) + FAILURE_SUFFIX, content.encode())
+        write_atomically(path.removesuffix(TRACK_SUFFIX) + FAILURE_SUFFIX, content.encode(), self._fs)
 
     def keep(self, results: Iterable[Track | TrackFailure]) -> None:
         """Write each result before the next is asked for."""
@@ -163,7 +160,7 @@ class TrackStore:
     def select(self, selection: Selection) -> None:
         """Say which tracks of a modality are wanted from now on."""
         content = json.dumps(asdict(selection), indent=1, ensure_ascii=False)
-        self._put(f"{self._path}/{selection.modality}/selection.json", content.encode())
+        write_atomically(f"{self._path}/{selection.modality}/selection.json", content.encode(), self._fs)
         self._sweep(self._folder(selection.modality, selection.fingerprint))
 
     def selection(self, modality: str) -> Selection | None:
@@ -208,23 +205,6 @@ class TrackStore:
         else:
             with self._fs.open(path, "rb", cache_type="none") as remote:
                 yield pa.PythonFile(remote, mode="r")
-
-    def _put(self, path: str, content: bytes | pa.Buffer) -> None:
-        if not self._is_local:
-            self._fs.pipe_file(path, bytes(content))
-            return
-        place = Path(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_name(f".{place.name}.{uuid.uuid4().hex}{UNFINISHED_SUFFIX}")
-        try:
-            with unfinished.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(place)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
 
     def _sweep(self, folder: str) -> None:
         """Remove what a killed process left half written; a young one may belong to somebody who is still at it."""

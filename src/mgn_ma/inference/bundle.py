@@ -18,8 +18,8 @@ from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import parse_config
+from mgn_ma.files import Folder
 from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from mgn_ma.training.files import Folder
 from mgn_ma.training.video_level import VideoLevelSettings
 
 FORMAT = 1

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.ensembling import combine
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.extractors.device import resolve_device
-from mgn_ma.features.alignment import locate
 from mgn_ma.features.arrow import narrow
 from mgn_ma.features.track import Track, TrackError, TrackHeader
 from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
 from mgn_ma.models.mgn_ma import MGNMA
+from mgn_ma.training.batches import to_device
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import Precision
-from mgn_ma.training.packed import MATRIX_DTYPE, PackedModality
+from mgn_ma.training.gather import AlignedRows
+from mgn_ma.training.packed import PackedModality
+from mgn_ma.training.predict import Predictions, predict
 from mgn_ma.training.video_items import collect
 from mgn_ma.training.video_level import embed
 
@@ -114,34 +115,13 @@ class Predictor:
         rows = TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
         return _as_stored(video_id, VIDEO_MODALITY, rows)
 
-    @torch.inference_mode()
-    def _member(self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> tuple[Floats, Floats]:
-        network, checkpoint = self._members[name], self.bundle.members[name]
-        inputs, in_halves = checkpoint.inputs, _precision(checkpoint) == "bfloat16"
-        pointers = {
-            modality: _pointers(tracks.get(modality), timestamps_us, contract.tolerance_us)
-            for modality, contract in inputs.items()
-        }
-        probabilities, attention = [], []
-        for start in range(0, len(timestamps_us), self._batch_size):
-            chunk = slice(start, start + self._batch_size)
-            features, present = {}, {}
-            for modality, contract in inputs.items():
-                rows = pointers[modality][chunk]
-                features[modality] = torch.from_numpy(_gathered(tracks.get(modality), rows, contract.width))
-                present[modality] = torch.from_numpy(rows >= 0)
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=in_halves):
-                output = network(
-                    {key: value.to(self._device) for key, value in features.items()},
-                    {key: value.to(self._device) for key, value in present.items()},
-                )
-            probabilities.append(output.probabilities.float().cpu().numpy())
-            attention.append(output.attention.float().cpu().numpy())
-        width = len(self.bundle.description.expressions)
-        return (
-            np.concatenate(probabilities) if probabilities else np.zeros((0, width), np.float32),
-            np.concatenate(attention) if attention else np.zeros((0, len(inputs)), np.float32),
-        )
+    def _member(self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> Predictions:
+        checkpoint = self.bundle.members[name]
+        rows = AlignedRows.from_tracks(tracks, checkpoint.inputs, timestamps_us)
+        n_frames = len(rows.frames)
+        chunks = (rows.frames[start : start + self._batch_size] for start in range(0, n_frames, self._batch_size))
+        batches = (to_device(rows.gather(chunk), self._device) for chunk in chunks)
+        return predict(self._members[name], batches, n_frames, precision=_precision(checkpoint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,21 +169,6 @@ def _precision(member: Checkpoint) -> Precision:
     """Of the matrix products that the member was trained, and chosen, with."""
     config = member.description.training.get("config") or {}
     return "bfloat16" if config.get("precision") == "bfloat16" else "float32"
-
-
-def _pointers(rows: TrackRows | None, timestamps_us: Times, tolerance_us: int) -> Times:
-    if rows is None:
-        return np.full(len(timestamps_us), -1, dtype=np.int64)
-    return locate(rows.timestamps_us, rows.ends_us, timestamps_us, tolerance_us)
-
-
-def _gathered(rows: TrackRows | None, pointers: Times, width: int) -> npt.NDArray[np.floating]:
-    """(B, D) vectors that frames point to, zeros where they point to none."""
-    gathered = np.zeros((len(pointers), width), dtype=MATRIX_DTYPE)
-    if rows is not None:
-        served = pointers >= 0
-        gathered[served] = rows.vectors[pointers[served]]
-    return gathered
 
 
 def _check_widths(video_id: str, tracks: Mapping[str, TrackRows], inputs: Mapping[str, PackedModality]) -> None:

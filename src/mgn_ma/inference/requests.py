@@ -13,11 +13,11 @@ import pandas as pd
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.predictor import Predictor, VideoPrediction
 from mgn_ma.inference.videos import VideoInput, VideoPredictor
 from mgn_ma.media.fetch import is_remote
-from mgn_ma.media.video import grid_timestamps_us
 
 TRACK_COLUMNS = ("video_id", "modality", "timestamp_us", "end_us", "vector")
 VIDEO_COLUMNS = ("video_id", "video", "captions", "title")

@@ -29,6 +29,7 @@ from mgn_ma.features.inspection import inspect_videos
 from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, make_plan, sources
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.view import ModalityOnDisk, TrackView
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.predictor import Predictor, VideoPrediction
 from mgn_ma.media.errors import MediaError
@@ -36,7 +37,6 @@ from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
 from mgn_ma.media.folder import MediaFiles, plain_title
 from mgn_ma.media.manifest import look_into
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import grid_timestamps_us
 
 _LONGEST_SUFFIX = 12
 

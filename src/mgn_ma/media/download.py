@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mgn_ma.files import write_atomically
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import VIDEO_SUFFIXES, MediaFolder
 
@@ -203,10 +204,7 @@ def read_outcomes(video_ids: Iterable[str], folder: MediaFolder) -> list[Outcome
 
 
 def _record(folder: Path, outcome: Outcome) -> None:
-    path = _record_path(folder, outcome.video_id)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(_record_path(folder, outcome.video_id), json.dumps(asdict(outcome)).encode())
 
 
 def _record_path(folder: Path, video_id: str) -> Path:

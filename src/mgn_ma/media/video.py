@@ -12,7 +12,6 @@ from av.container import InputContainer
 
 from mgn_ma.media.clock import PresentationClock
 from mgn_ma.media.container import (
-    MICROSECONDS,
     WITHOUT_PRESENTATION_TIMES,
     decode_packet,
     open_container,
@@ -25,18 +24,9 @@ from mgn_ma.media.errors import VideoError
 from mgn_ma.media.geometry import FrameGeometry, Framer, Image
 from mgn_ma.media.selection import AnyPacket, PacketSelector
 
-GRID_HZ = 6
-
 _DEFAULT_RATE = Fraction(25)
 _INDEXED_BY_TIME = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 _SKIPS_EXACTLY = frozenset({"h264", "hevc"})
-
-
-def grid_timestamps_us(duration_us: int) -> npt.NDArray[np.int64]:
-    """(N,) int64 microseconds of the annotation grid that lie before ``duration_us``: 6 a second, rounded down."""
-    n_rows = max(0, -(-duration_us * GRID_HZ // MICROSECONDS)) + 1
-    grid = np.arange(n_rows, dtype=np.int64) * MICROSECONDS // GRID_HZ
-    return grid[grid < duration_us]
 
 
 def iter_frames_at(

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.execution.progress import progress
+from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.finding import as_text
 from mgn_ma.inference.moments import Moment, MomentsConfig, find_moments
@@ -29,7 +30,6 @@ from mgn_ma.reporting.prediction_page import (
     caption_at,
     captions_of,
 )
-from mgn_ma.training.files import Folder
 
 logger = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mgn_ma.eev.video_ids import file_name_of
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.inspection import take_thumbnails
+from mgn_ma.files import Folder, atomic_path
 from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
 from mgn_ma.inference.moments import Moment
 from mgn_ma.inference.videos import VideoOutcome
@@ -25,7 +26,6 @@ from mgn_ma.media.fetch import is_remote
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
-from mgn_ma.training.files import Folder
 
 INDEX = "index.html"
 PAGES = "pages"
@@ -188,9 +188,9 @@ class PageFolder:
             return quote(os.fsencode(relative))
         copy = pages / f"{name}{video.suffix if video.suffix[1:].isalnum() else ''}"
         if not _is_copy(copy, video):
-            unfinished = copy.with_name(f".{copy.name}.tmp")
-            shutil.copy2(video, unfinished)
-            unfinished.replace(copy)
+            with atomic_path(copy) as unfinished:
+                shutil.copyfile(video, unfinished)
+                os.utime(unfinished, ns=(video.stat().st_atime_ns, video.stat().st_mtime_ns))
         return quote(copy.name)
 
 

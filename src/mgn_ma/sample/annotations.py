@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.eev.annotations import ID_COLUMNS, TIMESTAMP_COLUMN
-from mgn_ma.eev.expressions import ANNOTATION_RATE_HZ, EXPRESSIONS
+from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.sample.process import (
     annotation_noise,
     draw_signals,
@@ -28,20 +29,13 @@ _FACELESS_SHARE = 0.3
 _FACELESS_SECONDS = (0.5, 1.0)
 
 
-def grid_us(plan: VideoPlan) -> npt.NDArray[np.int64]:
-    """Timestamps of a video's annotated frames, (F,) microseconds."""
-    # Ceiling division: the last frame lies before the end.
-    count = -(-plan.duration_us * ANNOTATION_RATE_HZ // 1_000_000)
-    return np.arange(count, dtype=np.int64) * 1_000_000 // ANNOTATION_RATE_HZ
-
-
 def annotate(plan: VideoPlan, noise: float) -> tuple[Array, Array]:
     """(noise-free signal, labels), both (F, 15), of one video.
 
     Who has no sound to hear does not react to it. Labels are 0 in a row where no viewer's face was detected, and all
     along for an expression that nobody was seen to show.
     """
-    seconds = grid_us(plan) / 1e6
+    seconds = grid_timestamps_us(plan.duration_us) / 1e6
     x = reactions(draw_signals(plan.seed, plan.video_id), seconds)
     if "no_audio" in plan.quirks:
         x[:, SIGNALS.index("audio")] = 0
@@ -63,7 +57,7 @@ def eev_annotations(plans: Iterable[VideoPlan], split: Split, noise: float) -> p
     """
     blocks = []
     for plan in _of(plans, split):
-        block = pd.DataFrame({_ID_COLUMN[split]: plan.video_id, TIMESTAMP_COLUMN: grid_us(plan)})
+        block = pd.DataFrame({_ID_COLUMN[split]: plan.video_id, TIMESTAMP_COLUMN: grid_timestamps_us(plan.duration_us)})
         if split != "test":
             _, labels = annotate(plan, noise)
             block = block.assign(**dict(zip(EXPRESSIONS, labels.round(_DECIMALS).T, strict=True)))
@@ -91,7 +85,7 @@ def _frame_table(plans: Iterable[VideoPlan], split: Split, noise: float, *, whic
     blocks = []
     for plan in _of(plans, split):
         values = annotate(plan, noise)[which].astype(np.float32)
-        frame = pd.DataFrame({"video_id": plan.video_id, "timestamp_us": grid_us(plan)})
+        frame = pd.DataFrame({"video_id": plan.video_id, "timestamp_us": grid_timestamps_us(plan.duration_us)})
         blocks.append(frame.assign(**dict(zip(EXPRESSIONS, values.T, strict=True))))
     return pd.concat(blocks, ignore_index=True)
 

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from scipy.special import logit
 
 from mgn_ma.eev.correlation import challenge_score, video_correlations
-from mgn_ma.sample.annotations import annotate, grid_us
+from mgn_ma.grid import grid_timestamps_us
+from mgn_ma.sample.annotations import annotate
 from mgn_ma.sample.config import SampleConfig
 from mgn_ma.sample.process import draw_signals
 from mgn_ma.sample.script import VideoPlan, write_script
@@ -59,7 +60,7 @@ def ceilings(config: SampleConfig) -> dict[str, float]:
 
 
 def _observe(plan: VideoPlan, noise: float) -> _Video:
-    seconds = grid_us(plan) / 1e6
+    seconds = grid_timestamps_us(plan.duration_us) / 1e6
     signals = draw_signals(plan.seed, plan.video_id)
     truth, labels = annotate(plan, noise)
     values = np.stack([2 * signals[name](seconds) - 1 for name in SIGNALS], axis=-1)

@@ -11,6 +11,7 @@ from typing import Any
 
 from mgn_ma.execution import ExecutionConfig, ready, run
 from mgn_ma.execution.progress import progress
+from mgn_ma.files import write_atomically
 from mgn_ma.sample.captions import automatic_captions
 from mgn_ma.sample.movie import write_movie
 from mgn_ma.sample.process import draw_signals
@@ -78,9 +79,7 @@ def render_video(folder: Path, plan: VideoPlan) -> str:
     record = {"fingerprint": plan.fingerprint, "files": {name: (unfinished / name).stat().st_size for name in names}}
     for name in names:
         (unfinished / name).replace(folder / name)
-    record_path = unfinished / f"{video_id}.json"
-    record_path.write_text(json.dumps(record), encoding="utf-8")
-    record_path.replace(_record_path(folder, video_id))
+    write_atomically(_record_path(folder, video_id), json.dumps(record).encode())
     return video_id
 
 

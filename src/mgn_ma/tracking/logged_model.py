@@ -15,9 +15,9 @@ from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
 from mgn_ma import __version__
+from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle, save_bundle
 from mgn_ma.tracking.signature import input_example, signature
-from mgn_ma.training.files import Folder
 
 BUNDLE_PLACE = "artifacts/bundle"
 """Where the bundle stands in the model's folder."""

@@ -21,6 +21,7 @@ from mlflow.protos.databricks_pb2 import (
 from mlflow.tracking import MlflowClient
 
 from mgn_ma.evaluation.promotion import Decision
+from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import DESCRIPTION, Bundle, load_bundle
 from mgn_ma.tracking.logged_model import BUNDLE_PLACE, log_bundle
 from mgn_ma.tracking.promotion_lock import promotion_lock
@@ -47,7 +48,6 @@ from mgn_ma.tracking.versions import (
     find_version,
     is_error,
 )
-from mgn_ma.training.files import Folder
 
 logger = logging.getLogger(__name__)
 

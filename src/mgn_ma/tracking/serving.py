@@ -15,11 +15,11 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from mgn_ma.extractors.pretrained import WeightsError
+from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle, BundleError, load_bundle
 from mgn_ma.inference.predictor import Predictor, TracksMismatchError
 from mgn_ma.inference.requests import RequestError, predict_tracks, predict_videos
 from mgn_ma.inference.videos import ExtractorMismatchError, VideoPredictor, VideoSettings
-from mgn_ma.training.files import Folder
 
 DEVICE_VARIABLE = "MGN_MA_DEVICE"
 WEIGHTS_VARIABLE = "MGN_MA_WEIGHTS"

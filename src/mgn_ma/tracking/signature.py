@@ -7,6 +7,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
+from mgn_ma.grid import grid_time
 from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
 from mgn_ma.inference.requests import REQUEST_COLUMNS, attention_column
 
@@ -40,5 +41,5 @@ def input_example(bundle: Bundle) -> pd.DataFrame:
         for name, contract in member.inputs.items()
         if name != VIDEO_MODALITY
     )
-    rows = [("example", modality, start, start + 166_667, [0.0] * width) for start in (0, 166_667)]
+    rows = [("example", modality, grid_time(index), grid_time(index + 1), [0.0] * width) for index in (0, 1)]
     return pd.DataFrame(rows, columns=["video_id", "modality", "timestamp_us", "end_us", "vector"])

@@ -7,7 +7,6 @@ network does; where the split fits on the GPU (``device_cache``), the gather hap
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,21 +18,23 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from mgn_ma.execution.memory import usable_memory
 from mgn_ma.extractors.prefetch import Prefetch
-from mgn_ma.training.gather import DeviceRows, HostBatch, MappedRows, Window
+from mgn_ma.training.gather import AlignedRows, DeviceRows, HostBatch
 from mgn_ma.training.order import Frames, batch_sizes, block_windows, full_order
 from mgn_ma.training.packed import PackedSplit
 
 logger = logging.getLogger(__name__)
+
+Shuffle = Literal["full", "blocks"]
 
 
 class BatchConfig(BaseModel):
     """How batches come; all but ``batch_size`` decide speed and memory, and which random order it is.
 
     Attributes:
-        shuffle: ``full``, ``blocks`` (see `mgn_ma.training.order`), or ``auto``: full where the matrices fit
-            ``page_cache_gib`` or on the device, else blocks.
-        page_cache_gib: how much of the machine's memory may be counted on to cache files; ``None`` is half of it.
+        shuffle: ``full``, ``blocks`` (see `mgn_ma.training.order`), or ``auto``, see `resolve_shuffle`.
+        page_cache_gib: how much memory may be counted on to cache files; ``None`` is half of what this process may use.
         prefetch: batches that wait ready.
         device_cache: keep the whole split on a CUDA device: ``on``, ``off``, or ``auto``, where it takes at most
             ``device_cache_share`` of the device's free memory. Without a CUDA device there is nothing to keep it on.
@@ -42,7 +43,7 @@ class BatchConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     batch_size: int = Field(default=1536, ge=2)
-    shuffle: Literal["auto", "full", "blocks"] = "auto"
+    shuffle: Shuffle | Literal["auto"] = "auto"
     block_frames: int = Field(default=8, ge=1)
     window_frames: int = Field(default=131_072, ge=1)
     page_cache_gib: float | None = Field(default=None, ge=0.0)
@@ -98,12 +99,10 @@ class Batches:
         self._config = config
         self._device = device
         self._seed = seed
-        self._mapped = MappedRows(split, modalities, label_rows)
-        is_cached = _fits_on(device, self._mapped.nbytes, config)
-        self._cached = DeviceRows(self._mapped, device) if is_cached else None
-        self.shuffle: Literal["full", "blocks"] = (
-            _choose_shuffle(self._mapped.nbytes, config) if self._cached is None else "full"
-        )
+        self._rows = AlignedRows.from_split(split, modalities, label_rows)
+        self.shuffle = resolve_shuffle(split, modalities, config, device)
+        is_cached = _fits_on(device, self._rows.nbytes, config)
+        self._cached = DeviceRows(self._rows, device) if is_cached else None
         logger.debug("%s: %s shuffle, on the device: %s", split.folder.name, self.shuffle, is_cached)
 
     def epoch(self, frames: Frames, number: int) -> Iterator[Batch]:
@@ -115,7 +114,9 @@ class Batches:
         windows = block_windows(
             frames, random, block_frames=self._config.block_frames, window_frames=self._config.window_frames
         )
-        return self._streamed(_cut_windows(_read_ahead(self._mapped, windows), sizes))
+        if self._cached is not None:
+            return self._gathered(_cut(np.concatenate([window[order] for window, order in windows]), sizes))
+        return self._streamed(_cut_windows(_read_ahead(self._rows, windows), sizes))
 
     def in_order(self, frames: Frames, batch_size: int = 4096) -> Iterator[Batch]:
         """The ``frames`` as they come, for prediction."""
@@ -124,17 +125,19 @@ class Batches:
 
     def _gathered(self, cuts: Iterable[Frames]) -> Iterator[Batch]:
         if self._cached is None:
-            return self._streamed(self._mapped.gather(frames) for frames in cuts)
+            return self._streamed(self._rows.gather(frames) for frames in cuts)
         cached = self._cached
         return (Batch(*cached.gather(frames), frames) for frames in cuts)
 
     def _streamed(self, batches: Iterator[HostBatch]) -> Iterator[Batch]:
-        to_device = (_to_device(batch, self._device) for batch in batches)
-        with Prefetch(to_device, self._config.prefetch, name="batches") as ready:
+        on_device = (to_device(batch, self._device) for batch in batches)
+        with Prefetch(on_device, self._config.prefetch, name="batches") as ready:
             yield from ready
 
 
-def _to_device(batch: HostBatch, device: torch.device) -> Batch:
+def to_device(batch: HostBatch, device: torch.device) -> Batch:
+    """Copy a batch, beside the device's own work where that is possible."""
+
     def move(array: npt.NDArray[np.generic]) -> Tensor:
         tensor = torch.from_numpy(array)
         if device.type != "cuda":
@@ -157,12 +160,12 @@ def _cut(order: Frames, sizes: Sequence[int]) -> Iterator[Frames]:
         start += size
 
 
-def _read_ahead(mapped: MappedRows, windows: Iterator[tuple[Frames, Frames]]) -> Iterator[tuple[Window, Frames]]:
+def _read_ahead(rows: AlignedRows, windows: Iterator[tuple[Frames, Frames]]) -> Iterator[tuple[AlignedRows, Frames]]:
     """Read the next window while the last one is used: never more than two are in memory."""
     with ThreadPoolExecutor(1, thread_name_prefix="window") as reader:
         coming = None
         for frames, order in windows:
-            submitted = (reader.submit(Window, mapped, frames), order)
+            submitted = (reader.submit(rows.read, frames), order)
             if coming is not None:
                 yield coming[0].result(), coming[1]
             coming = submitted
@@ -170,7 +173,7 @@ def _read_ahead(mapped: MappedRows, windows: Iterator[tuple[Frames, Frames]]) ->
             yield coming[0].result(), coming[1]
 
 
-def _cut_windows(windows: Iterable[tuple[Window, Frames]], sizes: Sequence[int]) -> Iterator[HostBatch]:
+def _cut_windows(windows: Iterable[tuple[AlignedRows, Frames]], sizes: Sequence[int]) -> Iterator[HostBatch]:
     """Batches of the given sizes; one may begin in a window and end in the next."""
     wanted = iter(sizes)
     size = next(wanted, 0)
@@ -195,15 +198,15 @@ def _fits_on(device: torch.device, nbytes: int, config: BatchConfig) -> bool:
     return nbytes <= config.device_cache_share * free
 
 
-def _choose_shuffle(nbytes: int, config: BatchConfig) -> Literal["full", "blocks"]:
+def resolve_shuffle(
+    split: PackedSplit, modalities: Sequence[str], config: BatchConfig, device: torch.device
+) -> Shuffle:
+    """What ``shuffle: auto`` is on this machine: full where the matrices fit the page cache or the device, else blocks.
+
+    What is not ``auto`` is what it says.
+    """
     if config.shuffle != "auto":
         return config.shuffle
-    allowed = _physical_memory() / 2 if config.page_cache_gib is None else config.page_cache_gib * 2**30
-    return "full" if nbytes <= allowed else "blocks"
-
-
-def _physical_memory() -> float:
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return 8.0 * 2**30
+    nbytes = sum(split.matrices[name].nbytes for name in modalities)
+    allowed = usable_memory() / 2 if config.page_cache_gib is None else config.page_cache_gib * 2**30
+    return "full" if nbytes <= allowed or _fits_on(device, nbytes, config) else "blocks"

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.errors import MGNMAError
+from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
-from mgn_ma.training.files import Folder
 from mgn_ma.training.packed import PackedModality
 
 FORMAT = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,8 @@ ZeroRows = Literal["left_out", "kept", "dropped"]
 dropped from both."""
 
 Precision = Literal["float32", "bfloat16"]
+
+_Config = TypeVar("_Config", bound=BaseModel)
 
 
 class ModelConfig(MGNMAArchitecture):
@@ -40,17 +42,12 @@ class ModelConfig(MGNMAArchitecture):
         return MGNMAConfig(modalities={name: widths[name] for name in self.modalities}, **settings)
 
 
-class TrainingConfig(BaseModel):
-    """The parameter ``training``: how one network is trained.
+class OptimisationConfig(BaseModel):
+    """How weights are learned, of either kind of network.
 
     Attributes:
         learning_rate: of Adam.
         weight_decay: decoupled from the gradient, as in AdamW; 0 is plain Adam, the paper's.
-        precision: of the matrix products; weights, statistics and losses stay float32.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
-        all_zero_rows: what becomes of frames without any face.
-        snapshot: keep the epoch with the best correlation on validation (the paper), or the last one.
-        early_stopping: stop after so many epochs without a better correlation; ``None`` trains them all (the paper).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +55,19 @@ class TrainingConfig(BaseModel):
     epochs: int = Field(default=30, ge=1)
     learning_rate: float = Field(default=1e-4, gt=0.0)
     weight_decay: float = Field(default=0.0, ge=0.0)
+
+
+class TrainingConfig(OptimisationConfig):
+    """The parameter ``training``: how one MGN-MA is trained.
+
+    Attributes:
+        precision: of the matrix products; weights, statistics and losses stay float32.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
+        all_zero_rows: what becomes of frames without any face.
+        snapshot: keep the epoch with the best correlation on validation (the paper), or the last one.
+        early_stopping: stop after so many epochs without a better correlation; ``None`` trains them all (the paper).
+    """
+
     batches: BatchConfig = BatchConfig()
     precision: Precision = "float32"
     device: str = "auto"
@@ -85,7 +95,32 @@ class EnsembleConfig(BaseModel):
     shuffled_control: bool = True
 
     def model_of(self, number: int, model: ModelConfig) -> ModelConfig:
-        """The model of the member ``number``, with its variant's changes validated."""
+        """The model of the member ``number``.
+
+        Raises:
+            TrainingError: its variant's changes don't make a model; the message says which.
+        """
         if not self.variants:
             return model
-        return ModelConfig.model_validate({**model.model_dump(), **self.variants[number % len(self.variants)]})
+        variant = number % len(self.variants)
+        try:
+            return changed(model, self.variants[variant])
+        except ValueError as error:
+            raise TrainingError(f"ensemble_members.variants[{variant}]: {error}") from error
+
+
+def changed(config: _Config, *changes: Mapping[str, Any]) -> _Config:
+    """``config`` with ``changes`` merged into it key by key, the later ones over the earlier, and validated anew."""
+    values = config.model_dump()
+    for change in changes:
+        values = _merged(values, change)
+    return type(config).model_validate(values)
+
+
+def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(low[key], value) for key, value in high.items() if _are_mappings(low.get(key), value)}
+    return {**low, **high, **both}
+
+
+def _are_mappings(*values: object) -> bool:
+    return all(isinstance(value, Mapping) for value in values)

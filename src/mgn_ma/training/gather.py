@@ -1,23 +1,27 @@
-"""Vectorised gathers of frames from a packed split: from mapped files, from a window read into memory, or on a GPU.
+"""Vectorised gathers of frames: "the vectors, presence and labels of these", with one operation a modality.
 
-All three answer the same question, "the vectors, presence and labels of these frames", with one operation a modality.
+Training gathers from the mapped files of a packed split, from windows of it that were read into memory, or on a GPU;
+prediction from the tracks of one video.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mgn_ma.extractors.base import TrackRows
+from mgn_ma.features.alignment import locate
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.order import Frames
-from mgn_ma.training.packed import Halves, PackedSplit, matrix_path
+from mgn_ma.training.packed import MATRIX_DTYPE, Halves, PackedModality, PackedSplit
 
 Presence = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.float32]
@@ -47,93 +51,109 @@ class HostBatch:
         )
 
 
-class MappedRows:
-    """Gathers from the mapped files of a split; what the page cache does not hold costs a disk access a row.
+@dataclass(frozen=True)
+class AlignedRows:
+    """F frames, and which row of each modality's matrix serves each of them; in memory, or mapped from files.
 
-    Args:
-        split: what is read.
-        modalities: which of its modalities, in the order wanted.
+    What is mapped and not in the page cache costs a disk access a row; `read` brings frames into memory by large reads.
+
+    Attributes:
+        matrices: (R_m, D_m) by modality.
+        pointers: (F,) by modality, rows of its matrix, -1 where absent.
+        labels: (L, C), or ``None``.
+        frames: (F,) which frames of the split these are.
         label_rows: (F,) which row of the labels belongs to each frame; each to its own where not given.
     """
 
-    def __init__(
-        self, split: PackedSplit, modalities: Sequence[str], label_rows: npt.NDArray[np.int64] | None = None
-    ) -> None:
+    matrices: Mapping[str, Halves]
+    pointers: Mapping[str, npt.NDArray[np.integer[Any]]]
+    labels: Labels | None
+    frames: Frames
+    label_rows: npt.NDArray[np.int64] | None = None
+
+    @classmethod
+    def from_split(
+        cls, split: PackedSplit, modalities: Sequence[str], label_rows: npt.NDArray[np.int64] | None = None
+    ) -> AlignedRows:
+        """All frames of a split, with some of its modalities in the order wanted.
+
+        Raises:
+            TrainingError: the split does not have one of them.
+        """
         unknown = [name for name in modalities if name not in split.modalities]
         if unknown:
             has = ", ".join(split.modalities)
             raise TrainingError(f"the {split.description.split} split has no modality {unknown[0]!r}, only {has}")
-        self.split = split
-        self.modalities = list(modalities)
-        self.label_rows = label_rows
-        columns = {name: column for column, name in enumerate(split.modalities)}
-        self._columns = [columns[name] for name in modalities]
+        columns = dict(zip(split.modalities, split.index.T, strict=True))
+        return cls(
+            {name: split.matrices[name] for name in modalities},
+            {name: columns[name] for name in modalities},
+            split.labels,
+            np.arange(split.n_frames),
+            label_rows,
+        )
+
+    @classmethod
+    def from_tracks(
+        cls,
+        tracks: Mapping[str, TrackRows],
+        modalities: Mapping[str, PackedModality],
+        timestamps_us: npt.NDArray[np.int64],
+    ) -> AlignedRows:
+        """The frames of one video at ``timestamps_us`` (F,); a modality without a track is absent."""
+        matrices, pointers = {}, {}
+        for name, modality in modalities.items():
+            rows = tracks.get(name)
+            if rows is None:
+                matrices[name] = np.zeros((0, modality.width), dtype=MATRIX_DTYPE)
+                pointers[name] = np.full(len(timestamps_us), -1, dtype=np.int64)
+            else:
+                matrices[name] = np.asarray(rows.vectors, dtype=MATRIX_DTYPE)
+                pointers[name] = locate(rows.timestamps_us, rows.ends_us, timestamps_us, modality.tolerance_us)
+        return cls(matrices, pointers, None, np.arange(len(timestamps_us)))
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the matrices that are gathered from."""
-        return sum(self.split.matrices[name].nbytes for name in self.modalities)
+        """Bytes of all matrices together."""
+        return sum(matrix.nbytes for matrix in self.matrices.values())
 
-    def pointers(self, frames: Frames) -> npt.NDArray[np.int64]:
-        """(M, B) rows of the modalities' matrices, -1 where absent."""
-        return np.ascontiguousarray(self.split.index[frames][:, self._columns].T, dtype=np.int64)
-
-    def labels(self, frames: Frames) -> Labels | None:
-        """(B, C), or ``None`` where the split has none."""
-        if self.split.labels is None:
+    def labels_of(self, positions: Frames) -> Labels | None:
+        """(B, C), or ``None`` where there are none."""
+        if self.labels is None:
             return None
-        return np.asarray(self.split.labels[frames if self.label_rows is None else self.label_rows[frames]])
-
-    def gather(self, frames: Frames) -> HostBatch:
-        """The given ``frames`` (B,), in any order."""
-        features, present = {}, {}
-        for name, rows in zip(self.modalities, self.pointers(frames), strict=True):
-            features[name] = take(self.split.matrices[name], rows)
-            present[name] = rows >= 0
-        return HostBatch(features, present, self.labels(frames), frames)
-
-
-class Window:
-    """Some thousands of frames read into memory by large reads, to be gathered from in any order.
-
-    Args:
-        mapped: where they are read from.
-        frames: ascending.
-    """
-
-    def __init__(self, mapped: MappedRows, frames: Frames) -> None:
-        self._frames = frames
-        self._labels = mapped.labels(frames)
-        self._matrices: dict[str, Halves] = {}
-        self._pointers: dict[str, npt.NDArray[np.int64]] = {}
-        for name, rows in zip(mapped.modalities, mapped.pointers(frames), strict=True):
-            used, position = np.unique(rows[rows >= 0], return_inverse=True)
-            pointers = np.full(len(rows), -1, dtype=np.int64)
-            pointers[rows >= 0] = position
-            self._pointers[name] = pointers
-            self._matrices[name] = read_rows(mapped.split, name, used)
+        return np.asarray(self.labels[positions if self.label_rows is None else self.label_rows[positions]])
 
     def gather(self, positions: Frames) -> HostBatch:
-        """The frames at ``positions`` of the window, in any order."""
+        """The frames at ``positions`` (B,), in any order."""
         features, present = {}, {}
-        for name, matrix in self._matrices.items():
-            rows = self._pointers[name][positions]
+        for name, matrix in self.matrices.items():
+            rows = self.pointers[name][positions]
             features[name] = take(matrix, rows)
             present[name] = rows >= 0
-        labels = None if self._labels is None else self._labels[positions]
-        return HostBatch(features, present, labels, self._frames[positions])
+        return HostBatch(features, present, self.labels_of(positions), self.frames[positions])
+
+    def read(self, positions: Frames) -> AlignedRows:
+        """The frames at ascending ``positions`` of mapped files, read into memory."""
+        matrices, pointers = {}, {}
+        for name, matrix in self.matrices.items():
+            rows = self.pointers[name][positions]
+            used, position = np.unique(rows[rows >= 0], return_inverse=True)
+            pointers[name] = np.full(len(rows), -1, dtype=np.int64)
+            pointers[name][rows >= 0] = position
+            matrices[name] = read_rows(matrix, used)
+        return AlignedRows(matrices, pointers, self.labels_of(positions), self.frames[positions])
 
 
 class DeviceRows:
-    """The whole split on a GPU: nothing is copied per batch but the numbers of its frames."""
+    """All frames and matrices on a GPU: nothing is copied per batch but the numbers of its frames."""
 
-    def __init__(self, mapped: MappedRows, device: torch.device) -> None:
-        split = mapped.split
+    def __init__(self, rows: AlignedRows, device: torch.device) -> None:
         self._device = device
-        self._matrices = {name: _upload(split.matrices[name], device) for name in mapped.modalities}
-        every = np.arange(split.n_frames)
-        self._pointers = dict(zip(mapped.modalities, torch.from_numpy(mapped.pointers(every)).to(device), strict=True))
-        labels = mapped.labels(every)
+        self._matrices = {name: _upload(matrix, device) for name, matrix in rows.matrices.items()}
+        self._pointers = {
+            name: torch.from_numpy(pointers.astype(np.int64)).to(device) for name, pointers in rows.pointers.items()
+        }
+        labels = rows.labels_of(np.arange(len(rows.frames)))
         self._labels = None if labels is None else torch.from_numpy(labels).to(device)
 
     def gather(self, frames: Frames) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
@@ -147,7 +167,7 @@ class DeviceRows:
         return features, present, None if self._labels is None else self._labels[wanted]
 
 
-def take(matrix: Halves, rows: npt.NDArray[np.int64]) -> Halves:
+def take(matrix: Halves, rows: npt.NDArray[np.integer[Any]]) -> Halves:
     """Rows (B, D) of a matrix; any finite vector where the number is -1."""
     if len(matrix) == 0:
         return np.zeros((len(rows), matrix.shape[1]), dtype=matrix.dtype)
@@ -156,20 +176,19 @@ def take(matrix: Halves, rows: npt.NDArray[np.int64]) -> Halves:
     return np.take(matrix, rows, axis=0, out=gathered, mode="clip")
 
 
-def read_rows(split: PackedSplit, modality: str, rows: npt.NDArray[np.int64]) -> Halves:
-    """Read ascending, distinct ``rows`` of a matrix into memory (R, D), neighbours in one read each."""
-    matrix = split.matrices[modality]
+def read_rows(matrix: Halves, rows: npt.NDArray[np.integer[Any]]) -> Halves:
+    """Read ascending, distinct ``rows`` of a mapped matrix into memory (R, D), neighbours in one read each."""
     result = np.empty((len(rows), matrix.shape[1]), dtype=matrix.dtype)
     if len(rows) == 0:
         return result
+    assert isinstance(matrix, np.memmap)  # noqa: S101 - what isn't mapped is in memory already
     cuts = np.flatnonzero(np.diff(rows) != 1) + 1
     starts, ends = np.append(0, cuts), np.append(cuts, len(rows))
     row_bytes = matrix.shape[1] * matrix.dtype.itemsize
     content = result.data.cast("B")
-    with matrix_path(split.folder, modality).open("rb", buffering=0) as file:
-        first_byte = file.seek(0, os.SEEK_END) - len(matrix) * row_bytes
+    with Path(str(matrix.filename)).open("rb", buffering=0) as file:
         for start, end, row in zip(starts.tolist(), ends.tolist(), rows[starts].tolist(), strict=True):
-            file.seek(first_byte + row * row_bytes)
+            file.seek(matrix.offset + row * row_bytes)
             _read_into(file, content[start * row_bytes : end * row_bytes])
     return result
 

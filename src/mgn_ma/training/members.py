@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.execution import ExecutionConfig, run
 from mgn_ma.execution.progress import progress
@@ -18,7 +19,8 @@ from mgn_ma.extractors.device import resolve_device
 from mgn_ma.training.batches import Batches
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
-from mgn_ma.training.loop import MemberJob, OnEpoch, TrainedMember, train_member
+from mgn_ma.training.loop import OnEpoch
+from mgn_ma.training.member import MemberJob, TrainedMember, train_member
 from mgn_ma.training.packed import PackedSplit, check_modalities
 from mgn_ma.training.predict import Predictions, predict
 from mgn_ma.training.states import StateStore
@@ -38,7 +40,11 @@ class MemberTracker(Protocol):
 
 
 def member_jobs(
-    model: ModelConfig, training: TrainingConfig, ensemble: EnsembleConfig, widths: Mapping[str, int]
+    model: ModelConfig,
+    training: TrainingConfig,
+    ensemble: EnsembleConfig,
+    widths: Mapping[str, int],
+    constant: ConstantPolicy = "left_out",
 ) -> list[MemberJob]:
     """What is to be trained: the members, then the control.
 
@@ -51,6 +57,7 @@ def member_jobs(
             architecture=ensemble.model_of(number, model).sized(widths),
             config=training,
             seed=ensemble.seed + number,
+            constant=constant,
         )
         for number in range(ensemble.count)
     ]
@@ -74,7 +81,7 @@ def train_members(
     Those that can be trained are, and are kept in ``states``, before the first error is raised.
 
     Raises:
-        NonFiniteLossError: see `mgn_ma.training.loop`.
+        NonFiniteLossError: see `mgn_ma.training.loop.train`.
     """
     make = partial(_Trainer, train, validation, tracker, states)
     trained: dict[str, TrainedMember] = {}
@@ -151,7 +158,8 @@ def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, train
     device = resolve_device(training.device)
     batches = Batches(split, list(checkpoint.inputs), training.batches, device)
     network = checkpoint.build().to(device)
-    return predict(network, batches, np.arange(split.n_frames), device, precision=training.precision)
+    frames = np.arange(split.n_frames)
+    return predict(network, batches.in_order(frames), len(frames), precision=training.precision)
 
 
 def split_frames(split: PackedSplit) -> pd.DataFrame:

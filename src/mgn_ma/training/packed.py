@@ -3,12 +3,14 @@
 Nothing is repeated to the 6 Hz of the frames: an audio patch that serves six frames is stored once. Everything is
 memory-mapped, so that a split may be larger than memory. The folder holds::
 
-    split.json               what it is: modalities with widths, extractor fingerprints and tolerances; video ids
-    matrices/<modality>.npy  (R_m, D_m) float16, the rows that frames point to
-    index.npy                (F, M) int32, row of each modality's matrix, -1 where the modality is absent
-    labels.npy               (F, C) float32; no such file where there are no labels
-    timestamps_us.npy        (F,) int64
-    offsets.npy              (V + 1,) int64, first frame of every video, then F
+    split.json                   what it is: modalities with widths, extractor fingerprints and tolerances; video ids
+    <fingerprint[:16]>/          the arrays of the split with the fingerprint that split.json names
+        matrices/<modality>.npy  (R_m, D_m) float16, the rows that frames point to
+        index.npy                (F, M) int32, row of each modality's matrix, -1 where the modality is absent
+        labels.npy               (F, C) float32; no such file where there are no labels
+        timestamps_us.npy        (F,) int64
+        offsets.npy              (V + 1,) int64, first frame of every video, then F
+    unfinished/                  what a killed packing had written; the next one removes it
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from pydantic import BaseModel, ConfigDict
 from mgn_ma.extractors.base import Clock
 from mgn_ma.training.errors import TrainingError
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "split.json"
+MATRICES = "matrices"
 MATRIX_DTYPE = np.float16
 
 Halves = npt.NDArray[np.float16]
@@ -65,6 +68,11 @@ class PackedDescription(BaseModel):
     video_ids: tuple[str, ...]
     fingerprint: str
 
+    @property
+    def arrays(self) -> str:
+        """Name of the folder that holds the arrays."""
+        return self.fingerprint[:16]
+
 
 class PackedSplit:
     """A packed split, opened; it pickles as its path.
@@ -90,13 +98,11 @@ class PackedSplit:
                 f"{self.folder} is a packed split of format {self.description.format}, this version reads {FORMAT}: "
                 "run the pipeline model_input again"
             )
-        self.matrices: dict[str, Halves] = {
-            name: np.load(matrix_path(self.folder, name), mmap_mode="r") for name in self.modalities
-        }
+        self.matrices: dict[str, Halves] = {name: self._map(f"{MATRICES}/{name}") for name in self.modalities}
         self.index: npt.NDArray[np.int32] = self._map("index")
         self.timestamps_us: Integers = self._map("timestamps_us")
-        self.offsets: Integers = np.load(self.folder / "offsets.npy")
-        has_labels = (self.folder / "labels.npy").exists()
+        self.offsets: Integers = np.array(self._map("offsets"))
+        has_labels = (self.folder / self.description.arrays / "labels.npy").exists()
         self.labels: npt.NDArray[np.float32] | None = self._map("labels") if has_labels else None
 
     @property
@@ -148,15 +154,10 @@ class PackedSplit:
             yield start, self.labels[start : start + rows]
 
     def _map(self, name: str) -> Any:
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return np.load(self.folder / self.description.arrays / f"{name}.npy", mmap_mode="r")
 
     def __reduce__(self) -> tuple[type[PackedSplit], tuple[Path]]:
         return PackedSplit, (self.folder,)
-
-
-def matrix_path(folder: Path, modality: str) -> Path:
-    """File of a modality's matrix in the folder of a packed split."""
-    return folder / "matrices" / f"{modality}.npy"
 
 
 def check_modalities(split: PackedSplit, expected: dict[str, PackedModality], whose: str) -> None:

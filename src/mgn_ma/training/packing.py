@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,17 +25,21 @@ from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.base import Clock
 from mgn_ma.features.alignment import locate
 from mgn_ma.features.track import Track, TrackHeader
+from mgn_ma.files import Folder
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.npy import NpyWriter
 from mgn_ma.training.packed import (
     DESCRIPTION,
     FORMAT,
+    MATRICES,
     MATRIX_DTYPE,
     PackedDescription,
     PackedModality,
     PackedSplit,
-    matrix_path,
 )
+
+UNFINISHED = "unfinished"
+"""Folder that a packing writes to; always the same, so that the next packing finds what a killed one left."""
 
 
 class Tracks(Protocol):
@@ -120,6 +123,8 @@ class PackPlan:
 def pack(plan: PackPlan, folder: Path | str) -> PackedSplit:
     """Write a split as a whole, or not at all; one that is there already and was packed from the same is kept.
 
+    Whenever this is killed, the folder holds the former split or the new one, and the next packing removes the rest.
+
     Raises:
         TrainingError: no frames, no modalities, or the frames of a video are not one block.
         TrackError: a track can't be read.
@@ -129,43 +134,48 @@ def pack(plan: PackPlan, folder: Path | str) -> PackedSplit:
         missing = "labelled frames" if plan.frames.empty else "modalities"
         raise TrainingError(f"the {plan.split} split has no {missing}: there is nothing to pack")
     fingerprint = plan.fingerprint()
-    if _stands(folder, fingerprint):
-        return PackedSplit(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
-    matrix_path(unfinished, "").parent.mkdir(parents=True)
-    try:
-        _write(plan, unfinished, fingerprint)
-        _put_in_place(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    standing = _standing(folder)
+    _remove_all_but(standing, folder)
+    if standing is None or standing.fingerprint != fingerprint:
+        unfinished = folder / UNFINISHED
+        (unfinished / MATRICES).mkdir(parents=True)
+        try:
+            description = _write(plan, unfinished, fingerprint)
+            unfinished.rename(folder / description.arrays)
+            Folder(folder).write(DESCRIPTION, description.model_dump_json(indent=1).encode())
+        finally:
+            _remove_all_but(_standing(folder), folder)
     return PackedSplit(folder)
 
 
-def _stands(folder: Path, fingerprint: str) -> bool:
-    described = folder / DESCRIPTION
-    if not described.exists():
-        return False
-    return bool(json.loads(described.read_bytes()).get("fingerprint") == fingerprint)
+def _standing(folder: Path) -> PackedDescription | None:
+    """The split that is there as a whole; one of another format is none."""
+    try:
+        described = PackedDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    is_whole = described.format == FORMAT and (folder / described.arrays).is_dir()
+    return described if is_whole else None
 
 
-def _put_in_place(unfinished: Path, folder: Path) -> None:
-    if folder.exists():
-        replaced = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.old")
-        folder.rename(replaced)
-        unfinished.rename(folder)
-        shutil.rmtree(replaced, ignore_errors=True)
-    else:
-        unfinished.rename(folder)
+def _remove_all_but(split: PackedDescription | None, folder: Path) -> None:
+    kept = {DESCRIPTION} if split is None else {DESCRIPTION, split.arrays}
+    for entry in folder.iterdir() if folder.exists() else ():
+        if entry.name in kept:
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
-def _write(plan: PackPlan, folder: Path, fingerprint: str) -> None:
+def _write(plan: PackPlan, folder: Path, fingerprint: str) -> PackedDescription:
     video_ids, offsets = frames_to_offsets(plan.frames["video_id"])
     modalities = plan.modalities()
     timestamps_us = plan.frames["timestamp_us"].to_numpy(np.int64)
     with ExitStack() as files:
         matrices = {
-            name: files.enter_context(NpyWriter(matrix_path(folder, name), (modality.width,), MATRIX_DTYPE))
+            name: files.enter_context(NpyWriter(folder / MATRICES / f"{name}.npy", (modality.width,), MATRIX_DTYPE))
             for name, modality in modalities.items()
         }
         index = files.enter_context(NpyWriter(folder / "index.npy", (len(modalities),), np.int32))
@@ -179,14 +189,13 @@ def _write(plan: PackPlan, folder: Path, fingerprint: str) -> None:
     np.save(folder / "timestamps_us.npy", timestamps_us)
     if plan.has_labels:
         _write_labels(plan.frames, folder / "labels.npy")
-    description = PackedDescription(
+    return PackedDescription(
         split=plan.split,
         modalities=modalities,
         expressions=EXPRESSIONS,
         video_ids=tuple(video_ids),
         fingerprint=fingerprint,
     )
-    (folder / DESCRIPTION).write_text(description.model_dump_json(indent=1))
 
 
 def _append(

@@ -1,7 +1,8 @@
-"""What a network says of every frame of a packed split: probabilities (eq. 2) and modal attention (eq. 1)."""
+"""What a network says of frames: probabilities (eq. 2) and modal attention (eq. 1)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from mgn_ma.models.mgn_ma import MGNMA
-from mgn_ma.training.batches import Batches
+from mgn_ma.training.batches import Batch
 from mgn_ma.training.config import Precision
 
 
@@ -27,22 +28,25 @@ class Predictions(NamedTuple):
 
 @torch.inference_mode()
 def predict(
-    network: MGNMA,
-    batches: Batches,
-    frames: npt.NDArray[np.int64],
-    device: torch.device,
-    *,
-    precision: Precision = "float32",
+    network: MGNMA, batches: Iterable[Batch], n_frames: int, *, precision: Precision = "float32"
 ) -> Predictions:
-    """Run ``network``, which is on ``device``, over ``frames`` in evaluation mode; it is left in the mode it was in."""
+    """Run ``network`` in evaluation mode over batches on its device; it is left in the mode it was in.
+
+    Args:
+        network: what predicts.
+        batches: in the order of the frames.
+        n_frames: of all batches together.
+        precision: of the matrix products.
+    """
     config = network.config
-    probabilities = np.empty((len(frames), config.classes), dtype=np.float32)
-    attention = np.empty((len(frames), len(config.modalities)), dtype=np.float32)
+    device_type = next(network.parameters()).device.type
+    probabilities = np.empty((n_frames, config.classes), dtype=np.float32)
+    attention = np.empty((n_frames, len(config.modalities)), dtype=np.float32)
     was_training = network.training
     network.eval()
     start = 0
-    for batch in batches.in_order(frames):
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    for batch in batches:
+        with torch.autocast(device_type, torch.bfloat16, enabled=precision == "bfloat16"):
             output = network(batch.features, batch.present)
         stop = start + len(batch.frames)
         probabilities[start:stop] = output.probabilities.float().cpu().numpy()

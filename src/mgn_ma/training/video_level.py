@@ -22,20 +22,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from torch import Tensor
 
-from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.models.mixture_of_experts import expression_loss
 from mgn_ma.models.video_level import VideoLevelArchitecture, VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
-from mgn_ma.training.config import ZeroRows
+from mgn_ma.training.config import OptimisationConfig, ZeroRows
 from mgn_ma.training.errors import TrainingError
+from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.packing import Tracks
 from mgn_ma.training.procrustes import rigid_motion
-from mgn_ma.training.states import StateStore, TrainingState
+from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import VideoItems, collect, sources_digest, video_means
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ FULL = "full"
 Vectors = npt.NDArray[np.float32]
 
 
-class VideoLevelSettings(BaseModel):
+class VideoLevelSettings(OptimisationConfig):
     """The parameter ``video_level``; the paper gives the 80 items and the 1024-D hidden layer, and no more.
 
     Attributes:
@@ -59,8 +60,6 @@ class VideoLevelSettings(BaseModel):
         alignment: bring the folds' vectors into one space, or take them as they are.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     pooled: tuple[str, ...] = ("image", "audio")
     single: tuple[str, ...] = ("title",)
     items: int = Field(default=80, ge=1)
@@ -68,9 +67,6 @@ class VideoLevelSettings(BaseModel):
     folds: int = Field(default=5, ge=2)
     alignment: Literal["rigid", "none"] = "rigid"
     architecture: VideoLevelArchitecture = VideoLevelArchitecture()
-    epochs: int = Field(default=30, ge=1)
-    learning_rate: float = Field(default=1e-4, gt=0.0)
-    weight_decay: float = Field(default=0.0, ge=0.0)
     batch_size: int = Field(default=64, ge=2)
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
@@ -125,13 +121,15 @@ def training_videos(
 
 
 def train_networks(
-    videos: TrainingVideos, settings: VideoLevelSettings, states: StateStore | None = None
+    videos: TrainingVideos,
+    settings: VideoLevelSettings,
+    states: StateStore | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> dict[str, Checkpoint]:
-    """Train the network on all videos and, for ``k_fold``, once without each fold.
-
-    Networks that ``states`` holds finished are taken from there.
+    """Train the network on all videos and, for ``k_fold``, once without each fold; see `mgn_ma.training.loop.train`.
 
     Raises:
+        NonFiniteLossError: the loss became NaN or infinite.
         TrainingError: fewer videos than folds, or a network would learn from fewer than two.
     """
     n_videos = len(videos.means)
@@ -146,10 +144,7 @@ def train_networks(
             f"({settings.folds}), and at least two outside of each fold; set video_level.folds to another number, or "
             "video_level.fold_vectors to in_sample to train without folds"
         )
-    networks: dict[str, VideoLevelNetwork] = {}
-    with Progress(len(parts) * settings.epochs, "training the video-level networks", unit="epoch") as meter:
-        for name, rows in parts.items():
-            networks[name] = _trained(name, rows, videos, settings, states, meter)
+    networks = {name: _trained(name, rows, videos, settings, states, on_epoch) for name, rows in parts.items()}
     checkpoints = {}
     for name, network in networks.items():
         if name != FULL and settings.alignment == "rigid":
@@ -211,66 +206,47 @@ def _trained(
     videos: TrainingVideos,
     settings: VideoLevelSettings,
     states: StateStore | None,
-    meter: Progress,
+    on_epoch: OnEpoch | None,
 ) -> VideoLevelNetwork:
-    """Train one network on the videos at ``rows``, or take it as it was trained before."""
+    """Train one network on the videos at ``rows``."""
     device = resolve_device(settings.device)
     job = settings.model_dump_json(exclude={"fold_vectors", "folds", "alignment"})
     key = repr((VERSION, job, videos.digest, [videos.items.video_ids[row] for row in rows]))
     fingerprint = hashlib.sha256(key.encode()).hexdigest()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(settings.seed)  # the same for all, lest their hidden spaces differ more than they must
+    # One seed for all, lest their hidden spaces differ more than they must.
+    with own_random_numbers(settings.seed, device):
         network = VideoLevelNetwork(settings.sized(videos.items)).to(device)
-        kept = states.load(f"video_level_{name}", fingerprint) if states is not None else None
-        if kept is not None:
-            network.load_state_dict(dict(kept.best_weights))
-            meter.update(settings.epochs)
-            return network
-        loss = _fit(network, rows, videos, settings, meter)
-    if states is not None:
-        weights = network.state_dict()
-        state = TrainingState(settings.epochs, [], {}, {}, settings.epochs, -loss, weights, finished=True)
-        states.save(f"video_level_{name}", fingerprint, state)
+        task = _VideoLevelTask(f"video_level_{name}", network, rows, videos, settings)
+        state = train(task, fingerprint, states=states, on_epoch=on_epoch)
+    network.load_state_dict(dict(state.best_weights))
     return network
 
 
-def _fit(
-    network: VideoLevelNetwork,
-    rows: npt.NDArray[np.int64],
-    videos: TrainingVideos,
-    settings: VideoLevelSettings,
-    meter: Progress,
-) -> float:
-    """Adam on eq. 3 against the videos' mean labels; the mean loss of the last epoch."""
-    device = next(network.parameters()).device
-    optimizer = torch.optim.Adam(
-        network.parameters(),
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        decoupled_weight_decay=True,
-        fused=device.type in ("cpu", "cuda"),
-    )
-    random = np.random.default_rng(settings.seed)
-    network.train()
-    mean_loss = 0.0
-    for _ in range(settings.epochs):
-        order = random.permutation(rows)
-        total = torch.zeros((), device=device)
-        start = 0
-        for size in batch_sizes(len(order), settings.batch_size):
-            chosen = order[start : start + size]
-            start += size
-            logits = network(videos.items.batch(chosen, device))
-            loss = expression_loss(logits, torch.from_numpy(videos.means[chosen]).to(device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += loss.detach() * size
-        mean_loss = float(total) / len(order)
-        if not np.isfinite(mean_loss):
-            raise TrainingError(f"the video-level network's loss is {mean_loss}: lower video_level.learning_rate")
-        meter.update(note=f"loss {mean_loss:.4f}")
-    return mean_loss
+class _VideoLevelTask(Task[npt.NDArray[np.int64]]):
+    """Batches of videos, by their rows, and eq. 3 against their mean labels."""
+
+    def __init__(
+        self,
+        name: str,
+        network: VideoLevelNetwork,
+        rows: npt.NDArray[np.int64],
+        videos: TrainingVideos,
+        settings: VideoLevelSettings,
+    ) -> None:
+        super().__init__(name, network, settings, batch_sizes(len(rows), settings.batch_size))
+        self._videos = videos
+        random = np.random.default_rng(settings.seed)
+        self._orders = [random.permutation(rows) for _ in range(settings.epochs)]
+
+    def batches(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
+        return iter(np.split(self._orders[epoch - 1], np.cumsum(self.batch_sizes)[:-1]))
+
+    def loss(self, batch: npt.NDArray[np.int64]) -> Tensor:
+        logits = self.network(self._videos.items.batch(batch, self.device))
+        return expression_loss(logits, torch.from_numpy(self._videos.means[batch]).to(self.device))
+
+    def videos(self, batch: npt.NDArray[np.int64]) -> list[str]:
+        return [self._videos.items.video_ids[row] for row in batch]
 
 
 def _checkpoint(

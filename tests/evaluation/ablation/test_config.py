@@ -6,8 +6,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from mgn_ma.evaluation.ablation.config import AblationConfig, changed
-from mgn_ma.training.config import ModelConfig, TrainingConfig
+from mgn_ma.evaluation.ablation.config import AblationConfig
+from mgn_ma.training.config import ModelConfig, changed
 
 BASE = Path(__file__).parents[3] / "conf" / "base"
 
@@ -57,16 +57,6 @@ def test_only_variants_that_a_table_names_are_wanted():
 def test_what_fits_nothing_is_refused_by_name(changes, message):
     with pytest.raises(ValidationError, match=message):
         make(**changes)
-
-
-def test_changes_merge_into_what_is_nested_and_are_validated():
-    training = TrainingConfig.model_validate({"epochs": 9, "batches": {"batch_size": 64, "prefetch": 5}})
-    result = changed(training, {"batches": {"batch_size": 32}}, {"epochs": 2}, {"batches": {"shuffle": "full"}})
-    assert (result.epochs, result.batches.batch_size, result.batches.prefetch) == (2, 32, 5)
-    assert result.batches.shuffle == "full"
-    assert training.epochs == 9
-    with pytest.raises(ValidationError, match="epoch"):
-        changed(training, {"epoch": 2})
 
 
 def test_base_has_the_paper_s_tables(base):

@@ -7,21 +7,23 @@ import pytest
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.ablation.plan import make_plan, say_estimate
 from mgn_ma.evaluation.errors import EvaluationError
-from mgn_ma.training.config import ModelConfig, TrainingConfig
-from mgn_ma.training.files import Folder
+from mgn_ma.files import Folder
+from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.members import member_jobs
 from mgn_ma.training.states import StateStore, TrainingState
 
+THREE = EnsembleConfig(count=3)
 WIDTHS = {"image": 4, "audio": 3}
 MODEL = ModelConfig(modalities=("image", "audio"), hidden=8)
-TRAINING = TrainingConfig(epochs=4)
+TRAINING = TrainingConfig.model_validate({"epochs": 4, "batches": {"shuffle": "full"}})
 
 
-def make(variants, seeds=2, size=3, **settings):
+def make(variants, seeds=2, ensemble=THREE, constant="left_out", **settings):
     rows = [{"row": name, "variant": name} for name in variants]
     config = AblationConfig.model_validate(
         {"seeds": seeds, "variants": variants, "table_1": rows, "table_2": []} | settings
     )
-    return make_plan(config, MODEL, TRAINING, size, WIDTHS)
+    return make_plan(config, MODEL, TRAINING, ensemble, WIDTHS, constant)
 
 
 def test_rows_that_are_the_same_network_share_its_training():
@@ -37,6 +39,35 @@ def test_an_ensemble_starts_with_the_single_network_and_shares_no_other():
     assert plan.networks["ensemble", 0] == ("full_seed_0", "full_seed_1000", "full_seed_2000")
     assert plan.networks["ensemble", 1] == ("full_seed_1", "full_seed_1001", "full_seed_2001")
     assert len(plan.jobs) == 6
+
+
+def test_an_ensemble_has_the_chain_s_variants_over_those_of_its_row():
+    ensemble = EnsembleConfig(count=3, variants=({"hidden": 4}, {"modalities": ["audio"]}))
+    variants = {"wide": {"model": {"experts": 2}}, "ensemble": {"ensemble_of": "wide"}}
+    plan = make(variants, seeds=1, ensemble=ensemble)
+    assert plan.networks["ensemble", 0] == ("ensemble_seed_0", "ensemble_seed_1000", "ensemble_seed_2000")
+    assert plan.networks["wide", 0] == ("wide_seed_0",)
+    members = [job for job in plan.jobs if job.name.startswith("ensemble")]
+    chain = member_jobs(MODEL.model_copy(update={"experts": 2}), TRAINING, ensemble, WIDTHS)[:3]
+    assert [job.architecture for job in members] == [job.architecture for job in chain]
+    assert [job.architecture.hidden for job in members] == [4, 8, 4]
+
+
+def test_members_that_are_the_single_network_are_trained_once():
+    ensemble = EnsembleConfig(count=2, variants=({}, {"hidden": 4}))
+    plan = make({"full": {}, "ensemble": {"ensemble_of": "full"}}, seeds=1, ensemble=ensemble)
+    assert plan.networks["ensemble", 0] == ("full_seed_0", "ensemble_seed_1000")
+    assert len(plan.jobs) == 2
+
+
+def test_every_network_is_chosen_by_the_policy_of_the_evaluation():
+    assert {job.constant for job in make({"full": {}}, constant="zeros").jobs} == {"zeros"}
+
+
+def test_a_variant_of_the_ensemble_that_makes_no_network_is_named():
+    variants = {"full": {}, "ensemble": {"ensemble_of": "full"}}
+    with pytest.raises(EvaluationError, match=r"variants\.ensemble: ensemble_members\.variants\[1\]: (.|\n)*hiden"):
+        make(variants, ensemble=EnsembleConfig(count=2, variants=({}, {"hiden": 1})))
 
 
 def test_a_variant_s_training_is_over_that_of_all():
@@ -74,7 +105,7 @@ def test_the_estimate_counts_what_is_kept_and_takes_the_time_from_it(tmp_path, c
     assert "about" not in caplog.text
     epoch = {"train_loss": 0.5, "validation_correlation": 0.1, "seconds": 3.0}
     for job, epochs in zip(plan.jobs[:2], (4, 1), strict=True):
-        state = TrainingState(epochs, [epoch] * epochs, {}, {}, 1, 0.1, {}, finished=epochs == 4)
+        state = TrainingState(epochs, [epoch] * epochs, finished=epochs == 4)
         states.save(job.name, job.fingerprint(split, split), state)
     with caplog.at_level(logging.INFO):
         say_estimate(plan, split, split, states, workers=2)

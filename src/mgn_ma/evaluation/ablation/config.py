@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,8 +12,6 @@ from mgn_ma.evaluation.scoring import ORACLE
 VariantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Seed = Annotated[int, Field(ge=0, lt=1000)]
 
-_Config = TypeVar("_Config", bound=BaseModel)
-
 
 class Variant(BaseModel):
     """What differs from the parameters ``model`` and ``training``; what isn't named here is as it is there.
@@ -21,7 +19,8 @@ class Variant(BaseModel):
     Attributes:
         model: changes of ``model``.
         training: changes of ``training``, on top of those that all variants share.
-        ensemble_of: a variant, and then this one is the mean prediction of several of its networks.
+        ensemble_of: a variant, and then this one is the chain's ensemble, with that variant as its ``model`` and
+            ``training``: as many members, of the same variants, combined by the same method.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -114,20 +113,3 @@ class AblationConfig(BaseModel):
                 yield f"ablation.{table}, row {row.row!r},", row.variant
                 if row.over is not None:
                     yield f"ablation.{table}, row {row.row!r},", row.over
-
-
-def changed(config: _Config, *changes: Mapping[str, Any]) -> _Config:
-    """``config`` with ``changes`` merged into it key by key, the later ones over the earlier, and validated anew."""
-    values = config.model_dump()
-    for change in changes:
-        values = _merged(values, change)
-    return type(config).model_validate(values)
-
-
-def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    both = {key: _merged(low[key], value) for key, value in high.items() if _are_mappings(low.get(key), value)}
-    return {**low, **high, **both}
-
-
-def _are_mappings(*values: object) -> bool:
-    return all(isinstance(value, Mapping) for value in values)

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mgn_ma.evaluation.ablation.config import AblationConfig, changed
+from mgn_ma.eev.correlation import ConstantPolicy
+from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.execution.progress import duration
-from mgn_ma.training.config import ModelConfig, TrainingConfig
+from mgn_ma.models.mgn_ma import MGNMAConfig
+from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, changed
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.loop import MemberJob
+from mgn_ma.training.member import MemberJob
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
 
@@ -30,7 +32,7 @@ class AblationPlan:
 
     Attributes:
         jobs: the networks, no two alike.
-        networks: for every variant and seed the names of the jobs whose mean prediction it is: one, or an ensemble's.
+        networks: for every variant and seed the names of its jobs: one, or an ensemble's members.
     """
 
     jobs: tuple[MemberJob, ...]
@@ -38,11 +40,17 @@ class AblationPlan:
 
 
 def make_plan(
-    config: AblationConfig, model: ModelConfig, training: TrainingConfig, ensemble_size: int, widths: Mapping[str, int]
+    config: AblationConfig,
+    model: ModelConfig,
+    training: TrainingConfig,
+    ensemble: EnsembleConfig,
+    widths: Mapping[str, int],
+    constant: ConstantPolicy = "left_out",
 ) -> AblationPlan:
     """Find the networks of all variants and seeds.
 
-    An ensemble's members are the network of the same seed, and further ones that no other ensemble has.
+    An ensemble has as many members as the chain's, of the same variants: the first has the seed of the row, and is the
+    single network where members differ in their seeds only; the further ones no other ensemble has.
 
     Raises:
         EvaluationError: a variant's changes don't make a network or a training; the message names the variant.
@@ -50,31 +58,41 @@ def make_plan(
     jobs: dict[str, MemberJob] = {}
     networks: dict[Trained, tuple[str, ...]] = {}
     for name, variant in config.wanted.items():
-        of = variant.ensemble_of or name
-        n_members = ensemble_size if variant.ensemble_of else 1
+        members = ensemble if variant.ensemble_of else EnsembleConfig(count=1)
+        prefix = name if members.variants else variant.ensemble_of or name
+        architectures, trained_by = _changed(name, config, members, model, training, widths)
         for seed in config.seed_numbers:
-            members = [
-                _job(of, seed + SEED_STRIDE * number, config, model, training, widths) for number in range(n_members)
-            ]
-            networks[name, seed] = tuple(jobs.setdefault(_key(job), job).name for job in members)
+            names = []
+            for number, architecture in enumerate(architectures):
+                member_seed = seed + SEED_STRIDE * number
+                job = MemberJob(
+                    name=f"{prefix}_seed_{member_seed}",
+                    architecture=architecture,
+                    config=trained_by,
+                    seed=member_seed,
+                    constant=constant,
+                )
+                names.append(jobs.setdefault(_key(job), job).name)
+            networks[name, seed] = tuple(names)
     return AblationPlan(tuple(jobs.values()), networks)
 
 
-def _job(
+def _changed(
     name: str,
-    seed: int,
     config: AblationConfig,
+    members: EnsembleConfig,
     model: ModelConfig,
     training: TrainingConfig,
     widths: Mapping[str, int],
-) -> MemberJob:
-    variant = config.variants[name]
+) -> tuple[list[MGNMAConfig], TrainingConfig]:
+    """What a variant makes of the members' networks, and of their training."""
+    variant = config.variants[config.variants[name].ensemble_of or name]
     try:
-        architecture = changed(model, variant.model).sized(widths)
-        trained_by = changed(training, config.training, variant.training)
+        of_all = changed(model, variant.model)
+        architectures = [members.model_of(number, of_all).sized(widths) for number in range(members.count)]
+        return architectures, changed(training, config.training, variant.training)
     except (ValueError, TrainingError) as error:
         raise EvaluationError(f"ablation.variants.{name}: {error}") from error
-    return MemberJob(name=f"{name}_seed_{seed}", architecture=architecture, config=trained_by, seed=seed)
 
 
 def _key(job: MemberJob) -> str:
@@ -90,7 +108,8 @@ def say_estimate(
     """
     kept, seconds, epochs_left = 0, [], 0
     for job in plan.jobs:
-        state = states.load(job.name, job.fingerprint(train, validation))
+        fingerprint = job.resolved(train, validation, states).fingerprint(train, validation)
+        state = states.load(job.name, fingerprint)
         seconds += [metrics["seconds"] for metrics in state.history] if state is not None else []
         if state is not None and state.finished:
             kept += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.evaluation.ablation.plan import AblationPlan, Trained
+from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn
 from mgn_ma.evaluation.metrics import score_rows
+from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.predictions import SplitPredictions
+from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.evaluation.scoring import ORACLE, EvaluationConfig
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import TrainingConfig
@@ -19,63 +23,108 @@ from mgn_ma.training.members import predict_network, split_frames
 from mgn_ma.training.packed import PackedSplit
 
 _Group = tuple[str, ...]
-"""Names of the networks whose mean is a prediction."""
+"""Names of the networks that a prediction is made of."""
+
+_Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class LabelledSplit:
+    """What is predicted, and what would have been right.
+
+    Attributes:
+        labels: frame table that has the split's frames.
+        noise_free: frame table of the labels without their noise: the oracle's predictions, whose seed is 0.
+    """
+
+    split: PackedSplit
+    labels: pd.DataFrame
+    noise_free: pd.DataFrame | None = None
 
 
 def score_variants(
     plan: AblationPlan,
     networks: Mapping[str, Checkpoint],
-    split: PackedSplit,
-    labels: pd.DataFrame,
+    splits: Sequence[LabelledSplit],
     *,
     training: TrainingConfig,
     evaluation: EvaluationConfig,
-    noise_free: pd.DataFrame | None = None,
+    ensembling: EnsemblingConfig,
 ) -> pd.DataFrame:
     """Score table (``metrics.SCORE_COLUMNS``) with a ``seed`` besides; its predictors are the variants.
+
+    Ensembles are combined as the chain's is: by weights that are learned on the first split, where they are
+    cross-validated over its videos.
 
     Args:
         plan: which networks are whose.
         networks: by the name of their job.
-        split: what is predicted.
-        labels: frame table that has the split's frames.
+        splits: validation, then others.
         training: how batches come, and on which device.
         evaluation: policies.
-        noise_free: frame table of the labels without their noise: the oracle's predictions, whose seed is 0.
+        ensembling: how members become one.
     """
-    frames = SplitPredictions(split_frames(split), list(split.video_ids), split.offsets, {}, None)
-    truth = frames.labels(labels)
     users: dict[_Group, list[Trained]] = {}
     for trained, group in plan.networks.items():
         users.setdefault(group, []).append(trained)
-
-    def rows_of(values: npt.NDArray[np.floating[Any]], whose: list[Trained]) -> Iterator[pd.DataFrame]:
-        name = split.description.split
-        rows = score_rows(
-            values, truth, frames.video_ids, frames.offsets, split=name, predictor="", constant=evaluation.constant
-        )
-        for variant, seed in whose:
-            yield rows.assign(predictor=variant, seed=seed)
-
-    tables = [] if noise_free is None else list(rows_of(frames.labels(noise_free), [(ORACLE, 0)]))
-    for group, values in _mean_predictions(list(users), networks, split, training):
-        tables += rows_of(values, users[group])
+    recipes: dict[_Group, EnsembleRecipe] = {}
+    tables: list[pd.DataFrame] = []
+    for scored in splits:
+        split = scored.split
+        frames = SplitPredictions(split_frames(split), list(split.video_ids), split.offsets, {}, None)
+        truth = frames.labels(scored.labels)
+        if scored.noise_free is not None:
+            tables += _rows(frames.labels(scored.noise_free), truth, split, [(ORACLE, 0)], evaluation)
+        for group, members in _predicted(list(users), networks, split, training):
+            if len(group) > 1:
+                predictions = replace(frames, members=dict(zip(group, members, strict=True)))
+                if group not in recipes:
+                    recipes[group] = _learned(predictions, truth, ensembling, evaluation)
+                values = recipes[group].values(predictions)
+            else:
+                values = members[0]
+            tables += _rows(values, truth, split, users[group], evaluation)
     return pd.concat(tables, ignore_index=True)
 
 
-def _mean_predictions(
-    groups: list[_Group], networks: Mapping[str, Checkpoint], split: PackedSplit, training: TrainingConfig
-) -> Iterator[tuple[_Group, npt.NDArray[np.float32]]]:
-    """Each group's mean of probabilities (F, 15), as soon as its last network has predicted.
+def _learned(
+    predictions: SplitPredictions, truth: _Floats, ensembling: EnsemblingConfig, evaluation: EvaluationConfig
+) -> EnsembleRecipe:
+    moments = MemberMoments.from_predictions(
+        list(predictions.members.values()), truth, predictions.offsets, constant=evaluation.constant
+    )
+    learned = learn(ensembling.method, moments, ensembling)
+    return EnsembleRecipe.from_learned(ensembling.method, learned, list(predictions.members), predictions.video_ids)
 
-    Every network predicts once, and nothing is held but the sums of the groups that are not complete.
+
+def _rows(
+    values: _Floats, truth: _Floats, split: PackedSplit, whose: list[Trained], evaluation: EvaluationConfig
+) -> Iterator[pd.DataFrame]:
+    rows = score_rows(
+        values,
+        truth,
+        list(split.video_ids),
+        split.offsets,
+        split=split.description.split,
+        predictor="",
+        constant=evaluation.constant,
+    )
+    for variant, seed in whose:
+        yield rows.assign(predictor=variant, seed=seed)
+
+
+def _predicted(
+    groups: list[_Group], networks: Mapping[str, Checkpoint], split: PackedSplit, training: TrainingConfig
+) -> Iterator[tuple[_Group, list[npt.NDArray[np.float32]]]]:
+    """Each group's probabilities, (F, C) a network.
+
+    Every network predicts once, and what it says is held until the last group that it is in has had it.
     """
-    sums: dict[_Group, npt.NDArray[np.float32]] = {}
-    missing = {group: set(group) for group in groups}
-    for name in dict.fromkeys(name for group in groups for name in group):
-        predicted = predict_network(name, networks[name], split, training).probabilities
-        for group in [group for group, names in missing.items() if name in names]:
-            sums[group] = sums[group] + predicted if group in sums else predicted
-            missing[group].remove(name)
-            if not missing[group]:
-                yield group, sums.pop(group) / np.float32(len(group))
+    held: dict[str, npt.NDArray[np.float32]] = {}
+    for number, group in enumerate(groups):
+        for name in group:
+            if name not in held:
+                held[name] = predict_network(name, networks[name], split, training).probabilities
+        yield group, [held[name] for name in group]
+        wanted = {name for later in groups[number + 1 :] for name in later}
+        held = {name: values for name, values in held.items() if name in wanted}

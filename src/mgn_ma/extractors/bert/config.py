@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights, WeightsNeed, need_of
+from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights
 
 if TYPE_CHECKING:
     from torch import nn
 
-PUBLIC = PublicWeights(
-    title="BERT base, uncased",
-    source="Google, on the Hugging Face hub",
+WEIGHTS = PublicWeights(
+    title="BERT base, uncased, by Google, on the Hugging Face hub",
     licence="Apache-2.0",
-    size_bytes=440_000_000,
+    megabytes=440,
     files=("model.safetensors|pytorch_model.bin", "config.json", "tokenizer.json|vocab.txt|vocab.json|spiece.model"),
     optional_files=("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"),
     hub="google-bert/bert-base-uncased",
@@ -33,16 +32,14 @@ class BertConfig(NetworkConfig):
         max_tokens: longer texts are cut, special tokens included.
     """
 
+    PUBLIC: ClassVar = {"pretrained": WEIGHTS}
+
     name: Literal["bert"] = "bert"
     batch_size: PositiveInt = 16
     pretrained: Pretrained = Pretrained(hub="google-bert/bert-base-uncased")
-    source: Literal["captions", "title"]
+    source: Literal["captions", "title"]  # type: ignore[misc]
     pooling: Literal["cls", "mean"] = "cls"
     max_tokens: int = Field(default=512, ge=3)
-
-    def weights_needed(self) -> tuple[WeightsNeed, ...]:
-        """Its one directory."""
-        return (need_of(self.name, "network", self.pretrained, PUBLIC),)
 
     def load(self) -> nn.Module:
         """The encoder on the CPU with its weights; see :meth:`NetworkConfig.load`."""

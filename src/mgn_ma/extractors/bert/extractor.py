@@ -15,7 +15,6 @@ from mgn_ma.extractors.base import (
     Clock,
     ExtractionError,
     Extractor,
-    Source,
     TrackRows,
 )
 from mgn_ma.extractors.batching import Batches, vectors_of
@@ -43,10 +42,9 @@ class BertExtractor(Extractor):
     """
 
     clock: Clock  # type: ignore[misc]
-    source: Source  # type: ignore[misc]
 
     def __init__(self, config: BertConfig) -> None:
-        self.source = config.source
+        self._source = config.source
         self.clock = "cues" if config.source == "captions" else "whole"
         self._device = resolve_device(config.device)
         self._pooling = config.pooling
@@ -58,7 +56,7 @@ class BertExtractor(Extractor):
 
     def extract(self, video: VideoSource) -> TrackRows:
         """One row for each merged cue, or one for the title; each distinct text goes through the network once."""
-        starts_us, ends_us, texts = _captions_of(video) if self.source == "captions" else _title_of(video)
+        starts_us, ends_us, texts = _captions_of(video) if self._source == "captions" else _title_of(video)
         vectors: dict[str, npt.NDArray[np.float32]] = {}
         # Texts share a batch with those of their padded length, so that no padding is wasted.
         for _, alike in groupby(sorted(dict.fromkeys(texts), key=self._padded_length), self._padded_length):

@@ -16,9 +16,10 @@ from pydantic import Field
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, ExtractorConfig, Source, TrackRows
 from mgn_ma.extractors.descriptors.motion import BLOCKS, N_GLOBAL, N_MOTION, Floats, motion
 from mgn_ma.extractors.reading import decoder_threads, grid_rows, path_and_duration
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
+from mgn_ma.media.video import iter_frames_at
 
 FRAMES = 32
 STEP_US = 100_000
@@ -36,6 +37,8 @@ class ActionDescriptorConfig(ExtractorConfig):
         size: longer side, in pixels, of the pictures that are compared.
     """
 
+    source: ClassVar[Source] = "video"
+
     name: Literal["action_descriptor"] = "action_descriptor"
     size: int = Field(default=64, ge=16, le=512)
 
@@ -50,7 +53,6 @@ class ActionDescriptorExtractor(Extractor):
 
     width = N_GLOBAL * (2 + 3) + BLOCKS * BLOCKS * 4 + BLOCKS * BLOCKS
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
 
     def __init__(self, config: ActionDescriptorConfig) -> None:
         self._geometry = FrameGeometry(kind="fit", size=config.size, interpolation="area")

@@ -15,6 +15,8 @@ from mgn_ma.media.source import VideoSource
 class AudioDescriptorConfig(ExtractorConfig):
     """Settings of :class:`AudioDescriptorExtractor`; there are none."""
 
+    source: ClassVar[Source] = "audio"
+
     name: Literal["audio_descriptor"] = "audio_descriptor"
 
 
@@ -23,7 +25,6 @@ class AudioDescriptorExtractor(Extractor):
 
     width = 3 * MEL_BANDS + 4
     clock: ClassVar[Clock] = "patches"
-    source: ClassVar[Source] = "audio"
 
     def __init__(self, config: AudioDescriptorConfig) -> None:
         del config

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, ExtractorConfig, Source, TrackRows
 from mgn_ma.extractors.reading import decoder_threads, grid_rows, path_and_duration
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
+from mgn_ma.media.video import iter_frames_at
 
 CELLS = 3
 COLOUR_LEVELS = 4
@@ -34,6 +35,8 @@ class ImageDescriptorConfig(ExtractorConfig):
         size: longer side, in pixels, of the picture that is described.
     """
 
+    source: ClassVar[Source] = "video"
+
     name: Literal["image_descriptor"] = "image_descriptor"
     size: int = Field(default=64, ge=16, le=512)
 
@@ -49,7 +52,6 @@ class ImageDescriptorExtractor(Extractor):
 
     width = COLOUR_LEVELS**3 + 6 + len(PERCENTILES) + 2 + ORIENTATIONS + 2 + CELLS * CELLS * 5
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
 
     def __init__(self, config: ImageDescriptorConfig) -> None:
         self._geometry = FrameGeometry(kind="fit", size=config.size, interpolation="area")

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from sklearn.feature_extraction.text import HashingVectorizer
 
 from mgn_ma.extractors.base import (
     END_OF_TIME_US,
@@ -17,7 +16,6 @@ from mgn_ma.extractors.base import (
     ExtractionError,
     Extractor,
     ExtractorConfig,
-    Source,
     TrackRows,
 )
 from mgn_ma.media.source import VideoSource
@@ -39,7 +37,7 @@ class TextDescriptorConfig(ExtractorConfig):
     """Nothing is decoded: our own parser reads text, and thousands of titles take less time than a process to start."""
 
     name: Literal["text_descriptor"] = "text_descriptor"
-    source: Literal["captions", "title"] = "captions"
+    source: Literal["captions", "title"] = "captions"  # type: ignore[misc]
     words: int = Field(default=128, ge=8)
     ngrams: int = Field(default=128, ge=8)
 
@@ -47,13 +45,15 @@ class TextDescriptorConfig(ExtractorConfig):
 class TextDescriptorExtractor(Extractor):
     """Signed hash counts of words and of character n-grams, each half of length sqrt(1/2), (N, words + ngrams)."""
 
-    source: Source  # type: ignore[misc]  # of the configuration, not of the class
     clock: Clock  # type: ignore[misc]
 
     def __init__(self, config: TextDescriptorConfig) -> None:
-        self.source = config.source
+        self._source = config.source
         self.clock = "cues" if config.source == "captions" else "whole"
         self.width = config.words + config.ngrams
+        # Imported here, since it takes a second and configurations don't need it.
+        from sklearn.feature_extraction.text import HashingVectorizer
+
         self._parts = (
             HashingVectorizer(n_features=config.words, token_pattern=WORD, dtype=np.float32),
             HashingVectorizer(n_features=config.ngrams, analyzer="char_wb", ngram_range=(3, 5), dtype=np.float32),
@@ -61,7 +61,7 @@ class TextDescriptorExtractor(Extractor):
 
     def extract(self, video: VideoSource) -> TrackRows:
         """One row for each merged cue, or one for the title."""
-        if self.source == "title":
+        if self._source == "title":
             if not video.title:
                 raise ExtractionError("there is no title")
             whole = np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US])

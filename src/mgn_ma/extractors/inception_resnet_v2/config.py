@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights, WeightsNeed, need_of
+from mgn_ma.extractors.base import Source
+from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights
 
 if TYPE_CHECKING:
     from torch import nn
 
-PUBLIC = PublicWeights(
-    title="Inception-ResNet-v2 trained on ImageNet-1k (inception_resnet_v2.tf_in1k)",
-    source="timm, on the Hugging Face hub",
+WEIGHTS = PublicWeights(
+    title="Inception-ResNet-v2 trained on ImageNet-1k by timm, on the Hugging Face hub",
     licence="Apache-2.0",
-    size_bytes=224_000_000,
+    megabytes=224,
     files=("model.safetensors",),
     hub="timm/inception_resnet_v2.tf_in1k",
 )
@@ -24,13 +24,12 @@ PUBLIC = PublicWeights(
 class InceptionResnetV2Config(NetworkConfig):
     """Settings of :class:`~mgn_ma.extractors.inception_resnet_v2.extractor.InceptionResnetV2Extractor`."""
 
+    source: ClassVar[Source] = "video"
+    PUBLIC: ClassVar = {"pretrained": WEIGHTS}
+
     name: Literal["inception_resnet_v2"] = "inception_resnet_v2"
     batch_size: PositiveInt = 16
     pretrained: Pretrained = Pretrained(hub="timm/inception_resnet_v2.tf_in1k")
-
-    def weights_needed(self) -> tuple[WeightsNeed, ...]:
-        """Its one file."""
-        return (need_of(self.name, "network", self.pretrained, PUBLIC),)
 
     def load(self) -> nn.Module:
         """The network on the CPU with its weights; see :meth:`NetworkConfig.load`."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from mgn_ma.extractors.base import Clock, Extractor, Source, TrackRows
+from mgn_ma.extractors.base import Clock, Extractor, TrackRows
 from mgn_ma.extractors.batching import Batches, vectors_of
 from mgn_ma.extractors.device import dtype_of, place, resolve_device
 from mgn_ma.extractors.inception_resnet_v2.config import InceptionResnetV2Config
@@ -21,9 +21,10 @@ from mgn_ma.extractors.inception_resnet_v2.network import (
     preprocess,
 )
 from mgn_ma.extractors.reading import decoder_threads, grid_rows, path_and_duration
+from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.geometry import FrameGeometry, Image
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import grid_timestamps_us, iter_frames_at
+from mgn_ma.media.video import iter_frames_at
 
 GEOMETRY = FrameGeometry(
     kind="shorter_side_centre_crop", size=INPUT_SIZE, resize_shorter=RESIZE_SHORTER, interpolation="bicubic"
@@ -43,7 +44,6 @@ class InceptionResnetV2Extractor(Extractor):
 
     width = WIDTH
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
 
     def __init__(self, config: InceptionResnetV2Config) -> None:
         self._device = resolve_device(config.device)
@@ -64,9 +64,7 @@ class InceptionResnetV2Extractor(Extractor):
                 timestamps_us.append(time_us)
                 yield frame
 
-        vectors = vectors_of(
-            frames(), self.forward, self._batches, lacking="no frame is shown at any timestamp"
-        )
+        vectors = vectors_of(frames(), self.forward, self._batches, lacking="no frame is shown at any timestamp")
         return grid_rows(np.array(timestamps_us, dtype=np.int64), vectors)
 
     def forward(self, frames: Sequence[Image]) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mgn_ma.extractors.pretrained import WeightsNeed
-from mgn_ma.extractors.weights import load_strictly, randomise, read_weights, verified
+from mgn_ma.extractors.weights import load_strictly, randomise, read_state_dict, verified
 
 WIDTH = 1536
 INPUT_SIZE = 299
@@ -31,7 +31,8 @@ def load_network(need: WeightsNeed) -> nn.Module:
         WeightsError: if the weights are absent or don't fit.
     """
     if need.pretrained.random is None:
-        return from_state(read_weights(need), verified(need))
+        path = verified(need)
+        return from_state(read_state_dict(path), path)
     network = _create(0)
     randomise(network, need.pretrained.random)
     return network

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from mgn_ma.extractors.pretrained import NetworkConfig, PublicWeights, WeightsNeed
+from mgn_ma.extractors.base import Source
+from mgn_ma.extractors.pretrained import NetworkConfig, PublicWeights
 
 if TYPE_CHECKING:
     from mgn_ma.extractors.s3d.network import S3D
 
-PUBLIC = PublicWeights(
-    title="S3D with self-gating, trained with MIL-NCE on HowTo100M",
-    source="github.com/antoine77340/S3D_HowTo100M",
+WEIGHTS = PublicWeights(
+    title="S3D with self-gating, trained with MIL-NCE on HowTo100M, by github.com/antoine77340/S3D_HowTo100M",
     licence="its code is Apache-2.0, the weights come without a licence of their own",
-    size_bytes=125_000_000,
+    megabytes=125,
     files=("s3d_howto100m.pth|model.safetensors",),
     note=(
-        "Its old address at INRIA is reported dead since June 2024, so look for a copy and give its sha256 once you "
-        "trust it. The S3D of torchvision is another network and no substitute."
+        "its old address at INRIA is reported dead since June 2024, so look for a copy and give its sha256 once you "
+        "trust it; the S3D of torchvision is another network and no substitute"
     ),
 )
 
@@ -32,13 +32,12 @@ class S3DConfig(NetworkConfig):
         edge: what stands in for frames before the first and after the last one: the nearest frame again, or black.
     """
 
+    source: ClassVar[Source] = "video"
+    PUBLIC: ClassVar = {"pretrained": WEIGHTS}
+
     name: Literal["s3d"] = "s3d"
     batch_size: PositiveInt = 4
     edge: Literal["repeat", "zeros"] = "repeat"
-
-    def weights_needed(self) -> tuple[WeightsNeed, ...]:
-        """Its one file."""
-        return (WeightsNeed(self.name, "network", self.pretrained, PUBLIC),)
 
     def load(self) -> S3D:
         """The plain network on the CPU with its weights; see :meth:`NetworkConfig.load`."""

@@ -9,17 +9,17 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, Source, TrackRows
+from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, TrackRows
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.extractors.prefetch import Prefetch
 from mgn_ma.extractors.reading import decoder_threads, path_and_duration
 from mgn_ma.extractors.s3d.config import S3DConfig
 from mgn_ma.extractors.s3d.dense import DenseS3D, frames_per_batch
 from mgn_ma.extractors.s3d.network import FRAME_SIZE, WIDTH, WINDOW_FRAMES
-from mgn_ma.media.container import MICROSECONDS
+from mgn_ma.grid import frames_before, grid_time
 from mgn_ma.media.geometry import FrameGeometry, Image
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import GRID_HZ, iter_frames_at
+from mgn_ma.media.video import iter_frames_at
 
 FRAME_STEP_US = 100_000
 GEOMETRY = FrameGeometry(kind="centre_square", size=FRAME_SIZE, interpolation="bicubic")
@@ -37,7 +37,6 @@ class S3DExtractor(Extractor):
     """
 
     clock: ClassVar[Clock] = "grid"
-    source: ClassVar[Source] = "video"
     width = WIDTH
 
     def __init__(self, config: S3DConfig) -> None:
@@ -57,10 +56,10 @@ class S3DExtractor(Extractor):
             vectors = list(self._dense.vectors(ahead, window_starts(video.duration_us)))
         n_rows = sum(map(len, vectors))
         if frames.n_shown is not None:
-            n_rows = min(n_rows, count_grid_timestamps(frames.n_shown * FRAME_STEP_US))
+            n_rows = min(n_rows, frames_before(frames.n_shown * FRAME_STEP_US))
         if n_rows == 0:
             raise ExtractionError("its video shows no frame")
-        bounds = np.arange(n_rows + 1, dtype=np.int64) * MICROSECONDS // GRID_HZ
+        bounds = grid_time(np.arange(n_rows + 1, dtype=np.int64))
         # Fetched from the device here and not sooner, so that a GPU never waits for it.
         fetched = np.concatenate([batch.cpu().numpy() for batch in vectors])[:n_rows]
         return TrackRows(bounds[:-1], bounds[1:], fetched)
@@ -107,13 +106,7 @@ def window_starts(duration_us: int | None) -> Iterator[int]:
     Frames count from the first edge frame on, half a window before t = 0, so this is the grid frame nearest to t.
     """
     for row in itertools.count():
-        timestamp_us = row * MICROSECONDS // GRID_HZ
+        timestamp_us = grid_time(row)
         if duration_us is not None and timestamp_us >= duration_us:
             return
         yield (timestamp_us + FRAME_STEP_US // 2) // FRAME_STEP_US
-
-
-def count_grid_timestamps(end_us: int) -> int:
-    """How many timestamps of the 6 Hz grid lie in 0 <= t < end."""
-    # The k-th is floor(k * 1e6 / 6), which is below an integer end exactly if k * 1e6 / 6 is.
-    return max(0, -(-end_us * GRID_HZ // MICROSECONDS))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mgn_ma.extractors.pretrained import WeightsNeed
-from mgn_ma.extractors.weights import load_strictly, randomise, read_weights, verified
+from mgn_ma.extractors.weights import load_strictly, randomise, read_state_dict, verified
 
 WIDTH = 512
 WINDOW_FRAMES = 32
@@ -195,7 +195,8 @@ def load_network(need: WeightsNeed) -> S3D:
     if need.pretrained.random is not None:
         randomise(network, need.pretrained.random)
     else:
-        load_strictly(network, video_tower(read_weights(need)), verified(need))
+        path = verified(need)
+        load_strictly(network, video_tower(read_state_dict(path)), path)
     return network
 
 

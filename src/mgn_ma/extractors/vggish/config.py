@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import PositiveInt, model_validator
 
-from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights, WeightsNeed, need_of
+from mgn_ma.extractors.base import Source
+from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights
 
 if TYPE_CHECKING:
     from torch import nn
 
+# By the naming rule of torch.hub, the SHA-256 of a file begins with the digits in its name.
 _RELEASE = "https://github.com/harritaylor/torchvggish/releases/download/v0.1"
 
-PUBLIC = PublicWeights(
-    title="VGGish trained on a preliminary YouTube-8M, converted to torch",
-    source="harritaylor/torchvggish, release v0.1",
+WEIGHTS = PublicWeights(
+    title="VGGish trained on a preliminary YouTube-8M, converted to torch by harritaylor/torchvggish",
     licence="Apache-2.0 (of the code)",
-    size_bytes=288_000_000,
+    megabytes=288,
     files=("vggish-10086976.pth",),
     url=f"{_RELEASE}/vggish-10086976.pth",
-    note="By the naming rule of torch.hub, its SHA-256 begins with 10086976.",
 )
-PUBLIC_PCA = PublicWeights(
-    title="PCA parameters of the released AudioSet embeddings",
-    source="harritaylor/torchvggish, release v0.1",
+PCA = PublicWeights(
+    title="PCA parameters of the released AudioSet embeddings, by harritaylor/torchvggish",
     licence="Apache-2.0 (of the code)",
-    size_bytes=70_000,
+    megabytes=0.07,
     files=("vggish_pca_params-970ea276.pth",),
     url=f"{_RELEASE}/vggish_pca_params-970ea276.pth",
-    note="By the naming rule of torch.hub, its SHA-256 begins with 970ea276.",
 )
 
 
@@ -42,6 +40,9 @@ class VGGishConfig(NetworkConfig):
         postprocess: whether the embedding is whitened and quantised to 0..255, as the released ones are.
         pca: parameters of that; none are needed if the network's own checkpoint holds them (``pproc.*``).
     """
+
+    source: ClassVar[Source] = "audio"
+    PUBLIC: ClassVar = {"pretrained": WEIGHTS, "pca": PCA}
 
     name: Literal["vggish"] = "vggish"
     batch_size: PositiveInt = 16
@@ -56,15 +57,8 @@ class VGGishConfig(NetworkConfig):
             raise ValueError("pca is given but postprocess is off, so that nothing would use it")
         return self
 
-    def weights_needed(self) -> tuple[WeightsNeed, ...]:
-        """The network's file, and that of the PCA if one is configured."""
-        needs = [need_of(self.name, "network", self.pretrained, PUBLIC)]
-        if self.pca is not None:
-            needs.append(need_of(self.name, "pca", self.pca, PUBLIC_PCA))
-        return tuple(needs)
-
     def load(self) -> nn.Module:
         """The network on the CPU with its weights; see :meth:`NetworkConfig.load`."""
         from mgn_ma.extractors.vggish.network import load_network
 
-        return load_network(self)[0]
+        return load_network(*self.weights_needed(), final_relu=self.final_relu, postprocess=self.postprocess)[0]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mgn_ma.extractors.audio_patches import PATCH_US, SAMPLE_RATE, Patch, log_mel_patches
-from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, Source, TrackRows
+from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, TrackRows
 from mgn_ma.extractors.batching import Batches, vectors_of
 from mgn_ma.extractors.device import dtype_of, place, resolve_device
 from mgn_ma.extractors.vggish.config import VGGishConfig
@@ -31,12 +31,13 @@ class VGGishExtractor(Extractor):
 
     width = WIDTH
     clock: ClassVar[Clock] = "patches"
-    source: ClassVar[Source] = "audio"
 
     def __init__(self, config: VGGishConfig) -> None:
         self._device = resolve_device(config.device)
         self._dtype = dtype_of(config.precision)
-        network, postprocessor = load_network(config)
+        network, postprocessor = load_network(
+            *config.weights_needed(), final_relu=config.final_relu, postprocess=config.postprocess
+        )
         self._network = place(network, self._device, config.precision, torch.channels_last)
         self._postprocess = torch.nn.Identity() if postprocessor is None else postprocessor.to(self._device)
         self._batches = Batches(config.batch_size, self._device, "patch")

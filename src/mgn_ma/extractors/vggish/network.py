@@ -8,9 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mgn_ma.extractors.pretrained import WeightsError
-from mgn_ma.extractors.vggish.config import VGGishConfig
-from mgn_ma.extractors.weights import load_strictly, randomise, read_weights, verified
+from mgn_ma.extractors.pretrained import WeightsError, WeightsNeed
+from mgn_ma.extractors.weights import load_strictly, randomise, read_state_dict, verified
 
 WIDTH = 128
 
@@ -82,8 +81,10 @@ def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
     return nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True)
 
 
-def load_network(config: VGGishConfig) -> tuple[VGGish, Postprocessor | None]:
-    """The network and, if configured, what follows it, with their weights, loaded strictly.
+def load_network(
+    need: WeightsNeed, need_of_pca: WeightsNeed | None = None, *, final_relu: bool, postprocess: bool
+) -> tuple[VGGish, Postprocessor | None]:
+    """The network and, if wanted, what follows it, with their weights, loaded strictly.
 
     A checkpoint holds the network alone, or also the parameters of the PCA (``pproc.*``); nothing else, nothing less.
     A file that is configured for the PCA goes before those of the checkpoint.
@@ -91,18 +92,19 @@ def load_network(config: VGGishConfig) -> tuple[VGGish, Postprocessor | None]:
     Raises:
         WeightsError: if weights are absent or don't fit, or if the PCA is asked for and nobody has its parameters.
     """
-    network, postprocessor = VGGish(final_relu=config.final_relu).eval(), Postprocessor()
-    need, *of_pca = config.weights_needed()
+    network, postprocessor = VGGish(final_relu=final_relu).eval(), Postprocessor()
     if need.pretrained.random is not None:
         randomise(network, need.pretrained.random)
         has_pca = True
     else:
-        has_pca = fill(network, postprocessor, read_weights(need), verified(need))
-    if of_pca and of_pca[0].pretrained.random is None:
-        load_strictly(postprocessor, _as_column(read_weights(of_pca[0])), verified(of_pca[0]))
-    elif config.postprocess and not has_pca:
-        raise WeightsError(f"postprocess needs PCA parameters: {verified(need)} has none, and pca names no file")
-    return network, postprocessor if config.postprocess else None
+        path = verified(need)
+        has_pca = fill(network, postprocessor, read_state_dict(path), path)
+    if need_of_pca is not None and need_of_pca.pretrained.random is None:
+        path = verified(need_of_pca)
+        load_strictly(postprocessor, _as_column(read_state_dict(path)), path)
+    elif postprocess and not has_pca:
+        raise WeightsError(f"postprocess needs PCA parameters: {need.place} has none, and pca names no file")
+    return network, postprocessor if postprocess else None
 
 
 def fill(network: VGGish, postprocessor: Postprocessor, state: Mapping[str, Tensor], origin: str | Path) -> bool:

@@ -5,10 +5,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.ablation.plan import AblationPlan, make_plan, say_estimate
-from mgn_ma.evaluation.ablation.scores import score_variants
+from mgn_ma.evaluation.ablation.scores import LabelledSplit, score_variants
 from mgn_ma.evaluation.ablation.tables import VariantScores, list_runs, make_table
+from mgn_ma.evaluation.ensembling import EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.reporting.ablation import ablation_figure, ablation_markdown
@@ -27,11 +29,12 @@ def plan_ablation(
     model: ModelConfig,
     training: TrainingConfig,
     ensemble_members: EnsembleConfig,
+    constant: ConstantPolicy,
     training_execution: ExecutionConfig,
     training_states: StateStore,
 ) -> AblationPlan:
     """Find the networks that the tables need, and say how many of them are trained already."""
-    plan = make_plan(ablation, model, training, ensemble_members.count, train_input.widths)
+    plan = make_plan(ablation, model, training, ensemble_members, train_input.widths, constant)
     say_estimate(plan, train_input, validation_input, training_states, training_execution.workers)
     return plan
 
@@ -67,18 +70,13 @@ def score_ablation(
     truth_test_labels: pd.DataFrame | None,
     training: TrainingConfig,
     evaluation: EvaluationConfig,
+    ensembling: EnsemblingConfig,
 ) -> pd.DataFrame:
     """Every variant's and seed's score of every video: of validation, and of test where its labels are known."""
-    splits = [
-        (validation_input, labels_validation, truth_validation),
-        (test_input, truth_test_labels, truth_test),
-    ]
-    tables = [
-        score_variants(plan, networks, split, labels, training=training, evaluation=evaluation, noise_free=noise_free)
-        for split, labels, noise_free in splits
-        if labels is not None
-    ]
-    return pd.concat(tables, ignore_index=True)
+    splits = [LabelledSplit(validation_input, labels_validation, truth_validation)]
+    if truth_test_labels is not None:
+        splits.append(LabelledSplit(test_input, truth_test_labels, truth_test))
+    return score_variants(plan, networks, splits, training=training, evaluation=evaluation, ensembling=ensembling)
 
 
 def tabulate_ablation(

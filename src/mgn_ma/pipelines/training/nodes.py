@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
@@ -18,13 +19,14 @@ def train(
     model: ModelConfig,
     training: TrainingConfig,
     ensemble_members: EnsembleConfig,
+    constant: ConstantPolicy,
     training_execution: ExecutionConfig,
     tracker: Any,
     training_states: StateStore,
 ) -> tuple[dict[str, Checkpoint], dict[str, Checkpoint], pd.DataFrame]:
     """Train all members and the control: checkpoints of either, and the learning curves of all."""
     trained = train_members(
-        member_jobs(model, training, ensemble_members, train_input.widths),
+        member_jobs(model, training, ensemble_members, train_input.widths, constant),
         train_input,
         validation_input,
         execution=training_execution,

@@ -17,6 +17,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:model",
                     "params:training",
                     "params:ensemble_members",
+                    "params:evaluation.constant",
                     "params:training_execution",
                     "tracker",
                     "training_states",

@@ -1,0 +1,232 @@
+"""Trains one MGN-MA on a packed split, and chooses its snapshot by eq. 4 on another."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from mgn_ma.eev.correlation import ConstantPolicy, challenge_score, video_correlations
+from mgn_ma.extractors.device import resolve_device
+from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
+from mgn_ma.models.mixture_of_experts import expression_loss
+from mgn_ma.training.batches import Batch, Batches, Shuffle, resolve_shuffle
+from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
+from mgn_ma.training.config import TrainingConfig
+from mgn_ma.training.control import shuffled_label_rows
+from mgn_ma.training.errors import TrainingError
+from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
+from mgn_ma.training.order import batch_sizes
+from mgn_ma.training.packed import PackedSplit
+from mgn_ma.training.predict import predict
+from mgn_ma.training.states import StateStore, TrainingState
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+"""Raised by hand when a change of code changes what is trained, so that no older state is resumed."""
+
+_ONLY_SPEED = {"prefetch", "page_cache_gib", "device_cache", "device_cache_share"}
+
+
+class MemberJob(BaseModel):
+    """One network to train: everything that decides its weights, but for the data.
+
+    Attributes:
+        name: of the member.
+        shuffle_labels: train on labels exchanged between videos, the control that must score about 0.
+        constant: what an expression counts, in the score on validation, in a video where its truth never changes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    architecture: MGNMAConfig
+    config: TrainingConfig
+    seed: int
+    shuffle_labels: bool = False
+    constant: ConstantPolicy = "left_out"
+
+    def fingerprint(self, train: PackedSplit, validation: PackedSplit) -> str:
+        """Hex digest of job and data: trainings that agree in it end with the same weights (on one kind of device).
+
+        Of a job that is `resolved`, for ``shuffle: auto`` says nothing of the weights.
+        """
+        data = (train.description.fingerprint, validation.description.fingerprint)
+        left_out = {"name"} if self._is_chosen_by_score else {"name", "constant"}
+        job = self.model_dump(mode="json", exclude=left_out)
+        for name in _ONLY_SPEED:
+            del job["config"]["batches"][name]
+        return hashlib.sha256(repr((VERSION, job, data)).encode()).hexdigest()
+
+    def resolved(self, train: PackedSplit, validation: PackedSplit, states: StateStore | None = None) -> MemberJob:
+        """The same with the shuffle that ``auto`` is on this machine, or was where a kept training was begun."""
+        batches = self.config.batches
+        if batches.shuffle != "auto":
+            return self
+        device = resolve_device(self.config.device)
+        here = resolve_shuffle(train, list(self.architecture.modalities), batches, device)
+        elsewhere: Shuffle = "blocks" if here == "full" else "full"
+        job, begun = self._shuffled(here), self._shuffled(elsewhere)
+        if states is None or states.holds(self.name, job.fingerprint(train, validation)):
+            return job
+        if not states.holds(self.name, begun.fingerprint(train, validation)):
+            return job
+        logger.info("%s was begun with shuffle: %s and goes on with it; auto is %s here", self.name, elsewhere, here)
+        return begun
+
+    @property
+    def _is_chosen_by_score(self) -> bool:
+        return self.config.snapshot == "best" or self.config.early_stopping is not None
+
+    def _shuffled(self, shuffle: Shuffle) -> MemberJob:
+        batches = self.config.batches.model_copy(update={"shuffle": shuffle})
+        return self.model_copy(update={"config": self.config.model_copy(update={"batches": batches})})
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """What is left of a training.
+
+    Attributes:
+        history: metrics of every epoch: ``train_loss``, ``validation_correlation``, ``seconds``.
+    """
+
+    name: str
+    checkpoint: Checkpoint
+    history: list[dict[str, float]]
+
+
+def train_member(
+    job: MemberJob,
+    train_split: PackedSplit,
+    validation_split: PackedSplit,
+    *,
+    states: StateStore | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> TrainedMember:
+    """Train one network, or go on with it; see `mgn_ma.training.loop.train`.
+
+    Raises:
+        NonFiniteLossError: the loss became NaN or infinite.
+        TrainingError: no frame to train on, or a modality that the split does not have.
+    """
+    job = job.resolved(train_split, validation_split, states)
+    device = resolve_device(job.config.device)
+    with own_random_numbers(job.seed, device):
+        task = _MemberTask(job, train_split, validation_split, device)
+        fingerprint = job.fingerprint(train_split, validation_split)
+        state = train(task, fingerprint, states=states, on_epoch=on_epoch)
+    return TrainedMember(job.name, _checkpoint(job, state, train_split, validation_split), state.history)
+
+
+class _MemberTask(Task[Batch]):
+    """Batches of labelled frames, eq. 3, and eq. 4 on the validation split."""
+
+    network: MGNMA
+
+    def __init__(
+        self, job: MemberJob, train_split: PackedSplit, validation_split: PackedSplit, device: torch.device
+    ) -> None:
+        config, modalities = job.config, list(job.architecture.modalities)
+        label_rows = shuffled_label_rows(train_split.offsets, job.seed) if job.shuffle_labels else None
+        self._frames = _training_frames(train_split, config, label_rows)
+        super().__init__(
+            job.name,
+            MGNMA(job.architecture).to(device),
+            config,
+            batch_sizes(len(self._frames), config.batches.batch_size),
+            config.snapshot,
+            config.early_stopping,
+        )
+        self._seed, self._precision = job.seed, config.precision
+        self._split = train_split
+        self._batches = Batches(train_split, modalities, config.batches, device, seed=job.seed, label_rows=label_rows)
+        self._validation = _Validation(
+            validation_split, Batches(validation_split, modalities, config.batches, device), job
+        )
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        # What an epoch draws depends on its number alone.
+        torch.manual_seed(_mixed(self._seed, epoch))
+        return self._batches.epoch(self._frames, epoch)
+
+    def loss(self, batch: Batch) -> Tensor:
+        assert batch.labels is not None  # noqa: S101 - _training_frames has refused a split without labels
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
+            output = self.network(batch.features, batch.present)
+        return expression_loss(output.logits, batch.labels)
+
+    def videos(self, batch: Batch) -> list[str]:
+        return self._split.names_of_videos(batch.frames)
+
+    def score(self) -> float:
+        return self._validation.score(self.network)
+
+
+class _Validation:
+    """Eq. 4 on the validation split."""
+
+    def __init__(self, split: PackedSplit, batches: Batches, job: MemberJob) -> None:
+        self._batches = batches
+        self._precision, self._constant = job.config.precision, job.constant
+        dropped = job.config.all_zero_rows == "dropped"
+        self._frames = split.face_frames() if dropped else np.arange(split.n_frames)
+        if split.labels is None or len(self._frames) == 0:
+            raise TrainingError(f"the {split.description.split} split has no labelled frame to choose the snapshot by")
+        self._labels = split.labels[self._frames]
+        _, lengths = np.unique(split.video_numbers(self._frames), return_counts=True)
+        self._offsets = np.concatenate([[0], np.cumsum(lengths)])
+
+    def score(self, network: MGNMA) -> float:
+        """Mean correlation over expressions and videos; NaN where no video defines one."""
+        batches = self._batches.in_order(self._frames)
+        predicted = predict(network, batches, len(self._frames), precision=self._precision)
+        return challenge_score(
+            video_correlations(predicted.probabilities, self._labels, self._offsets, constant=self._constant)
+        )
+
+
+def _training_frames(
+    split: PackedSplit, config: TrainingConfig, label_rows: npt.NDArray[np.int64] | None
+) -> npt.NDArray[np.int64]:
+    seen = np.full(split.n_frames, config.all_zero_rows == "kept")
+    seen[split.face_frames()] = True
+    frames = np.flatnonzero(seen if label_rows is None else seen[label_rows])
+    if len(frames) < 2:
+        raise TrainingError(f"the {split.description.split} split has {len(frames)} frames to train on")
+    return frames
+
+
+def _mixed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _checkpoint(job: MemberJob, state: TrainingState, train_split: PackedSplit, validation: PackedSplit) -> Checkpoint:
+    training: dict[str, Any] = {
+        "name": job.name,
+        "seed": job.seed,
+        "shuffle_labels": job.shuffle_labels,
+        "config": job.config.model_dump(mode="json"),
+        "epoch": state.best_epoch,
+        "validation_correlation": state.best_score if math.isfinite(state.best_score) else None,
+        "train_fingerprint": train_split.description.fingerprint,
+        "validation_fingerprint": validation.description.fingerprint,
+    }
+    description = CheckpointDescription(
+        kind="mgn_ma",
+        architecture=job.architecture.model_dump(mode="json"),
+        inputs={name: train_split.modalities[name] for name in job.architecture.modalities},
+        expressions=train_split.description.expressions,
+        training=training,
+    )
+    return Checkpoint(description, state.best_weights)

@@ -1,0 +1,35 @@
+"""What members are made of: changes of the settings, and the widths of what was packed."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, changed
+from mgn_ma.training.errors import TrainingError
+
+
+def test_changes_merge_into_what_is_nested_and_are_validated() -> None:
+    training = TrainingConfig.model_validate({"epochs": 9, "batches": {"batch_size": 64, "prefetch": 5}})
+    result = changed(training, {"batches": {"batch_size": 32}}, {"epochs": 2}, {"batches": {"shuffle": "full"}})
+    assert (result.epochs, result.batches.batch_size, result.batches.prefetch) == (2, 32, 5)
+    assert result.batches.shuffle == "full"
+    assert training.epochs == 9
+    with pytest.raises(ValidationError, match="epoch"):
+        changed(training, {"epoch": 2})
+
+
+def test_members_take_the_variants_in_turn() -> None:
+    ensemble = EnsembleConfig.model_validate(
+        {"count": 3, "variants": [{"hidden": 512}, {"modalities": ["audio"], "experts": 4}]}
+    )
+    models = [ensemble.model_of(number, ModelConfig(hidden=64)) for number in range(3)]
+    assert [model.hidden for model in models] == [512, 64, 512]
+    assert models[1].modalities == ("audio",)
+    with pytest.raises(TrainingError, match=r"ensemble_members\.variants\[0\]: (.|\n)*hiden"):
+        EnsembleConfig.model_validate({"variants": [{"hiden": 1}]}).model_of(0, ModelConfig())
+
+
+def test_a_model_of_a_modality_that_was_not_packed() -> None:
+    with pytest.raises(TrainingError, match="reads the modality 'action', which is not among image, audio"):
+        ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2})
