@@ -34,12 +34,12 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.features.track import Track, TrackHeader
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.training.batches import Batch, BatchConfig, Batches
+from mgn_ma.training.batches import Batch, BatchConfig, FrameBatches
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
 
@@ -94,10 +94,10 @@ def make_plan(n_videos: int, seed: int, split: str = "train") -> PackPlan:
             "timestamp_us": np.concatenate([np.arange(n) * 1_000_000 // 6 for n in lengths]),
         }
     )
-    frames[list(EXPRESSIONS)] = random.random((len(frames), len(EXPRESSIONS)), dtype=np.float32)
+    frames[list(EEV.names)] = random.random((len(frames), len(EEV.names)), dtype=np.float32)
     by_id = dict(zip(ids, lengths.tolist(), strict=True))
     return PackPlan(
-        split, frames, {name: RandomTracks(name, by_id) for name in WIDTHS}, dict.fromkeys(WIDTHS, 5_000_000)
+        split, frames, EEV, {name: RandomTracks(name, by_id) for name in WIDTHS}, dict.fromkeys(WIDTHS, 5_000_000)
     )
 
 
@@ -127,7 +127,7 @@ class Steps:
     def __init__(self, device: torch.device, precision: str) -> None:
         torch.manual_seed(0)
         self._device, self._precision = device, precision
-        self._network = MGNMA(MGNMAConfig(modalities=WIDTHS)).to(device).train()
+        self._network = MGNMA(MGNMAConfig(modalities=WIDTHS, classes=len(EEV.names))).to(device).train()
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=1e-4, fused=True)
 
     def __call__(self, batch: Batch) -> None:
@@ -202,7 +202,7 @@ def measure_steps(split: PackedSplit, arguments: argparse.Namespace, device: tor
 
     def epoch(number: int, **changes: object) -> Iterator[Batch]:
         config = BatchConfig.model_validate({"batch_size": arguments.batch_size, "device_cache": "off", **changes})
-        return islice(Batches(split, names, config, device).epoch(frames, number), arguments.steps)
+        return islice(FrameBatches(split, names, config, device).epoch(frames, number), arguments.steps)
 
     steps, peak = Steps(device, arguments.precision), PeakMemory()
     in_memory = list(islice(epoch(0, shuffle="full"), min(8, arguments.steps)))
@@ -220,7 +220,7 @@ def measure_steps(split: PackedSplit, arguments: argparse.Namespace, device: tor
         )
         gc.collect()
     if device.type == "cuda":
-        cached = Batches(split, names, BatchConfig(batch_size=arguments.batch_size, device_cache="on"), device)
+        cached = FrameBatches(split, names, BatchConfig(batch_size=arguments.batch_size, device_cache="on"), device)
         taken["device_cache"] = [
             steps.seconds(islice(cached.epoch(frames, repeat), arguments.steps)) for repeat in range(arguments.repeats)
         ]
@@ -235,7 +235,7 @@ def measure_steps(split: PackedSplit, arguments: argparse.Namespace, device: tor
 def measure_loaders(split: PackedSplit, arguments: argparse.Namespace) -> dict[str, float]:
     """Samples a second without any network, over the same cached files."""
     config = BatchConfig(batch_size=arguments.batch_size, shuffle="full")
-    batches = Batches(split, list(split.modalities), config, torch.device("cpu"))
+    batches = FrameBatches(split, list(split.modalities), config, torch.device("cpu"))
     found = {}
     rates: dict[str, list[float]] = {"ours": []}
     for repeat in range(arguments.repeats):

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,31 @@ def test_encoding_keeps_rows_and_header(n_rows: int, width: int, dtype: str) -> 
     np.testing.assert_array_equal(back.rows.timestamps_us, track.rows.timestamps_us)
     np.testing.assert_array_equal(back.rows.ends_us, track.rows.ends_us)
     np.testing.assert_array_equal(back.rows.vectors, track.rows.vectors.astype(dtype))
+
+
+def test_what_a_track_was_made_from_is_kept_and_part_of_its_digest() -> None:
+    made_from = {"image": make_track().header.digest(), "title": "", "labels": "l"}
+    track = make_track()
+    learned = Track(replace(track.header, made_from=made_from), track.rows)
+    assert arrow.decode(arrow.encode(learned)).header.made_from == made_from
+    header, _ = arrow.decode_header(arrow.encode(learned))
+    assert header.digest() == learned.header.digest()
+    others = [
+        track.header,
+        replace(learned.header, made_from={**made_from, "title": "t"}),
+        replace(learned.header, fingerprint="f"),
+        replace(learned.header, source_digest="d2"),
+    ]
+    assert learned.header.digest() not in {other.digest() for other in others}
+    assert replace(learned.header, seconds=9.0).digest() == learned.header.digest()
+
+
+def test_a_track_of_before_there_was_that_field_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(header: TrackHeader) -> dict[str, object]:
+        return {name: value for name, value in asdict(header).items() if name != "made_from"}
+
+    monkeypatch.setattr(arrow, "asdict", without)
+    assert arrow.decode(arrow.encode(make_track())).header == make_track().header
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 70_000.0])

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgn_ma.training.batches import Batch, BatchConfig, Batches
+from mgn_ma.training.batches import Batch, BatchConfig, FrameBatches
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.gather import AlignedRows, DeviceRows, read_rows
 from mgn_ma.training.order import batch_sizes, block_windows
@@ -49,7 +49,7 @@ def test_an_epoch_visits_every_frame_once_with_its_own_vectors(packed: Packed, s
     split = packed(8)
     frames = split.face_frames()
     modalities = ["subtitle", "image", "audio"]
-    batches = list(Batches(split, modalities, config(shuffle=shuffle), CPU).epoch(frames, 1))
+    batches = list(FrameBatches(split, modalities, config(shuffle=shuffle), CPU).epoch(frames, 1))
     visited = np.concatenate([batch.frames for batch in batches])
     np.testing.assert_array_equal(np.sort(visited), frames)
     assert not np.array_equal(visited, frames)
@@ -64,7 +64,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(packed: Packed, shuffle: str)
     frames = np.arange(split.n_frames)
 
     def order(seed: int, epoch: int) -> list[int]:
-        batches = Batches(split, ["image"], config(shuffle=shuffle), CPU, seed=seed)
+        batches = FrameBatches(split, ["image"], config(shuffle=shuffle), CPU, seed=seed)
         return np.concatenate([batch.frames for batch in batches.epoch(frames, epoch)]).tolist()
 
     assert order(0, 3) == order(0, 3)
@@ -78,7 +78,7 @@ def test_on_the_device_the_order_is_the_same(packed: Packed, shuffle: str, monke
     frames = split.face_frames()
 
     def visited() -> list[list[int]]:
-        batches = Batches(split, ["image"], config(shuffle=shuffle), CPU)
+        batches = FrameBatches(split, ["image"], config(shuffle=shuffle), CPU)
         return [batch.frames.tolist() for batch in batches.epoch(frames, 2)]
 
     streamed = visited()
@@ -89,7 +89,7 @@ def test_on_the_device_the_order_is_the_same(packed: Packed, shuffle: str, monke
 def test_in_order_keeps_the_order(packed: Packed) -> None:
     split = packed(4, labelled=False, split="test")
     frames = np.arange(split.n_frames)
-    batches = list(Batches(split, ["image", "video"], config(), CPU).in_order(frames, 37))
+    batches = list(FrameBatches(split, ["image", "video"], config(), CPU).in_order(frames, 37))
     np.testing.assert_array_equal(np.concatenate([batch.frames for batch in batches]), frames)
     assert batches[0].labels is None
     check_content(split, batches[-1], ["image", "video"])
@@ -108,7 +108,7 @@ def test_label_rows_stand_in_for_the_frames_own(packed: Packed) -> None:
     rows = np.roll(np.arange(split.n_frames), 5)
     assert split.labels is not None
     for shuffle in ("full", "blocks"):
-        batches = Batches(split, ["image"], config(shuffle=shuffle), CPU, label_rows=rows)
+        batches = FrameBatches(split, ["image"], config(shuffle=shuffle), CPU, label_rows=rows)
         for batch in batches.epoch(np.arange(split.n_frames), 0):
             assert batch.labels is not None
             np.testing.assert_array_equal(batch.labels.numpy(), split.labels[rows[batch.frames]])
@@ -116,13 +116,13 @@ def test_label_rows_stand_in_for_the_frames_own(packed: Packed) -> None:
 
 def test_an_unknown_modality_is_named(packed: Packed) -> None:
     with pytest.raises(TrainingError, match="no modality 'smell', only image"):
-        Batches(packed(2), ["smell"], config(), CPU)
+        FrameBatches(packed(2), ["smell"], config(), CPU)
 
 
 def test_leaving_an_epoch_half_way_leaves_no_thread_behind(packed: Packed) -> None:
     split = packed(8)
     before = threading.active_count()
-    epoch = Batches(split, ["image"], config(shuffle="blocks"), CPU).epoch(np.arange(split.n_frames), 1)
+    epoch = FrameBatches(split, ["image"], config(shuffle="blocks"), CPU).epoch(np.arange(split.n_frames), 1)
     next(epoch)
     epoch.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
@@ -199,5 +199,5 @@ def test_blocks_make_batches_nearly_as_varied_as_a_full_shuffle_does() -> None:
 
 def test_auto_shuffles_in_blocks_only_beyond_the_page_cache(packed: Packed) -> None:
     split = packed(2)
-    assert Batches(split, ["image"], config(), CPU).shuffle == "full"
-    assert Batches(split, ["image"], config(page_cache_gib=1e-7), CPU).shuffle == "blocks"
+    assert FrameBatches(split, ["image"], config(), CPU).shuffle == "full"
+    assert FrameBatches(split, ["image"], config(page_cache_gib=1e-7), CPU).shuffle == "blocks"

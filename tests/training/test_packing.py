@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.errors import FrameTableError
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV, Targets
+from mgn_ma.features.track import TrackError
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.packed import PackedSplit, check_modalities
 from mgn_ma.training.packing import PackPlan, pack
@@ -51,7 +52,7 @@ def test_every_frame_points_at_the_vector_that_serves_it(plan_of: Plans, tmp_pat
                     split.matrices[name][pointer], rows.vectors[row].astype(np.float16), err_msg=f"{name} {frame}"
                 )
     assert n_absent > 50, "the plan must have absent modalities for this test to mean something"
-    np.testing.assert_array_equal(split.labels, plan.frames[list(EXPRESSIONS)].to_numpy(np.float32))
+    np.testing.assert_array_equal(split.labels, plan.frames[list(EEV.names)].to_numpy(np.float32))
     np.testing.assert_array_equal(split.timestamps_us, plan.frames["timestamp_us"])
     assert list(split.video_ids) == list(plan.frames["video_id"].unique())
     assert split.offsets[-1] == split.n_frames == len(plan.frames)
@@ -83,7 +84,7 @@ def test_a_modality_that_no_video_of_the_split_has_is_absent_everywhere(plan_of:
 
 def test_face_frames_are_those_with_any_label(plan_of: Plans, tmp_path: Path) -> None:
     plan = plan_of(4)
-    expected = np.flatnonzero((plan.frames[list(EXPRESSIONS)] > 0).any(axis=1))
+    expected = np.flatnonzero((plan.frames[list(EEV.names)] > 0).any(axis=1))
     np.testing.assert_array_equal(pack(plan, tmp_path / "train").face_frames(), expected)
 
 
@@ -117,6 +118,62 @@ def test_the_fingerprint_covers_everything_that_is_packed(plan_of: Plans, what: 
 
 def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
+
+
+def learned(plan: PackPlan, *sources: str, labels: str = "l") -> PackPlan:
+    """The plan with video vectors that know what they were made from."""
+    tracks = plan.tracks["video"]
+    for video_id, header in tracks.headers.items():
+        found = {name: plan.tracks[name].headers.get(video_id) for name in sources}
+        digests = {name: one.digest() if one else "" for name, one in found.items()}
+        tracks.headers[video_id] = replace(header, made_from={**digests, "labels": labels})  # type: ignore[index]
+    return replace(plan, labels_digest="l")
+
+
+def test_vectors_of_the_tracks_and_labels_that_are_there_are_packed(plan_of: Plans, tmp_path: Path) -> None:
+    plan = learned(plan_of(4), "image", "audio")  # the third video has no audio
+    assert pack(plan, tmp_path / "train").n_frames == len(plan.frames)
+    assert pack(replace(plan, labels_digest=None), tmp_path / "of another split").n_frames == len(plan.frames)
+
+
+@pytest.mark.parametrize(
+    ("change", "video"),
+    [({"fingerprint": "e" * 64}, 0), ({"source_digest": "another file"}, 1), (None, 3), ({}, 2)],
+)
+def test_a_mixture_is_refused_by_name(
+    plan_of: Plans, tmp_path: Path, change: dict[str, str] | None, video: int
+) -> None:
+    plan = learned(plan_of(4), "image", "audio")
+    audio, video_id = plan.tracks["audio"].headers, f"-train_{video:02d}"
+    if change is None:
+        del audio[video_id]  # type: ignore[attr-defined]
+    else:
+        audio[video_id] = replace(audio.get(video_id, audio["-train_00"]), video_id=video_id, **change)  # type: ignore[index]
+    with pytest.raises(TrackError, match=f"the video track of {video_id} was not made from the audio track that is "):
+        pack(plan, tmp_path / "train")
+    assert not (tmp_path / "train").exists()
+
+
+def test_a_mixture_with_a_track_that_is_not_packed_is_refused_too(plan_of: Plans, tmp_path: Path) -> None:
+    plan = learned(plan_of(4), "image", "audio")
+    of_audio = plan.tracks["audio"]
+    without = replace(plan, tracks={name: plan.tracks[name] for name in ("image", "video")})
+    assert pack(without, tmp_path / "train").n_frames == len(plan.frames)
+    of_audio.headers["-train_00"] = replace(of_audio.headers["-train_00"], fingerprint="e")  # type: ignore[index]
+    with pytest.raises(TrackError, match=r"of -train_00 was not made from the audio track .* pipeline video_features"):
+        pack(replace(without, sources={"audio": of_audio}), tmp_path / "train")
+
+
+def test_a_video_that_the_learned_modality_lacks_is_refused(plan_of: Plans, tmp_path: Path) -> None:
+    plan = learned(plan_of(4), "image")
+    del plan.tracks["video"].headers["-train_01"]  # type: ignore[attr-defined]
+    with pytest.raises(TrackError, match="the video track of -train_01 was not made"):
+        pack(plan, tmp_path / "train")
+
+
+def test_vectors_that_were_learned_from_other_labels_are_refused(plan_of: Plans, tmp_path: Path) -> None:
+    with pytest.raises(TrackError, match="the video tracks were learned from other labels"):
+        pack(learned(plan_of(4), "image", labels="m"), tmp_path / "train")
 
 
 @pytest.mark.slow
@@ -169,7 +226,7 @@ def test_a_split_of_the_former_layout_is_packed_anew(plan_of: Plans, tmp_path: P
     (folder / "matrices").mkdir(parents=True)
     (folder / "index.npy").touch()
     (folder / "split.json").write_text(description.model_copy(update={"format": 1}).model_dump_json())
-    with pytest.raises(TrainingError, match="format 1, this version reads 2: run the pipeline model_input again"):
+    with pytest.raises(TrainingError, match=r"a packed split of format 2, .*: run the pipeline model_input again"):
         PackedSplit(folder)
     assert pack(plan, folder).description == description
     assert names(folder) == {"split.json", description.arrays}
@@ -237,3 +294,19 @@ def test_a_mismatch_with_a_model_names_both_sides(plan_of: Plans, tmp_path: Path
     with pytest.raises(TrainingError, match="needs the modality 'smell'"):
         check_modalities(split, {"smell": wrong}, "member 1")
     check_modalities(split, split.modalities, "member 1")
+
+
+def test_labels_of_other_targets_are_refused_by_name(plan_of: Plans, tmp_path: Path) -> None:
+    plan = replace(plan_of(2), targets=Targets(names=("valence",)))
+    with pytest.raises(TrainingError, match=r"are amusement, anger, .*`targets` names valence: run the pipeline"):
+        pack(plan, tmp_path / "train")
+
+
+def test_where_zeros_are_labels_every_frame_has_some(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(3)
+    eev, other = (
+        pack(replace(plan, targets=Targets(zero_rows_mean_no_face=no_face)), tmp_path / str(no_face))
+        for no_face in (True, False)
+    )
+    assert 0 < len(eev.face_frames()) < eev.n_frames
+    assert other.face_frames().tolist() == list(range(other.n_frames))

@@ -126,7 +126,8 @@ def _described(schema: pa.Schema) -> dict[str, Any]:
 def _header(described: dict[str, Any]) -> TrackHeader:
     fields = ("video_id", "modality", "clock", "fingerprint", "source_digest", "seconds")
     try:
-        return TrackHeader(**{name: described[name] for name in fields})
+        # Tracks of files, written before there was such a field, lack it.
+        return TrackHeader(**{name: described[name] for name in fields}, made_from=described.get("made_from", {}))
     except KeyError as error:
         raise TrackError(f"a header without {error}") from error
 

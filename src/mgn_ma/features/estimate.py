@@ -44,7 +44,7 @@ def estimate(plan: ExtractionPlan, execution: ExecutionConfig, calibration_secon
     Returns:
         A value for each of ``COLUMNS``; hours of work are those of the clock on the wall, with all workers.
     """
-    row: dict[str, object] = {"modality": plan.modality, "extractor": plan.config.name, "kept": len(plan.kept)}
+    row: dict[str, object] = {"modality": plan.modality, "extractor": plan.extractor, "kept": len(plan.kept)}
     row |= {"videos": len(plan.todo), "hours_of_video": round(hours(plan.todo), 4), "remark": ""}
     if not plan.todo:
         return row | {"hours_of_work": 0.0, "gigabytes": 0.0}
@@ -54,7 +54,7 @@ def estimate(plan: ExtractionPlan, execution: ExecutionConfig, calibration_secon
     if cost is None:
         return row | {"hours_of_work": None, "gigabytes": None, "remark": _why_not(outcomes)}
     units = len(plan.todo) if cost.per_video else hours(plan.todo) * 3600
-    workers = min(execution.workers if plan.config.ISOLATED else 1, len(plan.todo))
+    workers = min(execution.workers if plan.isolated else 1, len(plan.todo))
     work = round(units * cost.seconds / 3600 / workers, 7)
     return row | {"hours_of_work": work, "gigabytes": round(units * cost.bytes / 1e9, 7)}
 

@@ -29,7 +29,7 @@ _TRANSIENT = (WorkerDiedError, TimeLimitError, MemoryError, OSError)
 
 
 def extract(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Track | TrackFailure]:
-    """Compute what is missing, lazily: a track or a failure for each video to be done, in the order of completion.
+    """Compute what is missing, as it is asked for: a track or a failure for each video to be done, when it is done.
 
     Args:
         plan: what to do.
@@ -49,10 +49,11 @@ def extract(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Track 
 def run_extractor(
     plan: ExtractionPlan, videos: Sequence[VideoSource], execution: ExecutionConfig
 ) -> Iterator[Outcome[VideoSource, Track]]:
-    """Run a plan's extractor over videos; in this process where it decodes nothing and is not worth another one."""
+    """Run a plan's extractor over videos; in this process where it need not be isolated."""
+    if plan.config is None:
+        return iter(())
     make = MakeExtraction(plan.config, plan.selection, plan.dtype)
-    isolated = plan.config.ISOLATED
-    return run(make, videos, execution if isolated else ExecutionConfig(), isolated=isolated)
+    return run(make, videos, execution if plan.isolated else ExecutionConfig(), isolated=plan.isolated)
 
 
 def _of_outcome(selection: Selection, outcome: Outcome[VideoSource, Track]) -> Track | TrackFailure:
@@ -118,7 +119,23 @@ def _account_of(video_id: str, plan: ExtractionPlan, view: TrackView) -> tuple[s
     return "absent", plan.absent[video_id], 0.0
 
 
-def say_account(frame: pd.DataFrame) -> None:
+def require_accounted(account: pd.DataFrame, view: TrackView) -> None:
+    """Refuse tracks that are not those of the account: a silent subset is never learned from.
+
+    Raises:
+        TrackError: the two disagree about a video.
+    """
+    of_modality = account[account["modality"] == view.modality]
+    present = set(of_modality.loc[of_modality["status"] == "present", "video_id"])
+    if present != set(view):
+        differing = sorted(present ^ set(view))
+        raise TrackError(
+            f"the account and the {view.modality} tracks disagree about {len(differing)} videos (the first is "
+            f"{differing[0]}): run the extraction again, it computes only what is missing"
+        )
+
+
+def log_account(frame: pd.DataFrame) -> None:
     """Sum an account up in the log, a line a modality."""
     for modality, rows in frame.groupby("modality", sort=False):
         counts = rows["status"].value_counts()

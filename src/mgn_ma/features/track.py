@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mgn_ma.errors import MGNMAError
@@ -24,8 +25,16 @@ class TrackHeader:
     """Extractor name, settings and weights, hashed."""
     source_digest: str
     """Digest of the file (or text) that the track was made from."""
+    made_from: Mapping[str, str] = field(default_factory=dict)
+    """What a learned modality was made from: name of a modality -> `digest` of the video's track of it, empty where it
+    had none; and ``labels`` -> digest of those that were learned from."""
     seconds: float = field(default=0.0, compare=False)
     """How long the extraction took; says nothing about what the track is."""
+
+    def digest(self) -> str:
+        """Hex digest of all that the track was made of."""
+        made_of = (self.fingerprint, self.source_digest, sorted(self.made_from.items()))
+        return hashlib.sha256(repr(made_of).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +83,3 @@ class Selection:
     modality: str
     fingerprint: str
     wanted: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class TrackBatch:
-    """Tracks on their way to a store: what is wanted in all, and an iterator over what is newly made.
-
-    ``results`` is consumed once, by the store, which keeps each item before it asks for the next.
-    """
-
-    selection: Selection
-    results: Iterable[Track | TrackFailure]

@@ -10,19 +10,20 @@ import numpy.typing as npt
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.ensembling import combine
-from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
+from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.extractors.device import resolve_device
+from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.features.arrow import narrow
-from mgn_ma.features.track import Track, TrackError, TrackHeader
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.features.track import TrackError
+from mgn_ma.inference.bundle import Bundle
+from mgn_ma.modalities import VIDEO
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.training.batches import to_device
 from mgn_ma.training.checkpoints import Checkpoint
-from mgn_ma.training.config import Precision
 from mgn_ma.training.gather import AlignedRows
 from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.predict import Predictions, predict
-from mgn_ma.training.video_items import collect
+from mgn_ma.training.video_items import collect_vectors
 from mgn_ma.training.video_level import embed
 
 Times = npt.NDArray[np.int64]
@@ -39,12 +40,12 @@ class VideoPrediction:
 
     Attributes:
         timestamps_us: (F,) presentation times.
-        probabilities: (F, C), eq. 2, in the order of the bundle's expressions.
+        values: (F, C), eq. 2 in the range and the order of the bundle's targets.
         attention: (F, M), eq. 1's weights averaged over the members, in the order of the bundle's modalities.
     """
 
     timestamps_us: Times
-    probabilities: Floats
+    values: Floats
     attention: Floats
 
 
@@ -81,7 +82,7 @@ class Predictor:
         stored = {name: _as_stored(video_id, name, rows) for name, rows in tracks.items()}
         vector = self._embedded(video_id, stored)
         if vector is not None:
-            stored[VIDEO_MODALITY] = vector
+            stored[VIDEO.name] = vector
         for member in self.bundle.members.values():
             _check_widths(video_id, stored, member.inputs)
         outputs = [self._member(name, stored, timestamps_us) for name in self._members]
@@ -92,13 +93,14 @@ class Predictor:
             attention[:, columns] += weights / len(outputs)
         recipe = self.bundle.description.recipe
         weights_of_members = np.array(recipe.video_weights.get(video_id, recipe.weights))
-        probabilities = combine(
-            [probability for probability, _ in outputs],
+        values = combine(
+            [of_member for of_member, _ in outputs],
             np.array([0, len(timestamps_us)]),
             weights_of_members,
+            self.bundle.description.targets,
             standardised=recipe.standardised,
         )
-        return VideoPrediction(np.asarray(timestamps_us), probabilities, attention)
+        return VideoPrediction(np.asarray(timestamps_us), values, attention)
 
     def _embedded(self, video_id: str, tracks: Mapping[str, TrackRows]) -> TrackRows | None:
         """The video-level vector as a track of one row; None for a video that has nothing to make one from."""
@@ -109,11 +111,17 @@ class Predictor:
             return None
         _check_widths(video_id, tracks, inputs)
         settings = self.bundle.description.video_level.model_copy(update={"device": str(self._device)})
-        sources = {name: _OneVideo(video_id, contract, tracks.get(name)) for name, contract in inputs.items()}
-        items = collect([video_id], sources, settings.pooled, settings.items)
+        widths = {name: modality.width for name, modality in inputs.items()}
+        items = collect_vectors(
+            [video_id],
+            lambda name, _: tracks[name].vectors if name in tracks else None,
+            widths,
+            settings.pooled,
+            settings.items,
+        )
         (vector,) = embed(self._video_network, items, np.array([0]), settings)
         rows = TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
-        return _as_stored(video_id, VIDEO_MODALITY, rows)
+        return _as_stored(video_id, VIDEO.name, rows)
 
     def _member(self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> Predictions:
         checkpoint = self.bundle.members[name]
@@ -121,40 +129,8 @@ class Predictor:
         n_frames = len(rows.frames)
         chunks = (rows.frames[start : start + self._batch_size] for start in range(0, n_frames, self._batch_size))
         batches = (to_device(rows.gather(chunk), self._device) for chunk in chunks)
-        return predict(self._members[name], batches, n_frames, precision=_precision(checkpoint))
-
-
-@dataclass(frozen=True, slots=True)
-class _OneVideo:
-    """The tracks of one modality, of one video, in memory."""
-
-    video_id: str
-    contract: PackedModality
-    rows: TrackRows | None
-
-    @property
-    def width(self) -> int:
-        return self.contract.width
-
-    @property
-    def clock(self) -> Clock:
-        return self.contract.clock
-
-    @property
-    def fingerprint(self) -> str:
-        return self.contract.fingerprint
-
-    @property
-    def headers(self) -> Mapping[str, TrackHeader]:
-        return {} if self.rows is None else {self.video_id: self._header()}
-
-    def read(self, video_id: str) -> Track:
-        if self.rows is None or video_id != self.video_id:
-            raise KeyError(video_id)
-        return Track(self._header(), self.rows)
-
-    def _header(self) -> TrackHeader:
-        return TrackHeader(self.video_id, "", self.clock, self.fingerprint, "")
+        targets = self.bundle.description.targets
+        return predict(self._members[name], batches, n_frames, targets, precision=_precision(checkpoint))
 
 
 def _as_stored(video_id: str, modality: str, rows: TrackRows) -> TrackRows:

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from mgn_ma.eev.correlation import ConstantPolicy, challenge_score, video_correlations
 from mgn_ma.extractors.device import resolve_device
-from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
+from mgn_ma.models.config import MGNMAConfig
+from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.training.batches import Batch, Batches, Shuffle, resolve_shuffle
+from mgn_ma.training.batches import Batch, FrameBatches, resolve_shuffle
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
-from mgn_ma.training.config import TrainingConfig
+from mgn_ma.training.config import Shuffle, TrainingConfig
 from mgn_ma.training.control import shuffled_label_rows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
@@ -118,8 +119,13 @@ def train_member(
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
-        TrainingError: no frame to train on, or a modality that the split does not have.
+        TrainingError: no frame to train on, a modality that the split does not have, or splits of unlike targets.
     """
+    if train_split.targets != validation_split.targets:
+        raise TrainingError(
+            f"the train split was packed for the targets {', '.join(train_split.targets.names)}, the validation split "
+            f"for {', '.join(validation_split.targets.names)} or another range: run the pipeline model_input again"
+        )
     job = job.resolved(train_split, validation_split, states)
     device = resolve_device(job.config.device)
     with own_random_numbers(job.seed, device):
@@ -150,10 +156,10 @@ class _MemberTask(Task[Batch]):
         )
         self._seed, self._precision = job.seed, config.precision
         self._split = train_split
-        self._batches = Batches(train_split, modalities, config.batches, device, seed=job.seed, label_rows=label_rows)
-        self._validation = _Validation(
-            validation_split, Batches(validation_split, modalities, config.batches, device), job
+        self._batches = FrameBatches(
+            train_split, modalities, config.batches, device, seed=job.seed, label_rows=label_rows
         )
+        self._validation = _Validation(validation_split, job, device)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         # What an epoch draws depends on its number alone.
@@ -164,7 +170,7 @@ class _MemberTask(Task[Batch]):
         assert batch.labels is not None  # noqa: S101 - _training_frames has refused a split without labels
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             output = self.network(batch.features, batch.present)
-        return expression_loss(output.logits, batch.labels)
+        return expression_loss(output.logits, self._split.targets.to_shares(batch.labels))
 
     def videos(self, batch: Batch) -> list[str]:
         return self._split.names_of_videos(batch.frames)
@@ -176,13 +182,14 @@ class _MemberTask(Task[Batch]):
 class _Validation:
     """Eq. 4 on the validation split."""
 
-    def __init__(self, split: PackedSplit, batches: Batches, job: MemberJob) -> None:
-        self._batches = batches
+    def __init__(self, split: PackedSplit, job: MemberJob, device: torch.device) -> None:
+        self._batches = FrameBatches(split, list(job.architecture.modalities), job.config.batches, device)
         self._precision, self._constant = job.config.precision, job.constant
         dropped = job.config.all_zero_rows == "dropped"
         self._frames = split.face_frames() if dropped else np.arange(split.n_frames)
         if split.labels is None or len(self._frames) == 0:
             raise TrainingError(f"the {split.description.split} split has no labelled frame to choose the snapshot by")
+        self._targets = split.targets
         self._labels = split.labels[self._frames]
         _, lengths = np.unique(split.video_numbers(self._frames), return_counts=True)
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -190,9 +197,9 @@ class _Validation:
     def score(self, network: MGNMA) -> float:
         """Mean correlation over expressions and videos; NaN where no video defines one."""
         batches = self._batches.in_order(self._frames)
-        predicted = predict(network, batches, len(self._frames), precision=self._precision)
+        predicted = predict(network, batches, len(self._frames), self._targets, precision=self._precision)
         return challenge_score(
-            video_correlations(predicted.probabilities, self._labels, self._offsets, constant=self._constant)
+            video_correlations(predicted.values, self._labels, self._offsets, constant=self._constant)
         )
 
 
@@ -226,7 +233,7 @@ def _checkpoint(job: MemberJob, state: TrainingState, train_split: PackedSplit, 
         kind="mgn_ma",
         architecture=job.architecture.model_dump(mode="json"),
         inputs={name: train_split.modalities[name] for name in job.architecture.modalities},
-        expressions=train_split.description.expressions,
+        targets=train_split.targets,
         training=training,
     )
     return Checkpoint(description, state.best_weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from mgn_ma.eev.correlation import frames_to_offsets
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.frames import expression_matrix
+from mgn_ma.eev.targets import Targets
 from mgn_ma.models.video_level import VideoBatch
 from mgn_ma.training.config import ZeroRows
 from mgn_ma.training.packing import Tracks
 
 Halves = npt.NDArray[np.float16]
+Vectors = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -69,32 +71,58 @@ def collect(video_ids: Sequence[str], tracks: Mapping[str, Tracks], pooled: Sequ
         pooled: modalities of which up to ``n_items`` vectors a video are read.
         n_items: T.
     """
+
+    def read(name: str, video_id: str) -> Vectors | None:
+        return tracks[name].read(video_id).rows.vectors if video_id in tracks[name].headers else None
+
+    widths = {name: some.width for name, some in tracks.items()}
+    return collect_vectors(video_ids, read, widths, pooled, n_items)
+
+
+def collect_vectors(
+    video_ids: Sequence[str],
+    read: Callable[[str, str], Vectors | None],
+    widths: Mapping[str, int],
+    pooled: Sequence[str],
+    n_items: int,
+) -> VideoItems:
+    """The same of vectors that need not be kept as tracks.
+
+    Args:
+        video_ids: V videos, in the order wanted.
+        read: given modality and video, its vectors (N, D), or ``None`` where there are none.
+        widths: D by modality.
+        pooled: modalities of which up to ``n_items`` vectors a video are taken; of others it is one.
+        n_items: T.
+    """
     items, masks, vectors, present = {}, {}, {}, {}
-    for name, of_modality in tracks.items():
+    for name, width in widths.items():
         n_rows = n_items if name in pooled else 1
-        read = np.zeros((len(video_ids), n_rows, of_modality.width), dtype=np.float16)
+        chosen_rows = np.zeros((len(video_ids), n_rows, width), dtype=np.float16)
         mask = np.zeros((len(video_ids), n_rows), dtype=np.bool_)
         for number, video_id in enumerate(video_ids):
-            if video_id in of_modality.headers:
-                found = of_modality.read(video_id).rows.vectors
+            found = read(name, video_id)
+            if found is not None:
                 chosen = uniform_rows(len(found), n_rows)
-                read[number, : len(chosen)] = found[chosen]
+                chosen_rows[number, : len(chosen)] = found[chosen]
                 mask[number, : len(chosen)] = True
         if name in pooled:
-            items[name], masks[name] = read, mask
+            items[name], masks[name] = chosen_rows, mask
         else:
-            vectors[name], present[name] = read[:, 0], mask[:, 0]
+            vectors[name], present[name] = chosen_rows[:, 0], mask[:, 0]
     return VideoItems(tuple(video_ids), items, masks, vectors, present)
 
 
-def video_means(labels: pd.DataFrame, all_zero_rows: ZeroRows) -> tuple[list[str], npt.NDArray[np.float32]]:
+def video_means(
+    labels: pd.DataFrame, targets: Targets, all_zero_rows: ZeroRows
+) -> tuple[list[str], npt.NDArray[np.float32]]:
     """Mean of each video's labels, and the videos that have one: ids (V), means (V, C).
 
-    Rows of zeros are left out of the mean unless they are ``kept``; a video that has no other rows has no mean.
+    Frames without a face are left out of the mean unless they are ``kept``; a video that has no other rows has no mean.
     """
     video_ids, offsets = frames_to_offsets(labels["video_id"])
-    values = labels[list(EXPRESSIONS)].to_numpy(np.float32)
-    counted = values.any(axis=1) | np.full(len(values), all_zero_rows == "kept")
+    values = expression_matrix(labels, targets.names).astype(np.float32, copy=False)
+    counted = targets.labelled(values.T) | np.full(len(values), all_zero_rows == "kept")
     sums = np.add.reduceat(np.where(counted[:, None], values, 0.0), offsets[:-1], axis=0, dtype=np.float64)
     counts = np.add.reduceat(counted.astype(np.int64), offsets[:-1])
     has_mean = counts > 0

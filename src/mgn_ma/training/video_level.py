@@ -16,25 +16,25 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from pydantic import Field
 from torch import Tensor
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.models.video_level import VideoLevelArchitecture, VideoLevelConfig, VideoLevelNetwork
+from mgn_ma.models.video_level import VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
-from mgn_ma.training.config import OptimisationConfig, ZeroRows
+from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedModality
-from mgn_ma.training.packing import Tracks
+from mgn_ma.training.packing import LABELS, Tracks, digest_of_labels
 from mgn_ma.training.procrustes import rigid_motion
 from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import VideoItems, collect, sources_digest, video_means
@@ -48,38 +48,6 @@ FULL = "full"
 Vectors = npt.NDArray[np.float32]
 
 
-class VideoLevelSettings(OptimisationConfig):
-    """The parameter ``video_level``; the paper gives the 80 items and the 1024-D hidden layer, and no more.
-
-    Attributes:
-        pooled: modalities that are pooled over time by a NetVLAD each.
-        single: modalities that are one vector a video.
-        items: how many frames or patches of a video are pooled.
-        fold_vectors: ``k_fold`` or ``in_sample``, see the module.
-        folds: K.
-        alignment: bring the folds' vectors into one space, or take them as they are.
-    """
-
-    pooled: tuple[str, ...] = ("image", "audio")
-    single: tuple[str, ...] = ("title",)
-    items: int = Field(default=80, ge=1)
-    fold_vectors: Literal["k_fold", "in_sample"] = "k_fold"
-    folds: int = Field(default=5, ge=2)
-    alignment: Literal["rigid", "none"] = "rigid"
-    architecture: VideoLevelArchitecture = VideoLevelArchitecture()
-    batch_size: int = Field(default=64, ge=2)
-    seed: int = Field(default=0, ge=0)
-    device: str = "auto"
-
-    def sized(self, items: VideoItems) -> VideoLevelConfig:
-        """The network for these items' widths."""
-        return VideoLevelConfig(
-            items={name: array.shape[2] for name, array in items.items.items()},
-            vectors={name: array.shape[1] for name, array in items.vectors.items()},
-            **self.architecture.model_dump(),
-        )
-
-
 @dataclass(frozen=True)
 class TrainingVideos:
     """The videos that networks learn from.
@@ -87,25 +55,33 @@ class TrainingVideos:
     Attributes:
         items: of N videos.
         means: (N, C) float32, what is learnt.
+        targets: C.
         inputs: by modality, whose vectors the items are.
+        labels_digest: of the labels.
         digest: of everything above.
     """
 
     items: VideoItems
     means: Vectors
+    targets: Targets
     inputs: dict[str, PackedModality]
+    labels_digest: str
     digest: str
 
 
 def training_videos(
-    labels: pd.DataFrame, tracks: Mapping[str, Tracks], settings: VideoLevelSettings, all_zero_rows: ZeroRows
+    labels: pd.DataFrame,
+    targets: Targets,
+    tracks: Mapping[str, Tracks],
+    settings: VideoLevelSettings,
+    all_zero_rows: ZeroRows,
 ) -> TrainingVideos:
     """Read what the networks learn from: the videos that have a mean label and any track.
 
     Raises:
         TrainingError: there is none.
     """
-    labelled, means = video_means(labels, all_zero_rows)
+    labelled, means = video_means(labels, targets, all_zero_rows)
     chosen = [number for number, v in enumerate(labelled) if any(v in some.headers for some in tracks.values())]
     if not chosen:
         raise TrainingError("no training video has both a labelled face and a track: there is nothing to learn from")
@@ -114,10 +90,11 @@ def training_videos(
         name: PackedModality(width=some.width, fingerprint=some.fingerprint, clock=some.clock, tolerance_us=0)
         for name, some in tracks.items()
     }
-    seen = repr((settings.items, inputs, [(video_id, sources_digest(video_id, tracks)) for video_id in video_ids]))
+    sources = [(video_id, sources_digest(video_id, tracks)) for video_id in video_ids]
+    seen = repr((settings.items, targets, inputs, sources))
     digest = hashlib.sha256(seen.encode() + means[chosen].tobytes()).hexdigest()
     items = collect(video_ids, tracks, settings.pooled, settings.items)
-    return TrainingVideos(items, means[chosen], inputs, digest)
+    return TrainingVideos(items, means[chosen], targets, inputs, digest_of_labels(labels), digest)
 
 
 def train_networks(
@@ -184,6 +161,29 @@ def networks_fingerprint(networks: Mapping[str, Checkpoint]) -> str:
     return hashlib.sha256("".join(network.digest() for network in networks.values()).encode()).hexdigest()
 
 
+def made_from(networks: Mapping[str, Checkpoint], tracks: Mapping[str, Tracks], video_id: str) -> dict[str, str]:
+    """What a video's vector is made from, as its track says it: `mgn_ma.features.track.TrackHeader.made_from`."""
+    headers = {name: some.headers.get(video_id) for name, some in tracks.items()}
+    digests = {name: header.digest() if header else "" for name, header in headers.items()}
+    return digests | {LABELS: networks[FULL].description.training["labels_digest"]}
+
+
+def check_tracks(networks: Mapping[str, Checkpoint], tracks: Mapping[str, Tracks]) -> None:
+    """Refuse tracks that are not those that the networks learned from.
+
+    Raises:
+        TrainingError: a modality is missing or one too many, or of another extractor.
+    """
+    learned = {name: modality.fingerprint for name, modality in networks[FULL].inputs.items()}
+    there = {name: some.fingerprint for name, some in tracks.items()}
+    differing = sorted(name for name in learned.keys() | there.keys() if learned.get(name) != there.get(name))
+    if differing:
+        raise TrainingError(
+            f"the video-level networks were trained on other {' and '.join(differing)} tracks than there are now: "
+            "run the pipeline video_features, which trains them anew"
+        )
+
+
 def video_vectors(
     networks: Mapping[str, Checkpoint], items: VideoItems, settings: VideoLevelSettings
 ) -> Iterator[tuple[str, Vectors]]:
@@ -215,7 +215,8 @@ def _trained(
     fingerprint = hashlib.sha256(key.encode()).hexdigest()
     # One seed for all, lest their hidden spaces differ more than they must.
     with own_random_numbers(settings.seed, device):
-        network = VideoLevelNetwork(settings.sized(videos.items)).to(device)
+        sizes = settings.sized(videos.items.items, videos.items.vectors, len(videos.targets.names))
+        network = VideoLevelNetwork(sizes).to(device)
         task = _VideoLevelTask(f"video_level_{name}", network, rows, videos, settings)
         state = train(task, fingerprint, states=states, on_epoch=on_epoch)
     network.load_state_dict(dict(state.best_weights))
@@ -243,7 +244,8 @@ class _VideoLevelTask(Task[npt.NDArray[np.int64]]):
 
     def loss(self, batch: npt.NDArray[np.int64]) -> Tensor:
         logits = self.network(self._videos.items.batch(batch, self.device))
-        return expression_loss(logits, torch.from_numpy(self._videos.means[batch]).to(self.device))
+        shares = self._videos.targets.to_shares(self._videos.means[batch])
+        return expression_loss(logits, torch.from_numpy(shares).to(self.device))
 
     def videos(self, batch: npt.NDArray[np.int64]) -> list[str]:
         return [self._videos.items.video_ids[row] for row in batch]
@@ -258,12 +260,14 @@ def _checkpoint(
     training: dict[str, Any] = {
         "settings": settings.model_dump(mode="json"),
         "data_digest": videos.digest,
+        "labels_digest": videos.labels_digest,
         "left_out": [videos.items.video_ids[row] for row in left_out],
     }
     description = CheckpointDescription(
         kind="video_level",
         architecture=network.config.model_dump(mode="json"),
         inputs=videos.inputs,
+        targets=videos.targets,
         training=training,
     )
     weights = {key: value.detach().to("cpu", copy=True) for key, value in network.state_dict().items()}

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.execution.progress import duration
-from mgn_ma.models.mgn_ma import MGNMAConfig
+from mgn_ma.models.config import MGNMAConfig
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, changed
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.member import MemberJob
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
+
+if TYPE_CHECKING:
+    from mgn_ma.training.member import MemberJob
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ def make_plan(
     model: ModelConfig,
     training: TrainingConfig,
     ensemble: EnsembleConfig,
-    widths: Mapping[str, int],
+    train: PackedSplit,
     constant: ConstantPolicy = "left_out",
 ) -> AblationPlan:
     """Find the networks of all variants and seeds.
@@ -55,12 +58,14 @@ def make_plan(
     Raises:
         EvaluationError: a variant's changes don't make a network or a training; the message names the variant.
     """
+    from mgn_ma.training.member import MemberJob
+
     jobs: dict[str, MemberJob] = {}
     networks: dict[Trained, tuple[str, ...]] = {}
     for name, variant in config.wanted.items():
         members = ensemble if variant.ensemble_of else EnsembleConfig(count=1)
         prefix = name if members.variants else variant.ensemble_of or name
-        architectures, trained_by = _changed(name, config, members, model, training, widths)
+        architectures, trained_by = _changed(name, config, members, model, training, train)
         for seed in config.seed_numbers:
             names = []
             for number, architecture in enumerate(architectures):
@@ -83,13 +88,14 @@ def _changed(
     members: EnsembleConfig,
     model: ModelConfig,
     training: TrainingConfig,
-    widths: Mapping[str, int],
+    train: PackedSplit,
 ) -> tuple[list[MGNMAConfig], TrainingConfig]:
     """What a variant makes of the members' networks, and of their training."""
     variant = config.variants[config.variants[name].ensemble_of or name]
     try:
         of_all = changed(model, variant.model)
-        architectures = [members.model_of(number, of_all).sized(widths) for number in range(members.count)]
+        models = [members.model_of(number, of_all) for number in range(members.count)]
+        architectures = [of_one.sized(train.widths, len(train.targets.names)) for of_one in models]
         return architectures, changed(training, config.training, variant.training)
     except (ValueError, TrainingError) as error:
         raise EvaluationError(f"ablation.variants.{name}: {error}") from error
