@@ -70,7 +70,7 @@ class Project:
         self.catalog["params:ingestion"] = MemoryDataset(
             ManifestConfig.model_validate(loader["parameters"]["ingestion"])
         )
-        self.catalog["params:execution"] = MemoryDataset(ExecutionConfig(**loader["parameters"]["execution"]))
+        self.catalog["params:execution"] = MemoryDataset(ExecutionConfig())
 
     def annotate(self, name: str, table: pd.DataFrame) -> None:
         table.to_csv(self.raw / "annotations" / f"{name}.csv", index=False)
