@@ -59,9 +59,13 @@ def test_a_wrong_video_ends_the_run_with_the_parameter_s_name():
         run(video_id="nobody")
 
 
-def test_figures_are_previewable_and_tracked():
-    entry = yaml.safe_load((ROOT / "conf/base/reporting/catalog.yml").read_text())["{name}_figure"]
+def test_figures_are_previewable_plain_files_that_go_along_with_the_run():
+    catalog = yaml.safe_load((ROOT / "conf/base/reporting/catalog.yml").read_text())
+    assert all(name.endswith("_figure") for name in FIGURES)
+    entry = catalog["{name}_figure"]
     assert entry["type"] == "plotly.JSONDataset"
+    assert entry["filepath"].endswith("08_reporting/{name}_figure.json")
+    assert "versioned" not in entry
     assert entry["metadata"]["mgn_ma"]["track"]
     parameters = yaml.safe_load((ROOT / "conf/base/reporting/parameters.yml").read_text())
     assert ReportingConfig(**parameters["reporting"]).video_id is None
