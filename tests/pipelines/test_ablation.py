@@ -121,6 +121,7 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
             "params:targets": MemoryDataset(EEV),
             "tracker": MemoryDataset(NamesTracker(), copy_mode="assign"),
             "training_states": TrainingStatesDataset(filepath=str(folder / "states")),
+            "ablation_input_folder": MemoryDataset(str(folder)),
             "video_level_networks": CheckpointsDataset(filepath=str(folder / "video_level_networks")),
             "ablation_networks": CheckpointsDataset(filepath=str(folder / "networks")),
             **{
@@ -133,7 +134,7 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
 
 
 def learn_videos(catalog: DataCatalog) -> None:
-    nodes = ("train_video_level_networks", "embed_videos")
+    nodes = ("video_features.train_video_level_networks", "video_features.embed_videos")
     SequentialRunner().run(create_video_features().only_nodes(*nodes), catalog)
 
 

@@ -63,7 +63,7 @@ def run(folder, inputs, config=None):
     """Both pipelines with every result going through its file as the catalog says; the catalog, to look at them."""
     entries = {}
     for name in ("evaluation", "ensembling"):
-        text = (CONF / f"catalog_{name}.yml").read_text().replace("${globals:data}", str(folder))
+        text = (CONF / name / "catalog.yml").read_text().replace("${globals:data}", str(folder))
         entries |= yaml.safe_load(text)
     catalog = DataCatalog.from_config(entries)
     for name, data in inputs.items():
@@ -151,7 +151,7 @@ def test_scores_keep_ids_as_they_are_written(catalog):
 
 def test_configuration_files_say_the_defaults(inputs):
     for name, config in (("evaluation", EvaluationConfig), ("ensembling", EnsemblingConfig)):
-        stated = yaml.safe_load((CONF / f"parameters_{name}.yml").read_text())[name]
+        stated = yaml.safe_load((CONF / name / "parameters.yml").read_text())[name]
         assert config.model_validate(stated) == config()
         with pytest.raises(ValueError, match="Extra inputs are not permitted"):
             config.model_validate(stated | {"resample": 3})

@@ -119,7 +119,7 @@ def test_only_oracle_and_test_scores_depend_on_the_truth(inputs):
 def test_the_pipeline_runs_where_nobody_has_written_a_truth(inputs, tmp_path):
     entries = {}
     for name in ("evaluation", "sample_data"):
-        text = (CONF / f"catalog_{name}.yml").read_text().replace("${globals:data}", str(tmp_path))
+        text = (CONF / name / "catalog.yml").read_text().replace("${globals:data}", str(tmp_path))
         entries |= yaml.safe_load(text)
     used = {*TRUTHS, *create_pipeline().all_outputs()}
     catalog = DataCatalog.from_config({name: entry for name, entry in entries.items() if name in used})

@@ -19,7 +19,8 @@ from kedro.runner import SequentialRunner
 from mgn_ma.datasets.media_folder import MediaFolderDataset
 from mgn_ma.eev.annotations import AnnotationError
 from mgn_ma.eev.targets import EEV
-from mgn_ma.media.folder import MediaFolder
+from mgn_ma.media.errors import MediaError
+from mgn_ma.media.folder import MediaFolder, local_folder
 from mgn_ma.media.manifest import ManifestConfig, SplitError
 from mgn_ma.pipelines.ingestion import create_pipeline
 
@@ -59,7 +60,7 @@ class Project:
         (self.raw / "videos").mkdir()
         conf = folder / "conf" / "base"
         conf.mkdir(parents=True)
-        for name in ("catalog_ingestion.yml", "parameters_ingestion.yml"):
+        for name in ("ingestion/catalog.yml", "ingestion/parameters.yml"):
             shutil.copy(ROOT / "conf" / "base" / name, conf)
         (conf / "globals.yml").write_text(yaml.safe_dump({"data": str(folder / "data")}))
         loader = OmegaConfigLoader(str(folder / "conf"), base_env="base", default_run_env="base")
@@ -183,19 +184,19 @@ def test_unknown_parameters_are_refused() -> None:
 
 
 class TestMediaFolderDataset:
-    class Videos:
-        def write_into(self, folder: Path) -> None:
-            (folder / "a.mp4").write_bytes(b"x")
-
-    def test_saves_what_writes_itself_and_loads_a_listing(self, tmp_path: Path) -> None:
-        dataset = MediaFolderDataset(str(tmp_path / "deep" / "videos"))
+    def test_loads_the_listing_that_a_node_has_saved(self, tmp_path: Path) -> None:
+        videos = tmp_path / "videos"
+        dataset = MediaFolderDataset(str(videos))
         assert not dataset.exists()
-        dataset.save(self.Videos())
+        (local_folder(str(videos)) / "a.mp4").write_bytes(b"x")
+        dataset.save(MediaFolder(str(videos)))
         assert dataset.exists()
-        folder = dataset.load()
-        assert isinstance(folder, MediaFolder)
-        assert folder.files("a").video_path == str(tmp_path / "deep" / "videos" / "a.mp4")
+        assert dataset.load().files("a").video_path == str(videos / "a.mp4")
+
+    def test_another_folder_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(DatasetError, match="the catalog expects them in"):
+            MediaFolderDataset(str(tmp_path / "videos")).save(MediaFolder(str(tmp_path / "elsewhere")))
 
     def test_a_url_is_for_reading_only(self) -> None:
-        with pytest.raises(DatasetError, match="only be written into a local folder"):
-            MediaFolderDataset("memory://videos").save(self.Videos())
+        with pytest.raises(MediaError, match="only be written into a local folder"):
+            local_folder("memory://videos")

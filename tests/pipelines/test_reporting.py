@@ -63,12 +63,12 @@ def test_inputs_come_from_earlier_pipelines_only():
 
 
 def test_figures_are_versioned_previewable_and_published():
-    catalog = yaml.safe_load((ROOT / "conf/base/catalog_reporting.yml").read_text())
+    catalog = yaml.safe_load((ROOT / "conf/base/reporting/catalog.yml").read_text())
     for name in FIGURES:
         assert catalog[name]["type"] == "plotly.JSONDataset"
         assert catalog[name]["versioned"]
         assert catalog[name]["metadata"]["mgn_ma"]["publish"].endswith(f"08_reporting/{name}.json")
-    parameters = yaml.safe_load((ROOT / "conf/base/parameters_reporting.yml").read_text())
+    parameters = yaml.safe_load((ROOT / "conf/base/reporting/parameters.yml").read_text())
     assert ReportingConfig(**parameters["reporting"]).video_id is None
 
 

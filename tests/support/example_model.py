@@ -5,10 +5,11 @@ import torch
 from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.registry import build, parse_config
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle, BundleDescription, ExtractorContract
+from mgn_ma.inference.bundle import Bundle, BundleDescription, ExtractorContract
 from mgn_ma.media.digest import digest
 from mgn_ma.media.probe import probe
 from mgn_ma.media.source import VideoSource
+from mgn_ma.modalities import VIDEO
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
@@ -40,7 +41,7 @@ def make_bundle():
     }
     of_video = {name: inputs[name] for name in ("image", "audio", "title")}
     video = PackedModality(width=VIDEO_WIDTH, fingerprint="v" * 64, clock="whole", tolerance_us=0)
-    of_member = {name: inputs[name] for name in ("image", "audio", "subtitle")} | {VIDEO_MODALITY: video}
+    of_member = {name: inputs[name] for name in ("image", "audio", "subtitle")} | {VIDEO.name: video}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         members = {f"member_{number}": _member(of_member) for number in (1, 2)}

@@ -20,13 +20,12 @@ from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import parse_config
 from mgn_ma.files import Folder
+from mgn_ma.modalities import VIDEO
 from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from mgn_ma.training.video_level import VideoLevelSettings
+from mgn_ma.training.config import VideoLevelSettings
 
 FORMAT: Final = 2
 DESCRIPTION = "bundle.json"
-VIDEO_MODALITY = "video"
-"""The modality that the bundle makes itself, of the others."""
 _MEMBER_NAME = re.compile(r"\w[\w-]*")
 
 
@@ -98,11 +97,11 @@ class Bundle:
                 f"the recipe is for {', '.join(recipe.members)}; the members are {', '.join(self.members)}"
             )
         needed = {name for member in self.members.values() for name in member.inputs}
-        if VIDEO_MODALITY in needed:
+        if VIDEO.name in needed:
             if self.video_network is None:
                 raise BundleError("members read the video-level vector, and there is no network that makes it")
             needed |= set(self.video_network.inputs)
-        for name in sorted(needed - {VIDEO_MODALITY}):
+        for name in sorted(needed - {VIDEO.name}):
             self._require_extractor(name)
         for name, member in self.members.items():
             _require_name(name)

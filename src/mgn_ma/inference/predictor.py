@@ -15,7 +15,8 @@ from mgn_ma.extractors.device import resolve_device
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.features.arrow import narrow
 from mgn_ma.features.track import TrackError
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.inference.bundle import Bundle
+from mgn_ma.modalities import VIDEO
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.training.batches import to_device
 from mgn_ma.training.checkpoints import Checkpoint
@@ -81,7 +82,7 @@ class Predictor:
         stored = {name: _as_stored(video_id, name, rows) for name, rows in tracks.items()}
         vector = self._embedded(video_id, stored)
         if vector is not None:
-            stored[VIDEO_MODALITY] = vector
+            stored[VIDEO.name] = vector
         for member in self.bundle.members.values():
             _check_widths(video_id, stored, member.inputs)
         outputs = [self._member(name, stored, timestamps_us) for name in self._members]
@@ -120,7 +121,7 @@ class Predictor:
         )
         (vector,) = embed(self._video_network, items, np.array([0]), settings)
         rows = TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
-        return _as_stored(video_id, VIDEO_MODALITY, rows)
+        return _as_stored(video_id, VIDEO.name, rows)
 
     def _member(self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> Predictions:
         checkpoint = self.bundle.members[name]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.eev.video_ids import file_name_of
 from mgn_ma.files import Folder, atomic_path
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.moments import Moment
 from mgn_ma.inference.videos import VideoOutcome
 from mgn_ma.media.errors import MediaError
@@ -24,6 +24,7 @@ from mgn_ma.media.fetch import is_remote
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
 from mgn_ma.media.thumbnails import thumbnails
+from mgn_ma.modalities import VIDEO
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
 
 INDEX = "index.html"
@@ -195,7 +196,7 @@ class PageFolder:
 
 def _label(modality: str) -> str:
     """What readers take a modality for."""
-    return "whole video" if modality == VIDEO_MODALITY else modality
+    return "whole video" if modality == VIDEO.name else modality
 
 
 def _is_copy(copy: Path, original: Path) -> bool:

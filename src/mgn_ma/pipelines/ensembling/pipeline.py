@@ -61,5 +61,6 @@ def create_pipeline() -> Pipeline:
                 name="report",
             ),
         ],
-        tags="ensembling",
+        namespace="ensembling",
+        prefix_datasets_with_namespace=False,
     )

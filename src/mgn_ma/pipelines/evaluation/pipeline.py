@@ -27,5 +27,6 @@ def create_pipeline() -> Pipeline:
             ),
             Node(report_members, ["video_scores", "params:evaluation"], "member_evaluation", name="report_members"),
         ],
-        tags="evaluation",
+        namespace="evaluation",
+        prefix_datasets_with_namespace=False,
     )

@@ -39,5 +39,6 @@ def create_pipeline() -> Pipeline:
                 name="draw_page",
             ),
         ],
-        tags="reporting",
+        namespace="reporting",
+        prefix_datasets_with_namespace=False,
     )
