@@ -74,7 +74,7 @@ def test_whatever_the_curve_a_moment_lies_in_the_video_and_over_its_level(curves
 def test_moments_are_the_same_in_any_range():
     random = np.random.default_rng(2)
     curve = np.abs(np.cumsum(random.normal(size=(400, 1)), axis=0)) * 1e-4
-    config = MomentsConfig(min_height=0.0004, min_height_sigmas=0.2)
+    config = MomentsConfig(min_height=0.0004, min_height_sigmas=0.2, per_expression=50)
     shares = find_moments(grid(400), curve, Targets(names=("awe",)), config)
     wide = find_moments(grid(400), 4 * curve - 1, Targets(names=("awe",), minimum=-1, maximum=3), config)
     assert [moment.peak_us for moment in wide] == [moment.peak_us for moment in shares]
