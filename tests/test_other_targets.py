@@ -92,7 +92,7 @@ def test_the_report_and_the_figures_know_no_other_targets(project):
         assert list(by_expression) == list(AFFECT.names)
     assert evaluation["undefined"]["pairs"] == 2 * evaluation["n_videos"]
     assert np.isfinite([evaluation["validation"][name] for name in ("ensemble", "time_only", "shuffled")]).all()
-    figures = "".join(newest(path).read_text() for path in reporting.glob("*_figure.json"))
+    figures = "".join(file.read_text() for file in reporting.glob("*_figure.json"))
     assert "value (-1..1)" in figures and "valence" in figures
     assert not any(name in figures for name in LONG_NAMES)
 
