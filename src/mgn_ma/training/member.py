@@ -19,11 +19,12 @@ from mgn_ma.eev.correlation import ConstantPolicy, challenge_score, video_correl
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.training.batches import Batch, FrameBatches, Shuffle, resolve_shuffle
+from mgn_ma.training.batches import FrameBatches, Shuffle, resolve_shuffle
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.config import TrainingConfig
 from mgn_ma.training.control import shuffled_label_rows
 from mgn_ma.training.errors import TrainingError
+from mgn_ma.training.gather import Batch
 from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedSplit
