@@ -23,7 +23,7 @@ from scipy.stats import pearsonr
 
 from mgn_ma.eev.annotations import validate_annotations
 from mgn_ma.eev.correlation import video_correlations, video_scores
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.bootstrap import BootstrapConfig, interval
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn_all
 from mgn_ma.evaluation.mixture_scores import MemberMoments
@@ -57,7 +57,7 @@ def timed(work: Callable[[], object], repeats: int) -> tuple[float, object]:
 
 def measure_correlation(offsets: np.ndarray, random: np.random.Generator, repeats: int) -> dict[str, float]:
     """Both in float64, the loop's own precision, and ours from float32 as predictions come, too."""
-    labels = random.random((offsets[-1], len(EXPRESSIONS)))
+    labels = random.random((offsets[-1], len(EEV.names)))
     predictions = labels + random.random(labels.shape)
     ours_s, table = timed(lambda: video_correlations(predictions, labels, offsets), repeats)
     loop_s, expected = timed(lambda: scipy_loop(predictions, labels, offsets), min(repeats, 2))
@@ -77,7 +77,7 @@ def measure_correlation(offsets: np.ndarray, random: np.random.Generator, repeat
 
 
 def measure_rest(offsets: np.ndarray, random: np.random.Generator) -> dict[str, float]:
-    labels = random.random((offsets[-1], len(EXPRESSIONS)), dtype=np.float32)
+    labels = random.random((offsets[-1], len(EEV.names)), dtype=np.float32)
     members = [labels + random.random(labels.shape, dtype=np.float32) for _ in range(MEMBERS)]
     scores = video_scores(video_correlations(members[0], labels, offsets))
     bootstrap_s, _ = timed(lambda: interval(scores, BootstrapConfig()), 3)
@@ -93,10 +93,10 @@ def measure_annotations(n_rows: int, random: np.random.Generator) -> dict[str, f
         {
             "YouTube ID": np.repeat([f"-video{n:05d}" for n in range(n_videos)], n_frames),
             "Timestamp (milliseconds)": np.tile(np.arange(n_frames) * 1_000_000 // 6, n_videos),
-            **{name: random.random(n_videos * n_frames) for name in EXPRESSIONS},
+            **{name: random.random(n_videos * n_frames) for name in EEV.names},
         }
     )
-    seconds, _ = timed(lambda: validate_annotations(raw, source="train.csv", labelled=True), 1)
+    seconds, _ = timed(lambda: validate_annotations(raw, source="train.csv", targets=EEV), 1)
     return {"annotation_rows": len(raw), "validate_annotations_s": seconds}
 
 
@@ -113,7 +113,7 @@ def main() -> None:
     found: dict[str, object] = {
         "videos": arguments.videos,
         "frames": int(offsets[-1]),
-        "expressions": len(EXPRESSIONS),
+        "expressions": len(EEV.names),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,

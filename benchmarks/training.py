@@ -34,7 +34,7 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.features.track import Track, TrackHeader
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
@@ -95,10 +95,10 @@ def make_plan(n_videos: int, seed: int, split: str = "train") -> PackPlan:
             "timestamp_us": np.concatenate([np.arange(n) * 1_000_000 // 6 for n in lengths]),
         }
     )
-    frames[list(EXPRESSIONS)] = random.random((len(frames), len(EXPRESSIONS)), dtype=np.float32)
+    frames[list(EEV.names)] = random.random((len(frames), len(EEV.names)), dtype=np.float32)
     by_id = dict(zip(ids, lengths.tolist(), strict=True))
     return PackPlan(
-        split, frames, {name: RandomTracks(name, by_id) for name in WIDTHS}, dict.fromkeys(WIDTHS, 5_000_000)
+        split, frames, EEV, {name: RandomTracks(name, by_id) for name in WIDTHS}, dict.fromkeys(WIDTHS, 5_000_000)
     )
 
 
@@ -128,7 +128,7 @@ class Steps:
     def __init__(self, device: torch.device, precision: str) -> None:
         torch.manual_seed(0)
         self._device, self._precision = device, precision
-        self._network = MGNMA(MGNMAConfig(modalities=WIDTHS)).to(device).train()
+        self._network = MGNMA(MGNMAConfig(modalities=WIDTHS, classes=len(EEV.names))).to(device).train()
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=1e-4, fused=True)
 
     def __call__(self, batch: Batch) -> None:

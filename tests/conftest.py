@@ -38,12 +38,12 @@ def bundle_folder(bundle, tmp_path_factory):
 def films(tmp_path_factory):
     """Two rendered videos of four seconds, with sound, captions and a title; the folder, to be read only."""
     from mgn_ma.sample.config import SampleConfig
-    from mgn_ma.sample.rendering import RenderedVideos
+    from mgn_ma.sample.rendering import render_videos
     from mgn_ma.sample.script import write_script
 
     folder = tmp_path_factory.mktemp("films")
     config = SampleConfig(videos=5, shortest_seconds=4.0, longest_seconds=4.5, awkward=False)
-    RenderedVideos(write_script(config)[:2], workers=1).write_into(folder)
+    render_videos(write_script(config)[:2], folder, workers=1)
     return folder
 
 

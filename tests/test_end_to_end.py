@@ -16,7 +16,7 @@ import pytest
 from nbclient import NotebookClient
 from tiny_project import CHAIN, kedro, make_project, start
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.view import TrackView
 from mgn_ma.inference.predictor import Predictor
@@ -111,11 +111,11 @@ def test_the_files_that_others_look_for(undisturbed):
         "per_expression",
     }
     assert len(evaluation["validation"]["members"]) == 2
-    assert set(evaluation["validation"]["per_expression"]) == set(EXPRESSIONS)
+    assert set(evaluation["validation"]["per_expression"]) == set(EEV.names)
     assert evaluation.keys() >= {"undefined", "n_videos", "n_frames"}
     assert list(account(project).columns) == ["video_id", "modality", "status", "reason", "seconds"]
     predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
-    assert list(predictions.columns) == ["video_id", "timestamp_us", *EXPRESSIONS]
+    assert list(predictions.columns) == ["video_id", "timestamp_us", *EEV.names]
 
 
 def test_the_submission_has_every_row_of_the_test_table_in_its_order(undisturbed):
@@ -123,9 +123,9 @@ def test_the_submission_has_every_row_of_the_test_table_in_its_order(undisturbed
     columns = ["Video ID", "Timestamp (milliseconds)"]
     asked = pd.read_csv(project / "data/sample/01_raw/annotations/test.csv", dtype={"Video ID": str})
     given = pd.read_csv(project / "data/sample/08_reporting/submission.csv", dtype={"Video ID": str})
-    assert list(given.columns) == [*columns, *EXPRESSIONS]
+    assert list(given.columns) == [*columns, *EEV.names]
     pd.testing.assert_frame_equal(given[columns], asked[columns])
-    assert given[list(EXPRESSIONS)].to_numpy().min() >= 0
+    assert given[list(EEV.names)].to_numpy().min() >= 0
 
 
 def test_run_again_it_extracts_nothing_and_an_earlier_version_can_be_loaded(resumed):
@@ -196,8 +196,8 @@ def test_the_registered_ensemble_predicts_from_tracks_what_the_chain_predicted(u
     assert predictions["video_id"].nunique() > 2
     for video_id, frames in predictions.groupby("video_id"):
         tracks = {name: view.read(video_id).rows for name, view in views.items() if video_id in view}
-        found = predictor.predict(video_id, tracks, frames["timestamp_us"].to_numpy()).probabilities
-        np.testing.assert_allclose(found, frames[list(EXPRESSIONS)].to_numpy(), rtol=0, atol=1e-5)
+        found = predictor.predict(video_id, tracks, frames["timestamp_us"].to_numpy()).values
+        np.testing.assert_allclose(found, frames[list(EEV.names)].to_numpy(), rtol=0, atol=1e-5)
 
 
 def test_the_notebook_runs_on_a_finished_run(undisturbed, monkeypatch):
@@ -211,7 +211,7 @@ def test_the_notebook_runs_on_a_finished_run(undisturbed, monkeypatch):
 def test_predictions_are_probabilities_for_every_frame_of_the_available_videos(undisturbed):
     project, _ = undisturbed
     predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
-    values = predictions[list(EXPRESSIONS)].to_numpy()
+    values = predictions[list(EEV.names)].to_numpy()
     assert np.isfinite(values).all()
     assert ((values > 0) & (values < 1)).all()
     labels = pd.read_parquet(project / "data/sample/03_primary/labels_validation.parquet")
@@ -234,5 +234,5 @@ def test_the_registered_model_predicts_a_video_as_the_chain_did(undisturbed, tmp
     curves = pd.read_parquet(tmp_path / "curves.parquet")
     both = curves.merge(predictions, on=["video_id", "timestamp_us"], suffixes=("", "_of_chain"))
     assert len(both) >= len(curves) - 1
-    expected = both[[f"{name}_of_chain" for name in EXPRESSIONS]].to_numpy()
-    np.testing.assert_allclose(both[list(EXPRESSIONS)].to_numpy(), expected, atol=1e-5)
+    expected = both[[f"{name}_of_chain" for name in EEV.names]].to_numpy()
+    np.testing.assert_allclose(both[list(EEV.names)].to_numpy(), expected, atol=1e-5)

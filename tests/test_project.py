@@ -7,9 +7,9 @@ import pytest
 import yaml
 from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project, pipelines, settings
+from kedro.io import DataCatalog
 
 ROOT = Path(__file__).parents[1]
-LAYERS = {"raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting"}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def _names(catalog_entry_names, dataset):
 
 def test_default_chain_needs_only_raw_data_and_truth(registered):
     free = {name for name in registered["__default__"].inputs() if not name.startswith("params:")}
-    handles = {name for name in free if name.endswith("_on_disk")} | {"tracker", "training_states", "parameters"}
+    handles = {name for name in free if name.endswith(("_on_disk", "_folder"))} | {"tracker", "training_states"}
     truth = {name for name in free if name.startswith("truth_")}
     assert free - handles - truth == {
         "annotations_train",
@@ -55,7 +55,7 @@ def test_the_model_is_registered_last_and_promoted_by_nobody_but_the_user(regist
     assert "challenger" not in chain.inputs()
     assert not {node.name for node in chain.nodes} & {node.name for node in registered["promotion"].nodes}
     order = [node.name for node in (registered["registration"] + registered["promotion"]).nodes]
-    assert order.index("register_ensemble") < order.index("decide_promotion")
+    assert order.index("registration.register_ensemble") < order.index("decide_promotion")
 
 
 def test_random_weights_are_registered_under_a_name_of_their_own(configuration):
@@ -86,7 +86,7 @@ def test_sample_renders_before_ingestion_reads(registered):
 def test_every_persistent_result_is_in_the_catalog(registered, configuration):
     """Nothing that a node makes stays in memory by accident: what may is named here."""
     catalog = configuration["catalog"]
-    in_memory = re.compile(r".*\.plan$|.*\.finished$|.*\.outcomes$")
+    in_memory = re.compile(r".*\.plan$")
     left_out = {
         dataset
         for pipeline in registered.values()
@@ -96,13 +96,28 @@ def test_every_persistent_result_is_in_the_catalog(registered, configuration):
     assert not left_out
 
 
-def test_every_catalog_entry_has_a_known_layer(configuration):
-    missing = {
-        name: entry.get("metadata", {}).get("kedro-viz", {}).get("layer")
-        for name, entry in configuration["catalog"].items()
-        if not name.startswith("_") and name != "tracker"
+def test_layers_are_known_and_flow_one_way(registered, configuration):
+    """A result stands in the layer of what it is made from or in a later one; what is in no layer is a handle."""
+    order = ["raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting"]
+    entries, ranks = configuration["catalog"], {}
+    for name, entry in entries.items():
+        layer = entry.get("metadata", {}).get("kedro-viz", {}).get("layer")
+        if layer is not None and not name.startswith("_"):
+            ranks[name] = order.index(layer)
+    catalog = DataCatalog.from_config({name: {"type": "MemoryDataset"} for name in ranks})
+    pattern = catalog.config_resolver.match_dataset_pattern
+
+    def rank(dataset):
+        return ranks.get(dataset if dataset in entries else pattern(dataset))
+
+    backwards = {
+        (source, node.name, made)
+        for node in (registered["__default__"] + registered["ablation"]).nodes
+        for source in node.inputs
+        for made in node.outputs
+        if rank(source) is not None and rank(made) is not None and rank(source) > rank(made)
     }
-    assert {n for n, layer in missing.items() if layer not in LAYERS} == set()
+    assert not backwards
 
 
 def test_paths_stay_below_the_environment_s_data_folder(configuration):
@@ -120,5 +135,5 @@ def test_lock_names_no_index_and_no_address():
 
 
 def test_parameters_files_are_yaml_mappings():
-    for path in sorted((ROOT / "conf").glob("*/parameters*.yml")):
+    for path in sorted((ROOT / "conf").rglob("parameters*.yml")):
         assert isinstance(yaml.safe_load(path.read_text()), dict), path

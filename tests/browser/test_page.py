@@ -8,7 +8,7 @@ import pytest
 from page_tools import HOSTILE, current_time, wait_until
 from PIL import Image
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     thumbnail = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(thumbnail, "JPEG")
     timestamps = np.arange(N_FRAMES, dtype=np.int64) * 1_000_000 // 6
-    curves = {name: 0.2 + 0.1 * np.sin(timestamps / 1e6 + i) for i, name in enumerate(EXPRESSIONS)}
+    curves = {name: 0.2 + 0.1 * np.sin(timestamps / 1e6 + i) for i, name in enumerate(EEV.names)}
     attention = {"image": np.full(N_FRAMES, 0.7), "audio": np.full(N_FRAMES, 0.3)}
     moments = [
         PageMoment(
@@ -38,7 +38,16 @@ def folder(tmp_path_factory):
         PageMoment("pain", 6_000_000, 7_000_000, 8_000_000, 0.3, 0.1, {"image": 0.2, "audio": 0.8}, caption=HOSTILE),
     ]
     video = PageVideo(
-        "-abc", HOSTILE, "film.mp4", timestamps, curves, attention, moments, [(0, 5_000_000, HOSTILE)], {"Model": "3"}
+        "-abc",
+        HOSTILE,
+        "film.mp4",
+        timestamps,
+        (0.0, 1.0),
+        curves,
+        attention,
+        moments,
+        [(0, 5_000_000, HOSTILE)],
+        {"Model": "3"},
     )
     (folder / "page.html").write_text(render_page(video), encoding="utf-8")
     return folder

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.predictions import SHUFFLED
 from mgn_ma.reporting.attention import attention_figure
 from mgn_ma.reporting.correlations import expression_correlation_figure
@@ -35,11 +35,11 @@ def figures():
     """The four figures, of tables that are made up."""
     time = np.arange(60)[:, None] / 6
     waves = 0.3 + 0.2 * np.sin(time * (1 + np.arange(15)) / 3)
-    labels = pd.DataFrame(np.tile(waves, (3, 1)).astype(np.float32), columns=list(EXPRESSIONS))
+    labels = pd.DataFrame(np.tile(waves, (3, 1)).astype(np.float32), columns=list(EEV.names))
     labels.insert(0, "timestamp_us", np.tile(np.arange(60) * 1_000_000 // 6, 3))
     labels.insert(0, "video_id", np.repeat(["-a", "<script>alert(1)</script>", "c"], 60))
     predictions = labels.copy()
-    predictions[list(EXPRESSIONS)] += np.random.default_rng(0).normal(0, 0.1, (180, 15)).astype(np.float32)
+    predictions[list(EEV.names)] += np.random.default_rng(0).normal(0, 0.1, (180, 15)).astype(np.float32)
     curves = pd.DataFrame(
         {
             "member": np.repeat(["member_0", "member_1", SHUFFLED], 5),
@@ -49,14 +49,14 @@ def figures():
         }
     )
     attention = labels[["video_id", "timestamp_us"]].assign(member="member_0", image=0.4, audio=0.6, subtitle=0.0)
-    expressions = {name: {"ensemble": 0.3, "interval": [0.2, 0.4], "oracle": 0.6} for name in EXPRESSIONS}
+    expressions = {name: {"ensemble": 0.3, "interval": [0.2, 0.4], "oracle": 0.6} for name in EEV.names}
     video = choose_video(predictions, labels, "<script>alert(1)</script>")
     return {
         "learning_curves_figure": learning_curves_figure(curves),
         "expression_correlation_figure": expression_correlation_figure(
             {"validation": {"ensemble": 0.3, "expressions": expressions}}
         ),
-        "curves_figure": curves_figure(predictions, labels, video),
+        "curves_figure": curves_figure(predictions, labels, video, EEV),
         "attention_figure": attention_figure(attention, video.video_id),
     }
 
@@ -137,7 +137,7 @@ def test_page_shows_the_layers(page, address):
     [
         ("learning_curves_figure", "Learning curves", 9),
         ("expression_correlation_figure", "Correlation per expression", 2),
-        ("curves_figure", "Evoked expressions over video <script>", 30),
+        ("curves_figure", "Labels and predictions over video <script>", 30),
         ("attention_figure", "Modal attention over video <script>", 2),
     ],
 )

@@ -9,14 +9,15 @@ from kedro.io import DatasetError, Version
 
 from mgn_ma.datasets.checkpoints import CheckpointsDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
+from mgn_ma.eev.targets import EEV
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.states import TrainingState
 
 
 def make_checkpoints(*names: str) -> dict[str, Checkpoint]:
-    config = MGNMAConfig(modalities={"image": 3}, hidden=2)
-    description = CheckpointDescription(kind="mgn_ma", architecture=config.model_dump(), inputs={})
+    config = MGNMAConfig(modalities={"image": 3}, classes=15, hidden=2)
+    description = CheckpointDescription(kind="mgn_ma", architecture=config.model_dump(), inputs={}, targets=EEV)
     return {name: Checkpoint(description, MGNMA(config).state_dict()) for name in names}
 
 

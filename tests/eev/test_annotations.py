@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgn_ma.eev.annotations import AnnotationError, validate_annotations
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 
-HEADER = "YouTube ID,Timestamp (milliseconds)," + ",".join(EXPRESSIONS)
+HEADER = "YouTube ID,Timestamp (milliseconds)," + ",".join(EEV.names)
 MICROSECONDS = [0, 166666, 333333, 500000, 666666, 833333, 1000000]
 MILLISECONDS = [0, 166, 333, 500, 666, 833, 1000]
 
@@ -33,32 +33,32 @@ def labelled_table(timestamps=MICROSECONDS, videos=("-abc_DEF123", "_xyz")):
 
 def refused(raw, match, labelled=True):
     with pytest.raises(AnnotationError, match=match) as caught:
-        validate_annotations(raw, source="train.csv", labelled=labelled)
+        validate_annotations(raw, source="train.csv", targets=EEV if labelled else None)
     assert caught.value.source == "train.csv"
     assert str(caught.value).startswith("train.csv")
     return caught.value
 
 
 def test_the_frame_table_of_a_labelled_file():
-    frames = validate_annotations(labelled_table(), source="train.csv", labelled=True)
-    assert list(frames.columns) == ["video_id", "timestamp_us", *EXPRESSIONS]
+    frames = validate_annotations(labelled_table(), source="train.csv", targets=EEV)
+    assert list(frames.columns) == ["video_id", "timestamp_us", *EEV.names]
     assert frames["timestamp_us"].tolist() == MICROSECONDS * 2
     assert frames["video_id"].tolist() == ["-abc_DEF123"] * 7 + ["_xyz"] * 7
     assert frames["timestamp_us"].dtype == np.int64
-    assert (frames.dtypes[list(EXPRESSIONS)] == np.float32).all()
+    assert (frames.dtypes[list(EEV.names)] == np.float32).all()
     assert frames["anger"].iloc[2] == np.float32(0.3)
 
 
 def test_the_test_file_has_another_id_column_and_no_labels():
     raw = read("Video ID,Timestamp (milliseconds)\n-a,0\n-a,166666\nb,0")
-    frames = validate_annotations(raw, source="test.csv", labelled=False)
+    frames = validate_annotations(raw, source="test.csv", targets=None)
     assert list(frames.columns) == ["video_id", "timestamp_us"]
     assert frames["timestamp_us"].tolist() == [0, 166666, 0]
 
 
 @pytest.mark.parametrize("timestamps", [MICROSECONDS, MILLISECONDS])
 def test_the_unit_is_what_the_grid_says_not_the_header(timestamps):
-    frames = validate_annotations(labelled_table(timestamps), source="train.csv", labelled=True)
+    frames = validate_annotations(labelled_table(timestamps), source="train.csv", targets=EEV)
     assert frames["timestamp_us"].tolist() == MICROSECONDS * 2
 
 
@@ -73,7 +73,7 @@ def test_any_subset_of_the_grid_comes_out_in_microseconds(videos, in_millisecond
     frame_numbers = np.concatenate(indices)
     ticks = frame_numbers * (1_000 if in_milliseconds else 1_000_000) // 6
     raw = pd.DataFrame({"Video ID": ids, "Timestamp (milliseconds)": ticks})
-    frames = validate_annotations(raw, source="test.csv", labelled=False)
+    frames = validate_annotations(raw, source="test.csv", targets=None)
     assert frames["timestamp_us"].tolist() == (frame_numbers * 1_000_000 // 6).tolist()
 
 
@@ -98,10 +98,10 @@ def test_timestamps_on_neither_grid(timestamps):
 
 def test_rows_of_zeros_and_gaps_are_kept():
     raw = labelled_table([0, 166666, 833333])
-    raw[list(EXPRESSIONS)] = 0
-    frames = validate_annotations(raw, source="train.csv", labelled=True)
+    raw[list(EEV.names)] = 0
+    frames = validate_annotations(raw, source="train.csv", targets=EEV)
     assert len(frames) == 6
-    assert (frames[list(EXPRESSIONS)] == 0).all(axis=None)
+    assert (frames[list(EEV.names)] == 0).all(axis=None)
 
 
 @pytest.mark.parametrize("value", [-0.001, 1.001, 7, np.nan, np.inf])
@@ -121,7 +121,7 @@ def test_a_word_among_the_values():
 
 def test_numbers_read_as_text_are_numbers():
     raw = labelled_table().astype({"anger": str, "Timestamp (milliseconds)": str})
-    frames = validate_annotations(raw, source="train.csv", labelled=True)
+    frames = validate_annotations(raw, source="train.csv", targets=EEV)
     assert frames["anger"].iloc[2] == np.float32(0.3)
 
 
@@ -148,8 +148,8 @@ def test_a_missing_or_doubled_id_column():
 
 def test_columns_that_are_not_of_the_format_are_ignored():
     raw = labelled_table().assign(comment="x")
-    assert "comment" not in validate_annotations(raw, source="train.csv", labelled=True)
-    assert "anger" not in validate_annotations(raw, source="train.csv", labelled=False)
+    assert "comment" not in validate_annotations(raw, source="train.csv", targets=EEV)
+    assert "anger" not in validate_annotations(raw, source="train.csv", targets=None)
 
 
 def test_an_empty_table():
@@ -198,6 +198,6 @@ def test_ids_not_read_as_text(ids):
 def test_the_given_table_stays_as_it_was():
     raw = labelled_table()
     before = raw.copy(deep=True)
-    frames = validate_annotations(raw, source="train.csv", labelled=True)
+    frames = validate_annotations(raw, source="train.csv", targets=EEV)
     frames.loc[0, "anger"] = 0.9
     pd.testing.assert_frame_equal(raw, before)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.grid import grid_time
 
 
@@ -15,7 +15,7 @@ def _frames(lengths, prefix="v"):
 
 def _table(frames, values):
     table = frames.copy()
-    for column, name in enumerate(EXPRESSIONS):
+    for column, name in enumerate(EEV.names):
         table[name] = values[:, column].astype(np.float32)
     return table
 

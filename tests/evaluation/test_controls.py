@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.correlation import video_correlations
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.controls import TimeOnlyBaseline, TimeOnlyConfig
 from mgn_ma.evaluation.errors import EvaluationError
 
@@ -26,7 +26,7 @@ def labels_with(make_frames, make_table, lengths, level_of_video, noise=0.0):
 def test_finds_the_course_of_labels_over_time(make_frames, make_table):
     lengths = (60, 120, 200, 90)
     labels = labels_with(make_frames, make_table, lengths, lambda video_id: 0.0)
-    baseline = TimeOnlyBaseline.learn(labels, TimeOnlyConfig(bin_seconds=0.5, smoothing_seconds=0))
+    baseline = TimeOnlyBaseline.learn(labels, EEV, TimeOnlyConfig(bin_seconds=0.5, smoothing_seconds=0))
     seconds = np.arange(0, 30, 1 / 6)
     predicted = baseline.predict((seconds * 1e6).astype(np.int64))
     np.testing.assert_allclose(predicted[:, 14], course(seconds), atol=0.01)
@@ -37,7 +37,7 @@ def test_the_level_of_the_few_long_videos_is_no_course_over_time(make_frames, ma
     # Short videos are at a high level: a plain mean over videos would fall by 0.3 where they end.
     lengths = (60, 60, 60, 240, 240)
     labels = labels_with(make_frames, make_table, lengths, lambda video_id: 0.3 if video_id < "v3" else 0.0)
-    baseline = TimeOnlyBaseline.learn(labels, TimeOnlyConfig(bin_seconds=0.5, smoothing_seconds=0))
+    baseline = TimeOnlyBaseline.learn(labels, EEV, TimeOnlyConfig(bin_seconds=0.5, smoothing_seconds=0))
     before, after = baseline.predict(np.array([9_000_000, 11_000_000]))[:, 14]
     assert before - after == pytest.approx(course(9) - course(11), abs=0.004)
 
@@ -48,7 +48,9 @@ def test_smoothing_takes_noise_out(make_frames, make_table):
     times = np.arange(180, dtype=np.int64) * 1_000_000 // 6
     errors = []
     for smoothing in (0, 1.5):
-        predicted = TimeOnlyBaseline.learn(labels, TimeOnlyConfig(smoothing_seconds=smoothing)).predict(times)[:, 14]
+        predicted = TimeOnlyBaseline.learn(labels, EEV, TimeOnlyConfig(smoothing_seconds=smoothing)).predict(times)[
+            :, 14
+        ]
         errors.append(np.abs(predicted - course(times / 1e6)).mean())
     assert errors[1] < 0.6 * errors[0]
 
@@ -60,28 +62,28 @@ def test_scores_by_time_where_labels_follow_it_and_not_where_they_do_not(make_fr
     offsets = np.arange(0, 961, 120)
     for table, least, most in ((labels, 0.85, 1.0), (noise, -0.1, 0.1)):
         seen, unseen = table[:480], table[480:]
-        predicted = TimeOnlyBaseline.learn(seen, TimeOnlyConfig()).predict(unseen["timestamp_us"].to_numpy())
-        truth = unseen[list(EXPRESSIONS)].to_numpy()
+        predicted = TimeOnlyBaseline.learn(seen, EEV, TimeOnlyConfig()).predict(unseen["timestamp_us"].to_numpy())
+        truth = unseen[list(EEV.names)].to_numpy()
         assert least <= np.nanmean(video_correlations(predicted, truth, offsets[:5]).r) <= most
 
 
 def test_rows_without_a_face_are_not_labels(make_frames, make_table):
     labels = labels_with(make_frames, make_table, (60, 60), lambda video_id: 0.0)
     with_gap = labels.copy()
-    with_gap.loc[10:20, list(EXPRESSIONS)] = 0
+    with_gap.loc[10:20, list(EEV.names)] = 0
     config = TimeOnlyConfig(bin_seconds=0.5, smoothing_seconds=0)
     times = np.array([2_500_000])
-    expected = TimeOnlyBaseline.learn(labels, config).predict(times)
-    np.testing.assert_allclose(TimeOnlyBaseline.learn(with_gap, config).predict(times), expected, atol=0.01)
-    labels[list(EXPRESSIONS)] = 0
-    with pytest.raises(EvaluationError, match="no row has a label above 0"):
-        TimeOnlyBaseline.learn(labels, config)
+    expected = TimeOnlyBaseline.learn(labels, EEV, config).predict(times)
+    np.testing.assert_allclose(TimeOnlyBaseline.learn(with_gap, EEV, config).predict(times), expected, atol=0.01)
+    labels[list(EEV.names)] = 0
+    with pytest.raises(EvaluationError, match="no row has labels"):
+        TimeOnlyBaseline.learn(labels, EEV, config)
 
 
 def test_gaps_are_bridged_and_the_end_is_held(make_frames, make_table):
     labels = labels_with(make_frames, make_table, (60,), lambda video_id: 0.0)
     gap = pd.concat([labels[:20], labels[40:]])
-    baseline = TimeOnlyBaseline.learn(gap, TimeOnlyConfig(bin_seconds=0.5, smoothing_seconds=0))
+    baseline = TimeOnlyBaseline.learn(gap, EEV, TimeOnlyConfig(bin_seconds=0.5, smoothing_seconds=0))
     curve = baseline.predict(np.array([3_000_000, 5_000_000, 7_000_000, 10**9, 10**12]))[:, 14]
     assert curve[0] > curve[1] > curve[2] > curve[3] == curve[4]
     assert np.isfinite(curve).all()

@@ -10,6 +10,7 @@ from scipy.optimize import nnls
 from scipy.stats import pearsonr, zscore
 
 from mgn_ma.eev.correlation import challenge_score, video_correlations
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig, combine, deal_folds, learn, learn_all
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 
@@ -65,7 +66,7 @@ def test_standardised_moments_are_those_of_standardised_members(world):
 def test_the_mean_is_the_mean(world):
     world = world()
     members = list(world.members.values())
-    combined = combine(members, world.offsets, np.full(4, 0.25), standardised=False)
+    combined = combine(members, world.offsets, np.full(4, 0.25), EEV, standardised=False)
     np.testing.assert_allclose(combined, np.mean(members, axis=0), atol=1e-6)
     learned = learn("mean", moments_of(world), CONFIG)
     assert learned.score == learned.in_sample == moments_of(world).score(np.ones(4))
@@ -76,7 +77,7 @@ def test_combined_predictions_score_what_was_reported(world, method):
     world = world(seed=1)
     learned = learn(method, moments_of(world), CONFIG)
     combined = combine(
-        list(world.members.values()), world.offsets, learned.video_weights, standardised=learned.standardised
+        list(world.members.values()), world.offsets, learned.video_weights, EEV, standardised=learned.standardised
     )
     found = challenge_score(video_correlations(combined, world.labels, world.offsets))
     assert found == pytest.approx(learned.score, abs=1e-5)
@@ -172,7 +173,7 @@ def test_members_that_say_nothing_count_the_same(world):
         learned = learn(method, moments_of(world), CONFIG)
         assert learned.score == 0
         assert np.isfinite(learned.weights).all()
-    combined = combine(list(world.members.values()), world.offsets, np.full(4, 0.25), standardised=True)
+    combined = combine(list(world.members.values()), world.offsets, np.full(4, 0.25), EEV, standardised=True)
     np.testing.assert_allclose(combined, 0.2, atol=1e-6)
 
 
@@ -198,7 +199,7 @@ def test_standardised_mixtures_keep_the_members_level_and_never_leave_0_to_1():
     near_zero = 0.002 * random.random((50, 15)) ** 8
     near_one = 1 - 0.002 * random.random((50, 15)) ** 8
     for members in ([near_zero, near_zero[:, ::-1]], [near_one, near_one[:, ::-1]], [near_zero, near_one]):
-        combined = combine(members, offsets, np.array([0.5, 0.5]), standardised=True)
+        combined = combine(members, offsets, np.array([0.5, 0.5]), EEV, standardised=True)
         assert combined.min() >= 0
         assert combined.max() <= 1
         np.testing.assert_allclose(combined.mean(axis=0), np.mean(members, axis=0).mean(axis=0), atol=1e-6)

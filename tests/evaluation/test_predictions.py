@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.frames import FRAME_COLUMNS
+from mgn_ma.eev.frames import KEY_COLUMNS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions, frame_table
 
 
@@ -61,7 +62,7 @@ def test_labels_come_in_the_order_of_the_predictions(world):
 
 def test_a_frame_table_has_exactly_the_published_columns(world):
     world = world()
-    table = frame_table(world.frames, world.labels)
-    assert tuple(table.columns) == FRAME_COLUMNS
+    table = frame_table(world.frames, EEV.names, world.labels)
+    assert tuple(table.columns) == (*KEY_COLUMNS, *EEV.names)
     assert table["timestamp_us"].dtype == np.int64
     assert table["anger"].dtype == np.float32

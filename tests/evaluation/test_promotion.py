@@ -63,7 +63,7 @@ def test_without_a_champion_the_first_one_is_it():
 
 
 def test_the_configuration_file_says_the_defaults():
-    stated = yaml.safe_load((CONF / "parameters_promotion.yml").read_text())["promotion"]
+    stated = yaml.safe_load((CONF / "promotion/parameters.yml").read_text())["promotion"]
     assert PromotionConfig.model_validate(stated) == PromotionConfig()
     for name, wrong in (("min_gain", -0.1), ("version", 0), ("dryrun", True)):
         with pytest.raises(ValueError, match=name):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mgn_ma.eev.frames import expression_matrix
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
@@ -27,7 +28,7 @@ def test_a_recipe_survives_json_and_predicts_the_same(world):
     recipe, _, predictions = recipe_of(world())
     again = EnsembleRecipe.model_validate(json.loads(json.dumps(recipe.model_dump(mode="json"))))
     assert again == recipe
-    assert again.predict(predictions).equals(recipe.predict(predictions))
+    assert again.predict(predictions, EEV).equals(recipe.predict(predictions, EEV))
 
 
 def test_known_videos_get_weights_that_have_not_seen_them_and_new_ones_get_all(world):
@@ -37,23 +38,25 @@ def test_known_videos_get_weights_that_have_not_seen_them_and_new_ones_get_all(w
     assert recipe.video_weights["v3"] == tuple(learned.video_weights[3])
     v3 = slice(world.offsets[3], world.offsets[4])
     members = [values.astype(float) for values in world.members.values()]
-    known = expression_matrix(recipe.predict(predictions))
+    known = expression_matrix(recipe.predict(predictions, EEV), EEV.names)
     np.testing.assert_allclose(
         known[v3], np.tensordot(learned.video_weights[3], [m[v3] for m in members], axes=1), atol=1e-6
     )
     table = world.predictions_table()
     table["video_id"] = "new_" + table["video_id"]
-    new = expression_matrix(recipe.predict(SplitPredictions.from_table(table, "validation")))
+    new = expression_matrix(recipe.predict(SplitPredictions.from_table(table, "validation"), EEV), EEV.names)
     np.testing.assert_allclose(new, np.tensordot(learned.weights, members, axes=1), atol=1e-6)
 
 
 def test_weights_go_to_their_member_whatever_the_order_of_the_table(world):
     world = world()
     recipe, _, predictions = recipe_of(world)
-    expected = recipe.predict(predictions)
+    expected = recipe.predict(predictions, EEV)
     world.members = dict(reversed(world.members.items()))
     reversed_members = SplitPredictions.from_table(world.predictions_table(), "validation")
-    np.testing.assert_array_equal(expression_matrix(recipe.predict(reversed_members)), expression_matrix(expected))
+    np.testing.assert_array_equal(
+        expression_matrix(recipe.predict(reversed_members, EEV), EEV.names), expression_matrix(expected, EEV.names)
+    )
 
 
 def test_predictions_of_other_members_are_refused(world):
@@ -61,4 +64,4 @@ def test_predictions_of_other_members_are_refused(world):
     recipe, _, _ = recipe_of(world)
     del world.members["member_2"]
     with pytest.raises(PredictionError, match="made of member_0, member_1, member_2, member_3, but the predictions"):
-        recipe.predict(SplitPredictions.from_table(world.predictions_table(), "validation"))
+        recipe.predict(SplitPredictions.from_table(world.predictions_table(), "validation"), EEV)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.metrics import SCORE_COLUMNS
 from mgn_ma.evaluation.report import comparisons, counts, plain, split_report
@@ -20,8 +20,8 @@ def scores(**of_predictor):
     for predictor, values in of_predictor.items():
         table = pd.DataFrame({"video_id": [f"v{n}" for n in range(len(values))], "score": values})
         table = table.assign(split="validation", predictor=predictor, theme=None, n_frames=10)
-        table = table.assign(constant_truth=0, constant_prediction=0, **dict.fromkeys(EXPRESSIONS, values))
-        tables.append(table[list(SCORE_COLUMNS)])
+        table = table.assign(constant_truth=0, constant_prediction=0, **dict.fromkeys(EEV.names, values))
+        tables.append(table[[*SCORE_COLUMNS, *EEV.names]])
     return pd.concat(tables, ignore_index=True)
 
 

@@ -35,6 +35,14 @@ def test_every_name_leads_to_a_configuration_and_an_extractor(name: str) -> None
     assert config.source == SOURCES.get(name, "video")
 
 
+@pytest.mark.parametrize(
+    ("name", "fingerprint"),
+    [("inception_resnet_v2", "e5f118701084"), ("vggish", "436e1482a28e"), ("s3d", "122707cff1c7")],
+)
+def test_fingerprints_stay_what_they_were_or_every_track_is_made_anew(name: str, fingerprint: str) -> None:
+    assert parse_config(name, SETTINGS[name]).fingerprint().startswith(fingerprint)
+
+
 @pytest.mark.parametrize("name", [name for name in EXTRACTORS if name.endswith("_descriptor")])
 def test_descriptors_are_built_without_anything_else(name: str) -> None:
     extractor = build(parse_config(name, {}))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -99,8 +100,13 @@ class Data:
 
     def run(self, config: ExtractorConfig | None = None, **settings: Any) -> pd.DataFrame:
         plan = self.plan(config, **settings)
-        self.tracks.save(extraction.extract(plan, HERE))
+        self.keep(plan, extraction.extract(plan, HERE))
         return extraction.account(plan, self.tracks.load()).set_index("video_id")
+
+    def keep(self, plan: ExtractionPlan, results: Iterable[Track | TrackFailure]) -> None:
+        """As Kedro keeps what the node gives."""
+        for item in itertools.chain([plan.selection], results):
+            self.tracks.save(item)
 
     def file(self, video_id: str, suffix: str = ".arrow") -> Path:
         (found,) = (self.folder / "04_feature").rglob(f"{video_id}{suffix}")
@@ -134,7 +140,7 @@ def test_everything_is_computed_once_and_then_nothing(data: Data) -> None:
 
 def test_the_account_has_exactly_its_columns(data: Data) -> None:
     plan = data.plan()
-    data.tracks.save(extraction.extract(plan, HERE))
+    data.keep(plan, extraction.extract(plan, HERE))
     frame = extraction.account(plan, data.tracks.load())
     assert list(frame.columns) == ["video_id", "modality", "status", "reason", "seconds"]
     assert frame["video_id"].tolist() == ["-a", "bb", "ccc"]
@@ -142,16 +148,16 @@ def test_the_account_has_exactly_its_columns(data: Data) -> None:
 
 
 def test_a_track_is_kept_before_the_next_is_made(data: Data) -> None:
-    batch = extraction.extract(data.plan(), HERE)
+    plan = data.plan()
 
     def die_after_two() -> Iterator[Track | TrackFailure]:
-        for number, result in enumerate(batch.results):
+        for number, result in enumerate(extraction.extract(plan, HERE)):
             if number == 2:
                 raise KeyboardInterrupt
             yield result
 
     with pytest.raises(KeyboardInterrupt):
-        data.tracks.save(type(batch)(batch.selection, die_after_two()))
+        data.keep(plan, die_after_two())
     with pytest.raises(DatasetError, match="1 of 3 videos have neither"):
         data.tracks.load()
     assert not data.tracks.exists()
@@ -332,7 +338,7 @@ def test_tracks_that_never_were_say_what_to_run(data: Data) -> None:
 def test_a_folder_refuses_the_tracks_of_another_modality(data: Data) -> None:
     other = TracksDataset(path=str(data.folder), modality="audio")
     with pytest.raises(DatasetError, match="image tracks don't belong to the audio folder"):
-        other.save(extraction.extract(data.plan(), HERE))
+        other.save(data.plan().selection)
     with pytest.raises(ValueError, match="selection of image"):
         ModalityOnDisk(TrackStore(data.folder), "audio").view(data.plan().selection)
 

@@ -12,7 +12,7 @@ from object_store import object_store
 from mgn_ma.datasets.tracks import TracksDataset
 from mgn_ma.extractors.base import TrackRows
 from mgn_ma.features.store import TrackStore
-from mgn_ma.features.track import Selection, Track, TrackBatch, TrackFailure, TrackHeader
+from mgn_ma.features.track import Selection, Track, TrackFailure, TrackHeader
 
 FINGERPRINT = "f" * 64
 
@@ -55,7 +55,8 @@ def test_tracks_live_in_a_bucket(options: dict[str, object]) -> None:
 def test_the_catalog_takes_a_bucket_with_credentials(options: dict[str, object], tmp_path: Path) -> None:
     dataset = TracksDataset(path="s3://tracks/other", modality="image", credentials=options)
     selection = Selection("image", FINGERPRINT, {"one": "d", "two": "d"})
-    dataset.save(TrackBatch(selection, [make_track("one"), make_track("two")]))
+    for item in (selection, make_track("one"), make_track("two")):
+        dataset.save(item)
     view = dataset.load()
     assert view.video_ids == ["one", "two"]
     assert view.width == 8

@@ -7,6 +7,7 @@ import pytest
 from tiny_ensemble import TOLERANCES_US, VIDEO_LEVEL, bundle, extractors, member, recipe, video_networks
 
 from mgn_ma.eev.frames import expression_matrix
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.predictions import SplitPredictions
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.features.track import Track, TrackHeader
@@ -45,10 +46,12 @@ class VideoTracks:
 def of_the_chain(tiny, made: Bundle, folder, precision="float32"):
     """The ensemble's predictions by the chain's own steps: pack, gather in batches, combine."""
     tracks = {name: tiny.view(name) for name in ("image", "audio", "subtitle")} | {"video": VideoTracks(tiny)}
-    split = pack(PackPlan("validation", tiny.labels, tracks, {name: TOLERANCES_US[name] for name in tracks}), folder)
+    split = pack(
+        PackPlan("validation", tiny.labels, EEV, tracks, {name: TOLERANCES_US[name] for name in tracks}), folder
+    )
     training = TrainingConfig.model_validate({"precision": precision, "device": "cpu"})
     predictions, attention = predict_split(made.members, split, training)
-    return made.description.recipe.predict(SplitPredictions.from_table(predictions, "validation")), attention
+    return made.description.recipe.predict(SplitPredictions.from_table(predictions, "validation"), EEV), attention
 
 
 def of_the_predictor(tiny, made: Bundle, **options):
@@ -65,7 +68,7 @@ def test_the_predictor_says_what_the_chain_says(tiny, tmp_path, standardised):
     expected, attention = of_the_chain(tiny, made, tmp_path / "packed")
     found = of_the_predictor(tiny, made, batch_size=5)
     np.testing.assert_allclose(
-        np.concatenate([video.probabilities for video in found]), expression_matrix(expected), rtol=0, atol=1e-5
+        np.concatenate([video.values for video in found]), expression_matrix(expected, EEV.names), rtol=0, atol=1e-5
     )
     mean = np.mean([rows[list(made.modalities)] for _, rows in attention.groupby("member")], axis=0)
     np.testing.assert_allclose(np.concatenate([video.attention for video in found]), mean, atol=1e-5)
@@ -73,8 +76,8 @@ def test_the_predictor_says_what_the_chain_says(tiny, tmp_path, standardised):
 
 def test_a_validation_video_has_the_weights_that_have_not_seen_it(tiny):
     own, common = (of_the_predictor(tiny, made) for made in (bundle(), bundle(video_weights={})))
-    assert np.abs(own[0].probabilities - common[0].probabilities).max() > 1e-3
-    np.testing.assert_array_equal(own[1].probabilities, common[1].probabilities)
+    assert np.abs(own[0].values - common[0].values).max() > 1e-3
+    np.testing.assert_array_equal(own[1].values, common[1].values)
 
 
 def test_members_of_bfloat16_predict_in_it(tiny, tmp_path):
@@ -87,9 +90,9 @@ def test_members_of_bfloat16_predict_in_it(tiny, tmp_path):
     }
     made = Bundle(made.description, halves, made.video_network)
     expected, _ = of_the_chain(tiny, made, tmp_path / "packed", precision="bfloat16")
-    found = np.concatenate([video.probabilities for video in of_the_predictor(tiny, made)])
-    np.testing.assert_allclose(found, expression_matrix(expected), rtol=0, atol=1e-5)
-    assert np.abs(found - np.concatenate([v.probabilities for v in of_the_predictor(tiny, bundle())])).max() > 1e-4
+    found = np.concatenate([video.values for video in of_the_predictor(tiny, made)])
+    np.testing.assert_allclose(found, expression_matrix(expected, EEV.names), rtol=0, atol=1e-5)
+    assert np.abs(found - np.concatenate([v.values for v in of_the_predictor(tiny, bundle())])).max() > 1e-4
 
 
 def test_a_bundle_comes_back_as_it_was(tmp_path):

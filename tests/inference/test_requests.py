@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from tiny_ensemble import bundle
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.predictor import Predictor, TracksMismatchError
@@ -46,7 +46,7 @@ def test_rows_of_several_videos_in_any_order_give_the_predictor_s_numbers(tiny, 
         expected = predictor.predict(video_id, tracks, grid_timestamps_us(int(length)))
         mine = answer[answer["video_id"] == video_id]
         np.testing.assert_array_equal(mine["timestamp_us"], expected.timestamps_us)
-        np.testing.assert_allclose(mine[list(EXPRESSIONS)], expected.probabilities, atol=1e-6)
+        np.testing.assert_allclose(mine[list(EEV.names)], expected.values, atol=1e-6)
         shares = mine[[f"attention_{name}" for name in predictor.bundle.modalities]]
         np.testing.assert_allclose(shares, expected.attention, atol=1e-6)
 

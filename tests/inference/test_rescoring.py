@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import pearsonr
 from tiny_ensemble import DATA, bundle
 
-from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.eev.frames import expression_matrix
+from mgn_ma.eev.targets import EEV, Targets
 from mgn_ma.inference.predictor import Predictor
 from mgn_ma.inference.rescoring import ValidationVideos, differences, rescore, unlike_validation
 
@@ -28,8 +28,8 @@ def test_scores_are_pearson_s_r_averaged_over_expressions(tiny, validation):
     expected = []
     for video_id, frames in tiny.labels.groupby("video_id", sort=False):
         predicted = predictor.predict(video_id, tiny.tracks(video_id), frames["timestamp_us"].to_numpy())
-        truth = expression_matrix(frames)
-        r = [pearsonr(predicted.probabilities[:, c].astype(float), truth[:, c].astype(float))[0] for c in range(15)]
+        truth = expression_matrix(frames, EEV.names)
+        r = [pearsonr(predicted.values[:, c].astype(float), truth[:, c].astype(float))[0] for c in range(15)]
         expected.append(np.mean(r))
     np.testing.assert_allclose(scores["noisy"], expected, atol=1e-6)
 
@@ -45,8 +45,8 @@ def test_every_difference_is_named():
     assert differences(ours, bundle(noise=0.4).description) == []
     assert differences(ours, described(data_fingerprint="e" * 64)) == ["data dddddddddddd and eeeeeeeeeeee"]
     assert differences(ours, described(data_fingerprint=None)) == ["data dddddddddddd and unknown"]
-    assert differences(ours, described(expressions=EXPRESSIONS[1:])) == ["expressions (amusement)"]
-    assert differences(ours, described(expressions=EXPRESSIONS[::-1])) == ["expressions (in another order)"]
+    assert differences(ours, described(targets=Targets(names=EEV.names[1:]))) == ["targets (amusement)"]
+    assert differences(ours, described(targets=Targets(names=EEV.names[::-1]))) == ["targets (in another order)"]
     others = dict(ours.extractors)
     others["audio"] = others["audio"].model_copy(update={"fingerprint": "a" * 64})
     del others["title"]

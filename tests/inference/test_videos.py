@@ -56,16 +56,16 @@ def test_curves_are_those_of_the_extractors_and_the_predictor(predictor, bundle,
     for outcome in outcomes:
         expected = _by_hand(bundle, outcome.video)
         np.testing.assert_array_equal(outcome.prediction.timestamps_us, expected.timestamps_us)
-        np.testing.assert_allclose(outcome.prediction.probabilities, expected.probabilities, atol=1e-6)
+        np.testing.assert_allclose(outcome.prediction.values, expected.values, atol=1e-6)
         np.testing.assert_allclose(outcome.prediction.attention, expected.attention, atol=1e-6)
-        assert outcome.prediction.probabilities.std(axis=0).max() > 1e-3
+        assert outcome.prediction.values.std(axis=0).max() > 1e-3
         assert not outcome.lacking
 
 
 def test_groups_and_processes_change_nothing(predictor, bundle, inputs):
     by_group = VideoPredictor(bundle, VideoSettings(videos_at_a_time=1))
     for one, other in zip(predictor.predict(inputs), by_group.predict(inputs), strict=True):
-        np.testing.assert_array_equal(one.prediction.probabilities, other.prediction.probabilities)
+        np.testing.assert_array_equal(one.prediction.values, other.prediction.values)
 
 
 def test_a_broken_and_a_missing_video_stop_no_other(predictor, inputs, tmp_path):
@@ -99,7 +99,7 @@ def test_ids_and_paths_may_be_any_text(predictor, inputs, tmp_path):
         shutil.copy(inputs[0].path, path)
         (outcome,) = predictor.predict([VideoInput(name, str(path), inputs[0].captions, inputs[0].title)])
         assert outcome.reason == "", name
-        np.testing.assert_array_equal(outcome.prediction.probabilities, plain.prediction.probabilities)
+        np.testing.assert_array_equal(outcome.prediction.values, plain.prediction.values)
 
 
 def test_two_videos_of_one_id_are_refused(predictor, inputs):
@@ -114,7 +114,7 @@ def test_tracks_that_are_there_are_not_made_again(predictor, inputs, tmp_path, m
     monkeypatch.setattr("mgn_ma.features.making.build", lambda config: pytest.fail("an extractor was built"))
     (second,) = predictor.predict(inputs[:1], tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")} == made
-    np.testing.assert_array_equal(first.prediction.probabilities, second.prediction.probabilities)
+    np.testing.assert_array_equal(first.prediction.values, second.prediction.values)
 
 
 def test_a_url_is_fetched_predicted_and_removed(predictor, inputs, memory):
@@ -128,7 +128,7 @@ def test_a_url_is_fetched_predicted_and_removed(predictor, inputs, memory):
             continue
         fetched.append(outcome.source.video_path)
         assert digest(outcome.source.video_path) == digest(inputs[0].path)
-        np.testing.assert_array_equal(outcome.prediction.probabilities, local.prediction.probabilities)
+        np.testing.assert_array_equal(outcome.prediction.values, local.prediction.values)
     assert not Path(fetched[0]).exists()
 
 

@@ -29,7 +29,14 @@ def frames(n: int, seed: int = 0) -> tuple[dict[str, torch.Tensor], dict[str, to
 def test_every_variant_learns(fusion: str, classifier: str, reading: str) -> None:
     torch.manual_seed(0)
     config = MGNMAConfig.model_validate(
-        {"modalities": WIDTHS, "hidden": 16, "fusion": fusion, "classifier": classifier, "reading": reading}
+        {
+            "modalities": WIDTHS,
+            "classes": 15,
+            "hidden": 16,
+            "fusion": fusion,
+            "classifier": classifier,
+            "reading": reading,
+        }
     )
     model = MGNMA(config)
     features, present = frames(64)
@@ -51,14 +58,14 @@ def test_every_variant_learns(fusion: str, classifier: str, reading: str) -> Non
 
 @pytest.mark.parametrize("names", [["image"], ["subtitle", "audio"], ["image", "audio", "subtitle"]])
 def test_any_subset_of_modalities(names: list[str]) -> None:
-    model = MGNMA(MGNMAConfig(modalities={name: WIDTHS[name] for name in names}, hidden=8)).eval()
+    model = MGNMA(MGNMAConfig(modalities={name: WIDTHS[name] for name in names}, classes=15, hidden=8)).eval()
     features, present = frames(5)
     assert model(features, present).attention.shape == (5, len(names))
     assert model.fusion.num_features == sum(WIDTHS[name] for name in names)
 
 
 def test_absent_vectors_have_no_influence() -> None:
-    model = MGNMA(MGNMAConfig(modalities=WIDTHS, hidden=8)).eval()
+    model = MGNMA(MGNMAConfig(modalities=WIDTHS, classes=15, hidden=8)).eval()
     features, present = frames(30)
     present["image"] |= ~(present["audio"] | present["subtitle"])
     expected = model(features, present)
@@ -70,14 +77,14 @@ def test_absent_vectors_have_no_influence() -> None:
 
 
 def test_without_a_mask_all_are_present() -> None:
-    model = MGNMA(MGNMAConfig(modalities=WIDTHS, hidden=8)).eval()
+    model = MGNMA(MGNMAConfig(modalities=WIDTHS, classes=15, hidden=8)).eval()
     features, _ = frames(4)
     everything = {name: torch.ones(4, dtype=torch.bool) for name in WIDTHS}
     torch.testing.assert_close(model(features).logits, model(features, everything).logits)
 
 
 def test_float16_features_are_computed_in_float32() -> None:
-    model = MGNMA(MGNMAConfig(modalities=WIDTHS, hidden=8)).eval()
+    model = MGNMA(MGNMAConfig(modalities=WIDTHS, classes=15, hidden=8)).eval()
     features, present = frames(4)
     half = {name: v.half() for name, v in features.items()}
     assert model(half, present).logits.dtype == torch.float32
@@ -85,14 +92,18 @@ def test_float16_features_are_computed_in_float32() -> None:
 
 
 def test_the_defaults_are_the_papers() -> None:
-    config = MGNMAConfig(modalities=WIDTHS)
-    assert (config.hidden, config.experts, config.classes) == (1024, 3, 15)
+    config = MGNMAConfig(modalities=WIDTHS, classes=15)
+    assert (config.hidden, config.experts) == (1024, 3)
     assert (config.fusion, config.classifier) == ("attention", "moe")
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"modalities": {}}, {"modalities": WIDTHS, "expert": 3}, {"modalities": WIDTHS, "modality_dropout": 1.0}],
+    [
+        {"modalities": {}, "classes": 15},
+        {"modalities": WIDTHS, "classes": 15, "expert": 3},
+        {"modalities": WIDTHS, "classes": 15, "modality_dropout": 1.0},
+    ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -103,4 +114,4 @@ def test_a_missing_modality_is_named() -> None:
     features, present = frames(3)
     del features["audio"]
     with pytest.raises(KeyError, match="audio"):
-        MGNMA(MGNMAConfig(modalities=WIDTHS, hidden=4))(features, present)
+        MGNMA(MGNMAConfig(modalities=WIDTHS, classes=15, hidden=4))(features, present)

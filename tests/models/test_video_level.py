@@ -9,7 +9,12 @@ from mgn_ma.models.mixture_of_experts import expression_loss
 from mgn_ma.models.video_level import VideoBatch, VideoLevelConfig, VideoLevelNetwork
 
 CONFIG = VideoLevelConfig(
-    items={"image": 6, "audio": 4}, vectors={"title": 5}, clusters={"image": 3, "audio": 2}, tower_width=8, hidden=16
+    items={"image": 6, "audio": 4},
+    vectors={"title": 5},
+    classes=15,
+    clusters={"image": 3, "audio": 2},
+    tower_width=8,
+    hidden=16,
 )
 
 
@@ -53,5 +58,5 @@ def test_a_silent_video_gives_the_audio_tower_no_say() -> None:
 
 
 def test_the_paper_has_1024_and_80_items_fit() -> None:
-    assert VideoLevelConfig(items={"image": 1536}).hidden == 1024
+    assert VideoLevelConfig(items={"image": 1536}, classes=15).hidden == 1024
     assert CONFIG.modalities == ("image", "audio", "title")

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
-from mgn_ma.features.modality import Modalities
+from mgn_ma.features.settings import Modalities
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Selection, Track, TrackFailure, TrackHeader
 from mgn_ma.features.view import ModalityOnDisk, TrackView
@@ -25,6 +25,10 @@ CLOCKS: dict[str, Clock] = {
     "image": "grid", "audio": "patches", "action": "grid", "subtitle": "cues", "title": "whole",
 }  # fmt: skip
 TOLERANCES_US = {"image": 166_667, "audio": 960_000, "action": 166_667, "subtitle": 5_000_000, "title": 0}
+DESCRIPTORS = {
+    "image": "image_descriptor", "audio": "audio_descriptor", "action": "action_descriptor",
+    "subtitle": "text_descriptor", "title": "text_descriptor",
+}  # fmt: skip
 SIZES = {"train": 7, "validation": 3, "test": 2}
 
 
@@ -57,10 +61,10 @@ class Extracted:
     def modalities(self) -> Modalities:
         """The parameter of that name."""
         settings = {
-            name: {"extractor": f"{name}_descriptor", "tolerance_us": tolerance_us}
+            name: {"extractor": DESCRIPTORS[name], "tolerance_us": tolerance_us}
             for name, tolerance_us in TOLERANCES_US.items()
         }
-        return Modalities.model_validate(settings)
+        return Modalities.model_validate(settings | {"video": {}})
 
 
 def _rows(modality: str, n_frames: int, theme: npt.NDArray[Any], signal: npt.NDArray[Any], random: Any) -> TrackRows:
@@ -110,8 +114,8 @@ def make_extracted(tmp_path: Path) -> Extracted:
             frames = pd.DataFrame({"video_id": video_id, "timestamp_us": [grid_time(i) for i in range(n_frames)]})
             if split != "test":
                 reaction = 0.3 + 0.2 * signal * (1 if number % 2 else -1) + random.normal(scale=0.02, size=n_frames)
-                frames[list(EXPRESSIONS)] = np.repeat(reaction[:, None], 15, axis=1).astype(np.float32)
-                frames.loc[frames.index[:2], list(EXPRESSIONS)] = np.float32(0)
+                frames[list(EEV.names)] = np.repeat(reaction[:, None], 15, axis=1).astype(np.float32)
+                frames.loc[frames.index[:2], list(EEV.names)] = np.float32(0)
             parts.append(frames)
             for name in WIDTHS:
                 if (split, number) == ("train", 6):

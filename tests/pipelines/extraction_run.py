@@ -14,8 +14,10 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
 
-from mgn_ma.pipelines.extraction import account_pipeline, extraction_pipeline
+from mgn_ma.modalities import EXTRACTED
+from mgn_ma.pipelines.extraction import extraction_pipeline
 from mgn_ma.pipelines.extraction_estimate import create_pipeline as create_estimate
+from mgn_ma.pipelines.video_features import create_pipeline as create_video_features
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,18 +27,21 @@ def configuration(data: Path, env: str = "sample") -> OmegaConfigLoader:
     conf = data / "conf"
     for name in ("base", env):
         (conf / name).mkdir(parents=True, exist_ok=True)
-        for path in (ROOT / "conf" / name).glob("*_features.yml"):
-            if "video" not in path.name:
+        for path in (ROOT / "conf" / name).glob("*.yml"):
+            if path.stem in ("catalog", "parameters"):
                 shutil.copy(path, conf / name)
-        (conf / name / "globals.yml").write_text(f"data: {data}\n")
+        estimate = ROOT / "conf" / name / "extraction_estimate"
+        if estimate.is_dir():
+            shutil.copytree(estimate, conf / name / "extraction_estimate", dirs_exist_ok=True)
+        (conf / name / "globals.yml").write_text(f"data: {data}\nmodel: mgn-ma\n")
     merge = {"parameters": "soft", "globals": "soft"}
     return OmegaConfigLoader(str(conf), base_env="base", default_run_env=env, env=env, merge_strategy=merge)
 
 
 def extraction() -> Pipeline:
-    """All five extractions and their account."""
-    modalities = ("image", "audio", "action", "subtitle", "title")
-    return sum((extraction_pipeline(modality) for modality in modalities), start=Pipeline([])) + account_pipeline()
+    """All extractions and their account."""
+    merged = create_video_features().only_nodes("video_features.merge_extraction_accounts")
+    return sum(map(extraction_pipeline, EXTRACTED), start=Pipeline([])) + merged
 
 
 def catalog(pipeline: Pipeline, data: Path, changes: dict[str, Any] | None = None, env: str = "sample") -> DataCatalog:
@@ -47,12 +52,10 @@ def catalog(pipeline: Pipeline, data: Path, changes: dict[str, Any] | None = Non
         *outer, last = key.split(".")
         target = parameters
         for name in outer:
-            target = target[name]
+            target = target.setdefault(name, {})
         target[last] = value
     validated = ParameterValidator({"test": pipeline}).validate_raw_params(parameters)
-    entries = {name: entry for name, entry in loader["catalog"].items() if name != "extraction_account"}
-    account = {"type": "pandas.CSVDataset", "filepath": str(data / "08_reporting" / "extraction_account.csv")}
-    built = DataCatalog.from_config({**entries, "extraction_account": account})
+    built = DataCatalog.from_config(loader["catalog"])
     for name, value in validated.items():
         built[f"params:{name}"] = value
     built["manifest"] = pd.read_parquet(data / "manifest.parquet")

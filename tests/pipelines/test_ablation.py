@@ -19,7 +19,7 @@ from mgn_ma.datasets.checkpoints import CheckpointsDataset
 from mgn_ma.datasets.packed_split import PackedSplitDataset
 from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.ensembling import EnsemblingConfig
@@ -95,7 +95,7 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
     }
     random = np.random.default_rng(1)
     test_labels = extracted.labels["test"].assign(
-        **{name: random.random(len(extracted.labels["test"])).astype(np.float32) for name in EXPRESSIONS}
+        **{name: random.random(len(extracted.labels["test"])).astype(np.float32) for name in EEV.names}
     )
     truth = {"truth_validation": extracted.labels["validation"], "truth_test": None, "truth_test_labels": test_labels}
     of_tracks = {"path": str(extracted.root)}
@@ -118,8 +118,10 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
             },
             **{f"params:{name}": MemoryDataset(value) for name, value in settings.items()},
             "extraction_account": MemoryDataset(extracted.account),
+            "params:targets": MemoryDataset(EEV),
             "tracker": MemoryDataset(NamesTracker(), copy_mode="assign"),
             "training_states": TrainingStatesDataset(filepath=str(folder / "states")),
+            "ablation_input_folder": MemoryDataset(str(folder)),
             "video_level_networks": CheckpointsDataset(filepath=str(folder / "video_level_networks")),
             "ablation_networks": CheckpointsDataset(filepath=str(folder / "networks")),
             **{
@@ -132,7 +134,7 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
 
 
 def learn_videos(catalog: DataCatalog) -> None:
-    nodes = ("train_video_level_networks", "embed_videos")
+    nodes = ("video_features.train_video_level_networks", "video_features.embed_videos")
     SequentialRunner().run(create_video_features().only_nodes(*nodes), catalog)
 
 
@@ -165,7 +167,7 @@ def test_the_tables_have_the_scores_of_the_networks(finished: Any) -> None:
     _, _, catalog = finished
     networks, split = catalog.load("ablation_networks"), catalog.load("ablation_validation_input")
     predicted = {
-        name: predict_network(name, networks[name], split, TrainingConfig()).probabilities.astype(np.float64)
+        name: predict_network(name, networks[name], split, TrainingConfig()).values.astype(np.float64)
         for name in NETWORKS
     }
     labels = np.asarray(split.labels)

@@ -142,7 +142,7 @@ def test_the_pipeline_fetches_and_accounts(site: Site, tmp_path: Path) -> None:
             "annotations_test": MemoryDataset(pd.DataFrame({"Video ID": ["0012"]})),
             "raw_videos": MediaFolderDataset(str(tmp_path / "videos")),
             "params:download": MemoryDataset(settings(site)),
-            "wanted_videos": MemoryDataset(),
+            "raw_videos_folder": MemoryDataset(str(tmp_path / "videos")),
             "download_account": MemoryDataset(),
         }
     )

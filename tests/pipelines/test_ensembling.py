@@ -11,9 +11,9 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from mgn_ma.eev.correlation import challenge_score, frames_to_offsets, video_correlations
-from mgn_ma.eev.expressions import EXPRESSIONS
-from mgn_ma.eev.frames import FRAME_COLUMNS, expression_matrix
-from mgn_ma.eev.submission import SUBMISSION_COLUMNS
+from mgn_ma.eev.frames import KEY_COLUMNS, expression_matrix
+from mgn_ma.eev.submission import SUBMISSION_KEYS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.grid import grid_time
@@ -31,7 +31,7 @@ def frame_table(video_ids, values):
         [(video_id, grid_time(index)) for video_id in video_ids for index in range(N_FRAMES)],
         columns=["video_id", "timestamp_us"],
     )
-    return frames.assign(**{name: values[:, c].astype(np.float32) for c, name in enumerate(EXPRESSIONS)})
+    return frames.assign(**{name: values[:, c].astype(np.float32) for c, name in enumerate(EEV.names)})
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def inputs():
         for split, key, ids in (("validation", "v", VALIDATION), ("test", "t", TEST))
         for name, noise in (("member_0", 1.0), ("member_1", 0.6), ("member_2", 0.9), ("shuffled", 2.5))
     ]
-    members[3][list(EXPRESSIONS)] = random.random((len(members[3]), 15))
+    members[3][list(EEV.names)] = random.random((len(members[3]), 15))
     rows = [("gone", 0), *[(video, grid_time(index)) for video in TEST[::-1] for index in range(N_FRAMES)]]
     return {
         "member_predictions": pd.concat(members, ignore_index=True),
@@ -63,12 +63,13 @@ def run(folder, inputs, config=None):
     """Both pipelines with every result going through its file as the catalog says; the catalog, to look at them."""
     entries = {}
     for name in ("evaluation", "ensembling"):
-        text = (CONF / f"catalog_{name}.yml").read_text().replace("${globals:data}", str(folder))
+        text = (CONF / name / "catalog.yml").read_text().replace("${globals:data}", str(folder))
         entries |= yaml.safe_load(text)
     catalog = DataCatalog.from_config(entries)
     for name, data in inputs.items():
         catalog[name] = MemoryDataset(data)
     catalog["params:evaluation"] = MemoryDataset(EvaluationConfig())
+    catalog["params:targets"] = MemoryDataset(EEV)
     catalog["params:ensembling"] = MemoryDataset(config or EnsemblingConfig())
     pipeline = evaluation.create_pipeline() + ensembling.create_pipeline()
     assert set(pipeline.all_outputs()) == set(entries)
@@ -86,7 +87,7 @@ def test_the_report_has_what_others_look_for(catalog):
     validation = report["validation"]
     assert {"oracle", "time_only", "shuffled", "members", "ensemble", "per_expression"} <= set(validation)
     assert len(validation["members"]) == 3
-    assert set(validation["per_expression"]) == set(EXPRESSIONS)
+    assert set(validation["per_expression"]) == set(EEV.names)
     assert (report["n_videos"], report["n_frames"]) == (10, 400)
     assert report["undefined"]["constant_truth"] == 0
     assert validation["oracle"] == pytest.approx(1, abs=1e-6)
@@ -99,26 +100,26 @@ def test_the_report_has_what_others_look_for(catalog):
     assert interval["low"] < validation["ensemble"] < interval["high"]
     assert report["comparisons"]["ensemble_over_time_only"]["low"] > 0
     assert report["comparisons"]["ensemble_over_median_member"]["low"] > 0
-    assert set(report["calibration"]) == set(EXPRESSIONS)
+    assert set(report["calibration"]) == set(EEV.names)
 
 
 def test_the_predictions_are_the_mean_and_score_what_is_reported(catalog, inputs):
     predictions = catalog["ensemble_predictions"].load()
-    assert tuple(predictions.columns) == FRAME_COLUMNS
+    assert tuple(predictions.columns) == (*KEY_COLUMNS, *EEV.names)
     assert set(predictions["video_id"]) == {*VALIDATION, *TEST}
     members = inputs["member_predictions"]
-    of_members = [expression_matrix(members[members["member"] == f"member_{n}"]) for n in range(3)]
-    np.testing.assert_allclose(expression_matrix(predictions), np.mean(of_members, axis=0), atol=1e-6)
+    of_members = [expression_matrix(members[members["member"] == f"member_{n}"], EEV.names) for n in range(3)]
+    np.testing.assert_allclose(expression_matrix(predictions, EEV.names), np.mean(of_members, axis=0), atol=1e-6)
     validation = predictions[predictions["video_id"].isin(VALIDATION)]
     _, offsets = frames_to_offsets(validation["video_id"])
-    labels = expression_matrix(inputs["labels_validation"])
-    score = challenge_score(video_correlations(expression_matrix(validation), labels, offsets))
+    labels = expression_matrix(inputs["labels_validation"], EEV.names)
+    score = challenge_score(video_correlations(expression_matrix(validation, EEV.names), labels, offsets))
     assert catalog["evaluation"].load()["validation"]["ensemble"] == pytest.approx(score, abs=1e-9)
 
 
 def test_the_submission_has_every_row_of_the_test_table_in_its_order(catalog, inputs):
     submission = catalog["submission"].load()
-    assert tuple(submission.columns) == SUBMISSION_COLUMNS
+    assert tuple(submission.columns) == (*SUBMISSION_KEYS, *EEV.names)
     assert submission["Video ID"].tolist() == inputs["labels_test"]["video_id"].tolist()
     assert submission["Timestamp (milliseconds)"].tolist() == inputs["labels_test"]["timestamp_us"].tolist()
     assert (submission.iloc[0, 2:] == 0).all()
@@ -150,7 +151,7 @@ def test_scores_keep_ids_as_they_are_written(catalog):
 
 def test_configuration_files_say_the_defaults(inputs):
     for name, config in (("evaluation", EvaluationConfig), ("ensembling", EnsemblingConfig)):
-        stated = yaml.safe_load((CONF / f"parameters_{name}.yml").read_text())[name]
+        stated = yaml.safe_load((CONF / name / "parameters.yml").read_text())[name]
         assert config.model_validate(stated) == config()
         with pytest.raises(ValueError, match="Extra inputs are not permitted"):
             config.model_validate(stated | {"resample": 3})

@@ -10,7 +10,7 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.metrics import SCORE_COLUMNS
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.grid import grid_time
@@ -27,7 +27,7 @@ def frame_table(video_ids, values):
         [(video_id, grid_time(index)) for video_id in video_ids for index in range(N_FRAMES)],
         columns=["video_id", "timestamp_us"],
     )
-    return frames.assign(**{name: values[:, c].astype(np.float32) for c, name in enumerate(EXPRESSIONS)})
+    return frames.assign(**{name: values[:, c].astype(np.float32) for c, name in enumerate(EEV.names)})
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def inputs():
 
 
 def run(inputs):
-    scores = score_members(**inputs, evaluation=EvaluationConfig())
+    scores = score_members(**inputs, targets=EEV, evaluation=EvaluationConfig())
     return report_members(scores, EvaluationConfig()), scores
 
 
@@ -78,9 +78,9 @@ def test_predictors_come_in_the_order_that_they_deserve(inputs):
         shuffled = found["intervals"]["shuffled"]
         assert shuffled["low"] <= 0 <= shuffled["high"]
         assert shuffled["estimate"] == found["shuffled"]
-        assert set(found["expressions"]) == set(EXPRESSIONS)
+        assert set(found["expressions"]) == set(EEV.names)
         assert len(found["expressions"]["awe"]["members"]) == 3
-    assert tuple(scores.columns) == SCORE_COLUMNS
+    assert tuple(scores.columns) == (*SCORE_COLUMNS, *EEV.names)
     assert len(scores) == 2 * 6 * 24
     assert "unavailable" not in set(scores["video_id"])
     assert set(scores["theme"]) == {"calm", "storm"}
@@ -92,7 +92,7 @@ def test_the_report_is_the_mean_of_the_scores(inputs):
     rows = scores[(scores["split"] == "validation") & (scores["predictor"] == "member_1")]
     assert report["validation"]["members"][1] == pytest.approx(rows["score"].mean())
     assert report["validation"]["expressions"]["pain"]["members"][1] == pytest.approx(rows["pain"].mean())
-    assert rows["score"].iloc[3] == pytest.approx(rows[list(EXPRESSIONS)].iloc[3].mean())
+    assert rows["score"].iloc[3] == pytest.approx(rows[list(EEV.names)].iloc[3].mean())
 
 
 def test_without_a_truth_there_is_no_oracle_no_theme_and_no_test(inputs):
@@ -119,12 +119,13 @@ def test_only_oracle_and_test_scores_depend_on_the_truth(inputs):
 def test_the_pipeline_runs_where_nobody_has_written_a_truth(inputs, tmp_path):
     entries = {}
     for name in ("evaluation", "sample_data"):
-        text = (CONF / f"catalog_{name}.yml").read_text().replace("${globals:data}", str(tmp_path))
+        text = (CONF / name / "catalog.yml").read_text().replace("${globals:data}", str(tmp_path))
         entries |= yaml.safe_load(text)
     used = {*TRUTHS, *create_pipeline().all_outputs()}
     catalog = DataCatalog.from_config({name: entry for name, entry in entries.items() if name in used})
     for name in set(inputs) - set(TRUTHS):
         catalog[name] = MemoryDataset(inputs[name])
     catalog["params:evaluation"] = MemoryDataset(EvaluationConfig())
+    catalog["params:targets"] = MemoryDataset(EEV)
     SequentialRunner().run(create_pipeline(), catalog)
     assert catalog["member_evaluation"].load() == run(inputs | dict.fromkeys(TRUTHS))[0]

@@ -18,12 +18,12 @@ import pytest
 from kedro.validation.exceptions import ParameterValidationError
 
 from mgn_ma.extractors.pretrained import WeightsError
-from mgn_ma.features.modality import Extractors, Modalities
+from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import TrackError
 from mgn_ma.media.digest import digest
 from mgn_ma.media.probe import probe
+from mgn_ma.modalities import EXTRACTED
 from mgn_ma.pipelines import clip_features, frame_features
-from mgn_ma.pipelines.extraction import EXTRACTED, plan_extraction
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "media")]
@@ -237,25 +237,47 @@ def test_the_size_that_is_estimated_is_about_the_size_that_comes(runs: Any, data
 
 
 def test_an_unknown_parameter_stops_the_run_before_it_starts(runs: Any, data: Path) -> None:
-    for key in ("extraction.retries", "execution.threads", "modalities.image.extracter", "extractors.s3d.window"):
+    for key in ("extraction.retries", "execution.threads", "modalities.image.extracter"):
         with pytest.raises(ParameterValidationError, match=key.rpartition(".")[2]):
             runs.run(data, {key: 1})
+    with pytest.raises(ParameterValidationError, match="window"):
+        runs.run(data, {"modalities.action.settings.s3d.window": 1})
     with pytest.raises(ParameterValidationError, match="there is no extractor 'resnet'"):
-        runs.run(data, {"extractors.resnet": {}})
+        runs.run(data, {"modalities.image.settings.resnet": {}})
+    with pytest.raises(ParameterValidationError, match="there is no modality 'imagge'; is 'image' meant"):
+        runs.run(data, {"modalities.imagge.extractor": "image_descriptor"})
+    with pytest.raises(ParameterValidationError, match="'audio' is made from the audio, and image_descriptor reads"):
+        runs.run(data, {"modalities.audio.extractor": "image_descriptor"})
+    with pytest.raises(ParameterValidationError, match="'video' is learned and takes no extractor"):
+        runs.run(data, {"modalities.video.extractor": "image_descriptor"})
+    with pytest.raises(ParameterValidationError, match="'image' needs an extractor"):
+        runs.run(data, {"modalities.image.extractor": None})
+
+
+def test_an_absent_modality_is_accounted_and_has_no_tracks(runs: Any, data: Path) -> None:
+    built = runs.run(data, {"modalities.subtitle": None})
+    assert len(built.load("subtitle.tracks")) == 0
+    account = built.load("extraction_account").query("modality == 'subtitle'")
+    assert set(account["status"]) == {"absent"}
+    assert account["reason"].str.contains("modalities.subtitle is null").all()
+
+
+def test_two_modalities_use_one_extractor_with_different_settings(runs: Any, data: Path) -> None:
+    built = runs.run(data, {"modalities.title.settings.text_descriptor.words": 16})
+    assert built.load("title.tracks").width != built.load("subtitle.tracks").width
 
 
 def test_base_names_the_backbones_of_the_paper(runs: Any, tmp_path: Path) -> None:
     parameters = runs.configuration(tmp_path, "local")["parameters"]
-    modalities, extractors = Modalities(parameters["modalities"]), Extractors(parameters["extractors"])
-    configs = extractors.configs(modalities)
-    assert {modality: config.name for modality, config in configs.items()} == {
+    modalities = Modalities(parameters["modalities"])
+    assert {modality: config.name for modality, config in modalities.configs().items()} == {
         "image": "inception_resnet_v2",
         "audio": "vggish",
         "action": "s3d",
         "subtitle": "bert",
         "title": "bert",
     }
-    assert modalities["subtitle"].tolerance_us == 5_000_000
+    assert modalities.tolerance_us("subtitle") == 5_000_000
 
 
 def test_absent_weights_stop_the_run_before_any_video_is_decoded(
@@ -267,24 +289,23 @@ def test_absent_weights_stop_the_run_before_any_video_is_decoded(
     absent = {"pretrained": {"path": str(data / "nowhere.pth")}}
     changes = {"modalities.action.extractor": "s3d", "modalities.audio.extractor": "vggish"}
     with pytest.raises(WeightsError) as caught:
-        runs.run(data, changes | {"extractors.s3d": absent, "extractors.vggish": absent}, pipeline)
+        runs.run(
+            data,
+            changes | {"modalities.action.settings.s3d": absent, "modalities.audio.settings.vggish": absent},
+            pipeline,
+        )
     assert "action (s3d)" in str(caught.value)
     assert "audio (vggish)" in str(caught.value)
     assert not list((data / "04_feature").rglob("*.arrow"))
 
 
-def test_all_plans_come_before_the_first_extraction(runs: Any) -> None:
-    names = [node.func.__name__ for node in runs.extraction().nodes]
-    assert names[:5] == [plan_extraction.__name__] * 5
-
-
 def test_the_two_pipelines_are_the_template_in_namespaces() -> None:
     frame, clip = frame_features.create_pipeline(), clip_features.create_pipeline()
-    assert frame.outputs() == {"image.account", "audio.account"}
-    assert clip.outputs() == {"action.account", "subtitle.account"}
+    assert frame.all_outputs() >= {"image.tracks", "image.account", "audio.tracks", "audio.account"}
+    assert clip.all_outputs() >= {"action.tracks", "action.account", "subtitle.tracks", "subtitle.account"}
     assert {name for name in frame.inputs() if not name.startswith("params:")} == {
         "manifest",
         "image.tracks_on_disk",
         "audio.tracks_on_disk",
     }
-    assert {node.namespace for node in clip.nodes} == {"action", "subtitle"}
+    assert {node.namespace for node in clip.nodes} == {"clip_features.action", "clip_features.subtitle"}

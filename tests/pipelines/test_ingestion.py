@@ -18,8 +18,9 @@ from kedro.runner import SequentialRunner
 
 from mgn_ma.datasets.media_folder import MediaFolderDataset
 from mgn_ma.eev.annotations import AnnotationError
-from mgn_ma.eev.expressions import EXPRESSIONS
-from mgn_ma.media.folder import MediaFolder
+from mgn_ma.eev.targets import EEV
+from mgn_ma.media.errors import MediaError
+from mgn_ma.media.folder import MediaFolder, local_folder
 from mgn_ma.media.manifest import ManifestConfig, SplitError
 from mgn_ma.pipelines.ingestion import create_pipeline
 
@@ -45,7 +46,7 @@ def annotations(id_column: str = "YouTube ID", labelled: bool = True, **seconds:
         for k in range(length * 6):
             rows.append({id_column: video_id, "Timestamp (milliseconds)": k * 1_000_000 // 6})
             if labelled:
-                rows[-1] |= {name: (k + i) % 10 / 10 for i, name in enumerate(EXPRESSIONS)}
+                rows[-1] |= {name: (k + i) % 10 / 10 for i, name in enumerate(EEV.names)}
     return pd.DataFrame(rows)
 
 
@@ -59,11 +60,12 @@ class Project:
         (self.raw / "videos").mkdir()
         conf = folder / "conf" / "base"
         conf.mkdir(parents=True)
-        for name in ("catalog_ingestion.yml", "parameters_ingestion.yml"):
+        for name in ("ingestion/catalog.yml", "ingestion/parameters.yml"):
             shutil.copy(ROOT / "conf" / "base" / name, conf)
         (conf / "globals.yml").write_text(yaml.safe_dump({"data": str(folder / "data")}))
         loader = OmegaConfigLoader(str(folder / "conf"), base_env="base", default_run_env="base")
         self.catalog = DataCatalog.from_config(loader["catalog"])
+        self.catalog["params:targets"] = MemoryDataset(EEV)
         self.catalog["params:ingestion"] = MemoryDataset(
             ManifestConfig.model_validate(loader["parameters"]["ingestion"])
         )
@@ -99,7 +101,7 @@ def test_from_files_to_tables(project: Project) -> None:
     assert manifest["has_audio"].tolist() == [True, False, False, False, False]
     assert manifest["n_frames_past_end"].tolist() == [0, 0, 0, 6, 0]
     labels = project.catalog.load("labels_train")
-    assert labels.columns.tolist() == ["video_id", "timestamp_us", *EXPRESSIONS]
+    assert labels.columns.tolist() == ["video_id", "timestamp_us", *EEV.names]
     assert labels["timestamp_us"].dtype == np.int64
     assert labels["awe"].dtype == np.float32
     assert project.catalog.load("labels_validation")["video_id"].unique().tolist() == ["NA"]
@@ -182,19 +184,19 @@ def test_unknown_parameters_are_refused() -> None:
 
 
 class TestMediaFolderDataset:
-    class Videos:
-        def write_into(self, folder: Path) -> None:
-            (folder / "a.mp4").write_bytes(b"x")
-
-    def test_saves_what_writes_itself_and_loads_a_listing(self, tmp_path: Path) -> None:
-        dataset = MediaFolderDataset(str(tmp_path / "deep" / "videos"))
+    def test_loads_the_listing_that_a_node_has_saved(self, tmp_path: Path) -> None:
+        videos = tmp_path / "videos"
+        dataset = MediaFolderDataset(str(videos))
         assert not dataset.exists()
-        dataset.save(self.Videos())
+        (local_folder(str(videos)) / "a.mp4").write_bytes(b"x")
+        dataset.save(MediaFolder(str(videos)))
         assert dataset.exists()
-        folder = dataset.load()
-        assert isinstance(folder, MediaFolder)
-        assert folder.files("a").video_path == str(tmp_path / "deep" / "videos" / "a.mp4")
+        assert dataset.load().files("a").video_path == str(videos / "a.mp4")
+
+    def test_another_folder_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(DatasetError, match="the catalog expects them in"):
+            MediaFolderDataset(str(tmp_path / "videos")).save(MediaFolder(str(tmp_path / "elsewhere")))
 
     def test_a_url_is_for_reading_only(self) -> None:
-        with pytest.raises(DatasetError, match="only be written into a local folder"):
-            MediaFolderDataset("memory://videos").save(self.Videos())
+        with pytest.raises(MediaError, match="only be written into a local folder"):
+            local_folder("memory://videos")

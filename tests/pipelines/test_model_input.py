@@ -12,6 +12,7 @@ from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from mgn_ma.datasets.packed_split import PackedSplitDataset
+from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Selection, Track, TrackError, TrackHeader
@@ -37,6 +38,8 @@ def make_catalog(extracted: Any, tmp_path: Path) -> DataCatalog:
             **{f"{split}_input": PackedSplitDataset(filepath=str(tmp_path / split)) for split in extracted.labels},
             "extraction_account": MemoryDataset(extracted.account),
             "params:modalities": MemoryDataset(extracted.modalities),
+            "model_input_folder": MemoryDataset(str(tmp_path)),
+            "params:targets": MemoryDataset(EEV),
         }
     )
 
@@ -91,6 +94,14 @@ def test_a_split_without_any_track_stops_the_run(extracted: Any, tmp_path: Path)
 
 def test_training_waits_for_the_account() -> None:
     assert all("extraction_account" in node.inputs for node in create_pipeline().nodes)
+
+
+def test_the_dataset_refuses_a_split_that_was_packed_elsewhere(extracted: Any, tmp_path: Path) -> None:
+    add_video_tracks(extracted)
+    catalog = make_catalog(extracted, tmp_path)
+    SequentialRunner().run(create_pipeline(), catalog)
+    with pytest.raises(DatasetError, match="the catalog expects it in"):
+        PackedSplitDataset(filepath=str(tmp_path / "elsewhere")).save(catalog.load("train_input"))
 
 
 def test_the_dataset_says_what_to_run_and_refuses_a_url(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ CONF = Path(__file__).parents[2] / "conf" / "base"
 
 def _run(data: Path, pipeline: Pipeline | None = None, **changes: Any) -> DataCatalog:
     pipeline = pipeline or create_pipeline()
-    text = (CONF / "catalog_prediction.yml").read_text().replace("${globals:data}", str(data))
+    text = (CONF / "prediction/catalog.yml").read_text().replace("${globals:data}", str(data))
     catalog = DataCatalog.from_config(yaml.safe_load(text))
-    parameters = yaml.safe_load((CONF / "parameters_prediction.yml").read_text()) | {"execution": {}}
+    parameters = yaml.safe_load((CONF / "prediction/parameters.yml").read_text()) | {"execution": {}}
     parameters["prediction"] |= changes
     for name, value in ParameterValidator({"test": pipeline}).validate_raw_params(parameters).items():
         catalog[f"params:{name}"] = value
@@ -35,7 +35,7 @@ def _run(data: Path, pipeline: Pipeline | None = None, **changes: Any) -> DataCa
 
 
 def test_parameters_of_base_are_the_defaults() -> None:
-    given = yaml.safe_load((CONF / "parameters_prediction.yml").read_text())["prediction"]
+    given = yaml.safe_load((CONF / "prediction/parameters.yml").read_text())["prediction"]
     assert PredictionSettings.model_validate(given | {"videos": ()}) == PredictionSettings()
 
 

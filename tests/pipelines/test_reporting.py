@@ -10,7 +10,7 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.pipelines.reporting import create_pipeline
 from mgn_ma.reporting.config import ReportingConfig
 from mgn_ma.reporting.errors import FigureError
@@ -21,12 +21,12 @@ FIGURES = {"learning_curves_figure", "expression_correlation_figure", "curves_fi
 
 def tables():
     generator = np.random.default_rng(0)
-    labels = pd.DataFrame(generator.random((60, 15), np.float32), columns=list(EXPRESSIONS))
+    labels = pd.DataFrame(generator.random((60, 15), np.float32), columns=list(EEV.names))
     labels.insert(0, "video_id", np.repeat(["a", "b", "c"], 20))
     labels.insert(1, "timestamp_us", np.tile(np.arange(20) * 166_667, 3))
     attention = labels[["video_id", "timestamp_us"]].assign(member="member_0", image=0.25, audio=0.75)
     curves = pd.DataFrame({"member": "member_0", "epoch": [1, 2], "train_loss": 0.5, "validation_correlation": 0.1})
-    scores = {name: {"ensemble": 0.1} for name in EXPRESSIONS}
+    scores = {name: {"ensemble": 0.1} for name in EEV.names}
     return {
         "learning_curves": curves,
         "evaluation": {"validation": {"ensemble": 0.1, "expressions": scores}},
@@ -39,7 +39,7 @@ def tables():
 def run(**settings):
     catalog = DataCatalog(
         {name: MemoryDataset(table) for name, table in tables().items()}
-        | {"params:reporting": MemoryDataset(ReportingConfig(**settings), copy_mode="assign")}
+        | {"params:reporting": MemoryDataset(ReportingConfig(**settings)), "params:targets": MemoryDataset(EEV)}
     )
     return SequentialRunner().run(create_pipeline(), catalog)["figures_page"].load()
 
@@ -49,7 +49,7 @@ def test_makes_every_figure_and_the_page():
     assert made == FIGURES | {"example_video", "figures_page"}
     page = run(video_id="b")
     assert page.count("<section") == 4
-    assert "Evoked expressions over video b" in page
+    assert "Labels and predictions over video b" in page
     assert "Modal attention over video b" in page
 
 
@@ -63,12 +63,12 @@ def test_inputs_come_from_earlier_pipelines_only():
 
 
 def test_figures_are_versioned_previewable_and_published():
-    catalog = yaml.safe_load((ROOT / "conf/base/catalog_reporting.yml").read_text())
+    catalog = yaml.safe_load((ROOT / "conf/base/reporting/catalog.yml").read_text())
     for name in FIGURES:
         assert catalog[name]["type"] == "plotly.JSONDataset"
         assert catalog[name]["versioned"]
         assert catalog[name]["metadata"]["mgn_ma"]["publish"].endswith(f"08_reporting/{name}.json")
-    parameters = yaml.safe_load((ROOT / "conf/base/parameters_reporting.yml").read_text())
+    parameters = yaml.safe_load((ROOT / "conf/base/reporting/parameters.yml").read_text())
     assert ReportingConfig(**parameters["reporting"]).video_id is None
 
 

@@ -6,28 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
+from mgn_ma.datasets.media_folder import MediaFolderDataset
 from mgn_ma.pipelines.sample_data import create_pipeline
 from mgn_ma.pipelines.sample_data.nodes import SampleNotWantedError
 from mgn_ma.sample.config import SampleConfig
-from mgn_ma.sample.rendering import RenderedVideos
-
-
-class FolderDataset(AbstractDataset[RenderedVideos, None]):
-    """What the raw videos' dataset promises: it calls ``write_into`` with its folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def _load(self) -> None: ...
-
-    def _save(self, data: RenderedVideos) -> None:
-        data.write_into(self._folder)
-
-    def _describe(self) -> dict[str, object]:
-        return {"folder": self._folder}
 
 
 def _catalog(folder: Path, sample: SampleConfig) -> DataCatalog:
@@ -37,7 +22,8 @@ def _catalog(folder: Path, sample: SampleConfig) -> DataCatalog:
             **outputs,
             "sample_plan": MemoryDataset(copy_mode="assign"),
             "params:sample": MemoryDataset(sample),
-            "raw_videos": FolderDataset(folder),
+            "raw_videos_folder": MemoryDataset(str(folder)),
+            "raw_videos": MediaFolderDataset(str(folder)),
         }
     )
 

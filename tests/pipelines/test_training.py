@@ -19,7 +19,7 @@ from kedro.runner import SequentialRunner
 
 from mgn_ma.datasets.checkpoints import CheckpointsDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.pipelines.training import create_pipeline
 from mgn_ma.tracking.tracker import NullTracker
@@ -58,6 +58,7 @@ def splits(extracted: Any, tmp_path: Path) -> dict[str, PackedSplit]:
             PackPlan(
                 split,
                 table[table["video_id"] != "-train6"].reset_index(drop=True),
+                EEV,
                 {name: extracted.view(name) for name in modalities},
                 {name: extracted.modalities[name].tolerance_us for name in modalities},
             ),
@@ -113,7 +114,7 @@ def test_members_control_curves_and_predictions(splits: dict[str, PackedSplit], 
 
     predictions, attention = catalog.load("member_predictions"), catalog.load("member_attention")
     keys = ["member", "split", "video_id", "timestamp_us"]
-    assert list(predictions.columns) == [*keys, *EXPRESSIONS]
+    assert list(predictions.columns) == [*keys, *EEV.names]
     assert list(attention.columns) == [*keys, "image", "audio", "subtitle"]
     pd.testing.assert_frame_equal(predictions[keys], attention[keys])
     rows = predictions.groupby(["member", "split"]).size().to_dict()
@@ -123,7 +124,7 @@ def test_members_control_curves_and_predictions(splits: dict[str, PackedSplit], 
         **{(name, "test"): n_test for name in ("member_1", "member_2")},
     }
     np.testing.assert_allclose(attention[["image", "audio", "subtitle"]].sum(axis=1), 1.0, atol=1e-5)
-    assert predictions[list(EXPRESSIONS)].dtypes.eq(np.float32).all()
+    assert predictions[list(EEV.names)].dtypes.eq(np.float32).all()
     one = predictions[(predictions["member"] == "member_1") & (predictions["split"] == "test")]
     assert one["video_id"].tolist() == np.repeat(splits["test"].video_ids, np.diff(splits["test"].offsets)).tolist()
     assert one["timestamp_us"].tolist() == splits["test"].timestamps_us.tolist()
@@ -135,7 +136,7 @@ def test_a_run_after_a_crash_trains_only_what_is_left(
     from mgn_ma.training import loop
 
     undisturbed = make_catalog(splits, tmp_path / "a")
-    SequentialRunner().run(create_pipeline().only_nodes("train_members"), undisturbed)
+    SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), undisturbed)
 
     trained: list[int] = []
     original = loop._train_epoch
@@ -148,10 +149,12 @@ def test_a_run_after_a_crash_trains_only_what_is_left(
 
     monkeypatch.setattr(loop, "_train_epoch", counting)
     with pytest.raises(KeyboardInterrupt):
-        SequentialRunner().run(create_pipeline().only_nodes("train_members"), make_catalog(splits, tmp_path / "b"))
+        SequentialRunner().run(
+            create_pipeline().only_nodes("training.train_members"), make_catalog(splits, tmp_path / "b")
+        )
     assert trained == [1, 2, 3, 4, 1, 2, 3]
     resumed = make_catalog(splits, tmp_path / "b")
-    SequentialRunner().run(create_pipeline().only_nodes("train_members"), resumed)
+    SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), resumed)
     assert trained == [1, 2, 3, 4, 1, 2, 3, 3, 4, 1, 2, 3, 4]
     for name, checkpoint in undisturbed.load("members").items():
         assert checkpoint.digest() == resumed.load("members")[name].digest()
@@ -164,7 +167,7 @@ def test_killed_in_epoch_3_a_second_run_ends_with_the_same_weights(
     from mgn_ma.training import loop
 
     undisturbed = make_catalog(splits, tmp_path / "a")
-    SequentialRunner().run(create_pipeline().only_nodes("train_members"), undisturbed)
+    SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), undisturbed)
 
     script = Path(__file__).with_name("killed_training.py")
     command = [sys.executable, str(script), str(splits["train"].folder.parent), str(tmp_path / "b")]
@@ -181,7 +184,7 @@ def test_killed_in_epoch_3_a_second_run_ends_with_the_same_weights(
 
     monkeypatch.setattr(loop, "_train_epoch", noting)
     resumed = make_catalog(splits, tmp_path / "b")
-    SequentialRunner().run(create_pipeline().only_nodes("train_members"), resumed)
+    SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), resumed)
     assert trained == [("member_2", 3), ("member_2", 4), *(("shuffled", epoch) for epoch in (1, 2, 3, 4))]
     for name, checkpoint in undisturbed.load("members").items():
         assert checkpoint.digest() == resumed.load("members")[name].digest(), name
@@ -197,7 +200,7 @@ def test_a_member_that_breaks_does_not_cost_the_others(splits: dict[str, PackedS
     matrix[3] = np.nan
     matrix.flush()
     with pytest.raises(NonFiniteLossError, match="member_1"):
-        SequentialRunner().run(create_pipeline().only_nodes("train_members"), catalog)
+        SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), catalog)
     kept = {path.name.split("-")[0] for path in (tmp_path / "states").iterdir()}
     assert kept == {"member_2"}
 
@@ -210,7 +213,7 @@ def test_members_of_other_workers_are_the_same_members(
     here = make_catalog(splits, tmp_path / "a")
     there = make_catalog(splits, tmp_path / "b", training_execution=ExecutionConfig(engine=engine, workers=2))
     for catalog in (here, there):
-        SequentialRunner().run(create_pipeline().only_nodes("train_members"), catalog)
+        SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), catalog)
     for name, checkpoint in here.load("members").items():
         other = there.load("members")[name]
         # Workers share the cores, and fewer threads add up in another order.
@@ -223,7 +226,7 @@ def test_members_of_other_workers_are_the_same_members(
 
 def test_predicting_on_other_vectors_is_refused(splits: dict[str, PackedSplit], tmp_path: Path) -> None:
     catalog = make_catalog(splits, tmp_path)
-    SequentialRunner().run(create_pipeline().only_nodes("train_members"), catalog)
+    SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), catalog)
     described = (splits["test"].folder / "split.json").read_text().replace("a" * 64, "b" * 64)
     (splits["test"].folder / "split.json").write_text(described)
     catalog["test_input"] = MemoryDataset(PackedSplit(splits["test"].folder), copy_mode="assign")
@@ -242,7 +245,7 @@ def test_members_that_read_different_modalities_share_a_table(splits: dict[str, 
 
 def test_checkpoints_are_versioned(splits: dict[str, PackedSplit], tmp_path: Path) -> None:
     catalog = make_catalog(splits, tmp_path)
-    SequentialRunner().run(create_pipeline().only_nodes("train_members"), catalog)
+    SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), catalog)
     members = catalog.load("members")
     path = str(tmp_path / "versions" / "members")
     for stamp, name in (("2026-01-01T00.00.00.000Z", "member_1"), ("2026-01-02T00.00.00.000Z", "member_2")):
@@ -257,11 +260,11 @@ def test_checkpoints_are_versioned(splits: dict[str, PackedSplit], tmp_path: Pat
 
 
 def test_base_is_the_paper() -> None:
-    training = yaml.safe_load((CONF / "base" / "parameters_training.yml").read_text())
+    training = yaml.safe_load((CONF / "base" / "training/parameters.yml").read_text())
     assert ModelConfig.model_validate(training["model"]) == ModelConfig()
     assert TrainingConfig.model_validate(training["training"]) == TrainingConfig()
     assert EnsembleConfig.model_validate(training["ensemble_members"]) == EnsembleConfig()
     assert TrainingConfig().epochs == 30 and TrainingConfig().learning_rate == 1e-4
     assert TrainingConfig().batches.batch_size == 1536
-    video_level = yaml.safe_load((CONF / "base" / "parameters_video_features.yml").read_text())["video_level"]
+    video_level = yaml.safe_load((CONF / "base" / "video_features/parameters.yml").read_text())["video_level"]
     assert VideoLevelSettings.model_validate(video_level) == VideoLevelSettings()

@@ -13,13 +13,16 @@ from kedro.runner import SequentialRunner
 from mgn_ma.datasets.checkpoints import CheckpointsDataset
 from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
+from mgn_ma.eev.targets import EEV
+from mgn_ma.features.settings import Modalities
+from mgn_ma.features.track import Selection, TrackError
 from mgn_ma.features.view import TrackView
 from mgn_ma.pipelines.video_features import create_pipeline
 from mgn_ma.pipelines.video_features.nodes import embed_videos
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.video_level import VideoLevelSettings
 
-LEARNED = ["train_video_level_networks", "embed_videos"]
+LEARNED = ["video_features.train_video_level_networks", "video_features.embed_videos"]
 
 
 def settings(**changes: Any) -> VideoLevelSettings:
@@ -36,7 +39,10 @@ def run(extracted: Any, tmp_path: Path, video_level: VideoLevelSettings) -> Data
             "labels_train": MemoryDataset(extracted.labels["train"]),
             **{f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign") for name in
                ("image", "audio", "title")},
+            "extraction_account": MemoryDataset(extracted.account),
+            "params:modalities": MemoryDataset(extracted.modalities),
             "params:video_level": MemoryDataset(video_level),
+            "params:targets": MemoryDataset(EEV),
             "params:training.all_zero_rows": MemoryDataset("left_out"),
             "training_states": TrainingStatesDataset(filepath=str(tmp_path / "states")),
             "video_level_networks": CheckpointsDataset(filepath=str(tmp_path / "networks")),
@@ -85,6 +91,7 @@ def test_a_modality_that_no_video_has_is_done_without(
     extracted: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     extracted.view("title").store.select(extracted.view("title").selection.__class__("title", "t" * 64, {}))
+    extracted.account = extracted.account[extracted.account["modality"] != "title"]
     view = run(extracted, tmp_path, settings(epochs=1)).load("video.tracks")
     assert len(view) == 11
     assert "No video has a title track" in caplog.text
@@ -93,7 +100,21 @@ def test_a_modality_that_no_video_has_is_done_without(
 def test_an_unknown_modality_is_refused(extracted: Any) -> None:
     views = [extracted.view(name) for name in ("image", "audio", "title")]
     with pytest.raises(TrainingError, match="video_level can't read 'smell', only image, audio, title"):
-        embed_videos({}, *views, extracted.on_disk("video"), settings(single=["smell"]))
+        list(embed_videos({}, extracted.modalities, settings(single=["smell"]), extracted.on_disk("video"), *views))
+
+
+def test_networks_wait_for_the_account_of_what_they_read(extracted: Any, tmp_path: Path) -> None:
+    rows = (extracted.account["video_id"] == "-train3") & (extracted.account["modality"] == "image")
+    extracted.account.loc[rows, "status"] = "failed"
+    with pytest.raises(TrackError, match="disagree about 1 videos"):
+        run(extracted, tmp_path, settings(epochs=1))
+
+
+def test_an_absent_video_modality_has_no_vectors(extracted: Any) -> None:
+    modalities = Modalities.model_validate({**extracted.modalities.model_dump(), "video": None})
+    views = [extracted.view(name) for name in ("image", "audio", "title")]
+    given = list(embed_videos({}, modalities, settings(), extracted.on_disk("video"), *views))
+    assert given == [Selection("video", "", {})]
 
 
 def test_the_pipeline_ends_the_extraction_with_its_account() -> None:

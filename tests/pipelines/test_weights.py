@@ -19,15 +19,15 @@ from kedro.runner import SequentialRunner
 
 from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.extractors.vggish.network import VGGish
-from mgn_ma.features.modality import Extractors, Modalities
+from mgn_ma.features.settings import Modalities
 from mgn_ma.pipelines.weights import create_pipeline
 from mgn_ma.pipelines.weights.nodes import WeightsSettings
 
 MODALITIES = {
     "image": {"extractor": "image_descriptor", "tolerance_us": 0},
     "audio": {"extractor": "vggish", "tolerance_us": 0},
-    "subtitle": {"extractor": "bert", "source": "captions", "tolerance_us": 0},
-    "title": {"extractor": "bert", "source": "title", "tolerance_us": 0},
+    "subtitle": {"extractor": "bert", "tolerance_us": 0},
+    "title": {"extractor": "bert", "tolerance_us": 0},
 }
 
 
@@ -43,6 +43,16 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def with_settings(modalities: dict[str, Any], extractors: dict[str, Any]) -> Modalities:
+    """Each modality with the settings of its extractor."""
+    settings = {
+        name: {entry["extractor"]: extractors.get(entry["extractor"], {})} for name, entry in modalities.items()
+    }
+    return Modalities.model_validate(
+        {name: {**entry, "settings": settings[name]} for name, entry in modalities.items()}
+    )
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs the pipeline; gives the account, as it was saved, and what the run failed with after that."""
@@ -50,11 +60,10 @@ def run(tmp_path: Path) -> Run:
     def run_it(
         extractors: dict[str, Any], modalities: dict[str, Any] = MODALITIES, **settings: Any
     ) -> tuple[pd.DataFrame, Exception | None]:
-        entry = yaml.safe_load((PROJECT / "conf/base/catalog_weights.yml").read_text())["weights_account"]
+        entry = yaml.safe_load((PROJECT / "conf/base/weights/catalog.yml").read_text())["weights_account"]
         entry["filepath"] = str(tmp_path / "account.csv")
         catalog = DataCatalog.from_config({"weights_account": entry})
-        catalog["params:modalities"] = MemoryDataset(Modalities.model_validate(modalities))
-        catalog["params:extractors"] = MemoryDataset(Extractors.model_validate(extractors))
+        catalog["params:modalities"] = MemoryDataset(with_settings(modalities, extractors))
         catalog["params:weights"] = MemoryDataset(WeightsSettings(**settings))
         error: Exception | None = None
         try:

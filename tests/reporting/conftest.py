@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 
 
 def frames(values, video_id):
     """A frame table of one video on the annotation grid."""
     timestamps = np.arange(len(values)) * 1_000_000 // 6
-    table = pd.DataFrame(np.asarray(values, np.float32), columns=list(EXPRESSIONS))
+    table = pd.DataFrame(np.asarray(values, np.float32), columns=list(EEV.names))
     table.insert(0, "timestamp_us", timestamps)
     table.insert(0, "video_id", video_id)
     return table
@@ -27,7 +27,7 @@ def labels():
 @pytest.fixture
 def predictions(labels):
     """Equal to the labels for ``good``, upside down for ``-bad``, half noise for ``middle``; and a test video."""
-    names = list(EXPRESSIONS)
+    names = list(EEV.names)
     table = labels.copy()
     noise = np.random.default_rng(0).normal(0, 0.2, (40, 15)).astype(np.float32)
     table.loc[table["video_id"] == "middle", names] += noise
@@ -73,6 +73,6 @@ def evaluation():
             "oracle": 0.5,
             "time_only": 0.0,
         }
-        for index, name in enumerate(EXPRESSIONS)
+        for index, name in enumerate(EEV.names)
     }
     return {"validation": {"ensemble": 0.07, "members": [0.06, 0.08], "expressions": expressions}}

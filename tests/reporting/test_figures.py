@@ -5,7 +5,7 @@ import plotly.io as pio
 import pytest
 
 from mgn_ma.eev.correlation import video_correlations
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.reporting.attention import attention_figure
 from mgn_ma.reporting.correlations import expression_correlation_figure
 from mgn_ma.reporting.curves import curves_figure
@@ -25,7 +25,7 @@ def test_every_figure_survives_its_file(curves, evaluation, predictions, labels,
     for figure in (
         learning_curves_figure(curves),
         expression_correlation_figure(evaluation),
-        curves_figure(predictions, labels, video),
+        curves_figure(predictions, labels, video, EEV),
         attention_figure(attention, video.video_id),
     ):
         again = pio.from_json(figure.to_json())
@@ -67,8 +67,8 @@ class TestExpressionCorrelation:
     def test_best_expression_is_on_top_and_intervals_are_distances(self, evaluation):
         figure = expression_correlation_figure(evaluation)
         ensemble = trace(figure, "ensemble, 95 %")
-        assert ensemble.y[-1] == EXPRESSIONS[-1]
-        assert list(figure.layout.yaxis.categoryarray) == list(EXPRESSIONS)
+        assert ensemble.y[-1] == EEV.names[-1]
+        assert list(figure.layout.yaxis.categoryarray) == list(EEV.names)
         assert np.allclose(ensemble.error_x.array, 0.03)
         assert np.allclose(ensemble.error_x.arrayminus, 0.02)
         assert len(trace(figure, "members").x) == 30
@@ -100,7 +100,7 @@ class TestExampleVideo:
     def test_nothing_to_choose_from(self, predictions, labels):
         with pytest.raises(FigureError, match="predictions"):
             choose_video(predictions[predictions["video_id"] == "of_test"], labels)
-        labels[list(EXPRESSIONS)] = 0.5
+        labels[list(EEV.names)] = 0.5
         with pytest.raises(FigureError, match="score"):
             choose_video(predictions, labels)
         assert choose_video(predictions, labels, "good").rank is None
@@ -115,12 +115,12 @@ class TestExampleVideo:
 class TestCurves:
     def test_panels_show_the_video_s_own_numbers(self, predictions, labels):
         video = choose_video(predictions, labels, "middle")
-        figure = curves_figure(predictions, labels, video)
+        figure = curves_figure(predictions, labels, video, EEV)
         truth = [t for t in figure.data if t.name == "labels"]
         predicted = [t for t in figure.data if t.name == "ensemble"]
         own = labels["video_id"] == "middle"
         assert len(truth) == len(predicted) == 15
-        for index, name in enumerate(EXPRESSIONS):
+        for index, name in enumerate(EEV.names):
             assert np.array_equal(truth[index].y, labels.loc[own, name])
             assert np.array_equal(predicted[index].y, predictions.loc[predictions["video_id"] == "middle", name])
         assert truth[0].x[6] == pytest.approx(1.0)
@@ -128,25 +128,25 @@ class TestCurves:
 
     def test_titles_give_each_panel_s_correlation(self, predictions, labels):
         labels.loc[labels["video_id"] == "middle", "pain"] = 0.1
-        figure = curves_figure(predictions, labels, choose_video(predictions, labels, "middle"))
+        figure = curves_figure(predictions, labels, choose_video(predictions, labels, "middle"), EEV)
         titles = [a.text for a in figure.layout.annotations]
         own = labels["video_id"] == "middle"
         r = video_correlations(
-            predictions.loc[predictions["video_id"] == "middle", list(EXPRESSIONS)].to_numpy(),
-            labels.loc[own, list(EXPRESSIONS)].to_numpy(),
+            predictions.loc[predictions["video_id"] == "middle", list(EEV.names)].to_numpy(),
+            labels.loc[own, list(EEV.names)].to_numpy(),
             np.array([0, 40]),
         ).r[0]
         assert titles[0] == f"amusement  r = {r[0]:.2f}"
-        assert titles[EXPRESSIONS.index("pain")] == "pain  (labels never change)"
+        assert titles[EEV.names.index("pain")] == "pain  (labels never change)"
 
     def test_frames_without_a_prediction_are_left_out(self, predictions, labels):
         some = predictions.drop(predictions.index[predictions["video_id"] == "middle"][::2])
-        figure = curves_figure(some, labels, ExampleVideo("middle", 0.5, 2, 3))
+        figure = curves_figure(some, labels, ExampleVideo("middle", 0.5, 2, 3), EEV)
         assert len(figure.data[0].x) == len(figure.data[1].y) == 20
 
     def test_no_common_frame(self, predictions, labels):
         with pytest.raises(FigureError, match="of_test"):
-            curves_figure(predictions, labels, ExampleVideo("of_test", 0.5, 1, 1))
+            curves_figure(predictions, labels, ExampleVideo("of_test", 0.5, 1, 1), EEV)
 
 
 class TestAttention:
@@ -181,7 +181,7 @@ def test_hostile_names_stay_text(curves, attention, predictions, labels):
     for figure in (
         learning_curves_figure(curves),
         attention_figure(renamed, HOSTILE),
-        curves_figure(one, one, ExampleVideo(HOSTILE, 0.5, 1, 1)),
+        curves_figure(one, one, ExampleVideo(HOSTILE, 0.5, 1, 1), EEV),
     ):
         texts = [figure.layout.title.text, *(t.name for t in figure.data)]
         joined = " ".join(texts).replace("<br><sup>", "").replace("</sup>", "")

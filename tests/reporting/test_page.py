@@ -17,6 +17,7 @@ def page_video(**changes):
         "title": "A film",
         "source": None,
         "timestamps_us": np.arange(n_frames, dtype=np.int64) * 1_000_000 // 6,
+        "curve_range": (0.0, 1.0),
         "curves": {"awe": np.linspace(0, 1, n_frames), "pain": np.full(n_frames, 0.25)},
         "attention": {"image": np.full(n_frames, 0.75), "audio": np.full(n_frames, 0.25)},
     }

@@ -62,7 +62,7 @@ def test_tables_hold_the_predictors_numbers(tables, bundle, films, folder):
     for outcome in VideoPredictor(bundle).predict(videos, folder / ".tracks"):
         rows = tables.curves[tables.curves["video_id"] == outcome.video.video_id]
         np.testing.assert_array_equal(rows["timestamp_us"], outcome.prediction.timestamps_us)
-        np.testing.assert_array_equal(rows[list(bundle.description.expressions)], outcome.prediction.probabilities)
+        np.testing.assert_array_equal(rows[list(bundle.description.targets.names)], outcome.prediction.values)
         shares = tables.attention[tables.attention["video_id"] == outcome.video.video_id][list(bundle.modalities)]
         np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-5)
     back = pd.read_parquet(folder / "curves.parquet")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.annotations import validate_annotations
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.sample.annotations import annotate, eev_annotations, hidden_labels, noise_free_signal, video_table
 from mgn_ma.sample.config import SampleConfig
@@ -29,11 +29,11 @@ def test_a_labelled_table_survives_a_file_and_passes_validation(
     plans: list[VideoPlan], split: Split, tmp_path: Path
 ) -> None:
     table = eev_annotations(plans, split, NOISE)
-    assert list(table.columns) == ["YouTube ID", "Timestamp (milliseconds)", *EXPRESSIONS]
+    assert list(table.columns) == ["YouTube ID", "Timestamp (milliseconds)", *EEV.names]
     assert table["Timestamp (milliseconds)"].head(7).tolist() == [0, 166666, 333333, 500000, 666666, 833333, 1000000]
     table.to_csv(tmp_path / "table.csv", index=False)
     read = pd.read_csv(tmp_path / "table.csv", dtype={"YouTube ID": str}, na_filter=False)
-    frames = validate_annotations(read, source="table.csv", labelled=True)
+    frames = validate_annotations(read, source="table.csv", targets=EEV)
     assert frames["video_id"].drop_duplicates().tolist() == [plan.video_id for plan in plans if plan.split == split]
     lengths = frames.groupby("video_id", sort=False)["timestamp_us"].max()
     for plan in (plan for plan in plans if plan.split == split):
@@ -47,24 +47,24 @@ def test_the_test_table_has_another_id_header_and_no_labels(plans: list[VideoPla
     for frames in (truth, hidden):
         np.testing.assert_array_equal(frames["video_id"], table["Video ID"])
         np.testing.assert_array_equal(frames["timestamp_us"], table["Timestamp (milliseconds)"])
-        assert list(frames.columns) == ["video_id", "timestamp_us", *EXPRESSIONS]
+        assert list(frames.columns) == ["video_id", "timestamp_us", *EEV.names]
 
 
 def test_some_rows_have_no_face_and_one_expression_nobody_was_seen_to_show(plans: list[VideoPlan]) -> None:
     table = eev_annotations(plans, "train", NOISE)
-    faceless = (table[list(EXPRESSIONS)] == 0).all(axis=1)
+    faceless = (table[list(EEV.names)] == 0).all(axis=1)
     assert 0.001 < faceless.mean() < 0.05
     runs = (faceless & ~faceless.shift(fill_value=False)).sum()
     assert runs <= table.loc[faceless, "YouTube ID"].nunique(), "one gap a video"
     (silent,) = [plan for plan in plans if plan.split == "train" and plan.silent_expression]
     block = table[table["YouTube ID"] == silent.video_id]
     assert (block[silent.silent_expression] == 0).all()
-    assert (block[list(EXPRESSIONS)].max() > 0).sum() == 14
+    assert (block[list(EEV.names)].max() > 0).sum() == 14
 
 
 def test_the_truth_never_is_zero_and_lies_in_the_middle_of_the_labels(plans: list[VideoPlan]) -> None:
-    truth = noise_free_signal(plans, "train", NOISE)[list(EXPRESSIONS)].to_numpy(np.float64)
-    labels = eev_annotations(plans, "train", NOISE)[list(EXPRESSIONS)].to_numpy()
+    truth = noise_free_signal(plans, "train", NOISE)[list(EEV.names)].to_numpy(np.float64)
+    labels = eev_annotations(plans, "train", NOISE)[list(EEV.names)].to_numpy()
     assert truth.min() > 0
     assert truth.max() < 1
     seen = labels > 0

@@ -10,7 +10,7 @@ import pytest
 from mgn_ma.media.folder import MediaFolder
 from mgn_ma.sample import rendering
 from mgn_ma.sample.config import SampleConfig
-from mgn_ma.sample.rendering import RECORDS, RenderedVideos
+from mgn_ma.sample.rendering import RECORDS, render_videos
 from mgn_ma.sample.script import VideoPlan, write_script
 
 SHORT = {"videos": 6, "shortest_seconds": 4.0, "longest_seconds": 4.2, "workers": 1}
@@ -27,7 +27,7 @@ def _files(folder: Path) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos")
-    RenderedVideos(_plans(), workers=1).write_into(folder)
+    render_videos(_plans(), folder, workers=1)
     return folder
 
 
@@ -52,13 +52,13 @@ def test_a_listing_of_the_folder_has_the_files_of_the_videos_only(rendered: Path
 def test_a_second_run_renders_nothing(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _files(rendered)
     monkeypatch.setattr(rendering, "write_movie", lambda *_: pytest.fail("rendered again"))
-    RenderedVideos(_plans(), workers=1).write_into(rendered)
+    render_videos(_plans(), rendered, workers=1)
     assert _files(rendered) == before
 
 
 def test_what_is_truncated_lost_or_of_other_settings_is_made_again(tmp_path: Path) -> None:
     plans = _plans(awkward=False, videos=5)
-    RenderedVideos(plans, workers=1).write_into(tmp_path)
+    render_videos(plans, tmp_path, workers=1)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     cut, lost, changed, *kept = plans
     movie = tmp_path / f"{cut.video_id}.mp4"
@@ -68,7 +68,7 @@ def test_what_is_truncated_lost_or_of_other_settings_is_made_again(tmp_path: Pat
     record.write_text(record.read_text().replace(changed.fingerprint, "0" * 64))
     times = _files(tmp_path)
 
-    RenderedVideos(plans, workers=1).write_into(tmp_path)
+    render_videos(plans, tmp_path, workers=1)
 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     touched = {name.split(".")[0] for name, time in _files(tmp_path).items() if times.get(name) != time}
@@ -79,8 +79,8 @@ def test_what_is_truncated_lost_or_of_other_settings_is_made_again(tmp_path: Pat
 def test_another_sample_replaces_the_videos_of_the_first_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "mine.mp4").write_bytes(b"not yours")
     first, second = (_plans(awkward=False, videos=5, seed=seed) for seed in (1, 2))
-    RenderedVideos(first, workers=1).write_into(tmp_path)
-    RenderedVideos(second, workers=1).write_into(tmp_path)
+    render_videos(first, tmp_path, workers=1)
+    render_videos(second, tmp_path, workers=1)
     assert {path.stem for path in tmp_path.glob("*.mp4")} == {plan.video_id for plan in second} | {"mine"}
     assert (tmp_path / "mine.mp4").read_bytes() == b"not yours"
 
@@ -99,20 +99,20 @@ def test_a_video_that_breaks_off_leaves_nothing_half_done_and_the_others_whole(
 
     monkeypatch.setattr(rendering, "write_movie", write_half)
     with pytest.raises(OSError, match="no space left"):
-        RenderedVideos(plans, workers=1).write_into(tmp_path)
+        render_videos(plans, tmp_path, workers=1)
     whole = {plan.video_id for plan in plans if plan != broken}
     assert {path.stem for path in tmp_path.glob("*.mp4")} == whole
 
     monkeypatch.undo()
     before = _files(tmp_path)
-    RenderedVideos(plans, workers=1).write_into(tmp_path)
+    render_videos(plans, tmp_path, workers=1)
     assert {path.stem for path in tmp_path.glob("*.mp4")} == whole | {broken.video_id}
     assert before.items() <= _files(tmp_path).items()
 
 
 @pytest.mark.slow
 def test_several_processes_render_the_same_bytes_as_one(rendered: Path, tmp_path: Path) -> None:
-    RenderedVideos(_plans(), workers=2).write_into(tmp_path)
+    render_videos(_plans(), tmp_path, workers=2)
     for path in rendered.iterdir():
         if path.is_file():
             assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name

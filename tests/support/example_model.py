@@ -2,13 +2,14 @@
 
 import torch
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.registry import build, parse_config
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle, BundleDescription, ExtractorContract
+from mgn_ma.inference.bundle import Bundle, BundleDescription, ExtractorContract
 from mgn_ma.media.digest import digest
 from mgn_ma.media.probe import probe
 from mgn_ma.media.source import VideoSource
+from mgn_ma.modalities import VIDEO
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
@@ -40,7 +41,7 @@ def make_bundle():
     }
     of_video = {name: inputs[name] for name in ("image", "audio", "title")}
     video = PackedModality(width=VIDEO_WIDTH, fingerprint="v" * 64, clock="whole", tolerance_us=0)
-    of_member = {name: inputs[name] for name in ("image", "audio", "subtitle")} | {VIDEO_MODALITY: video}
+    of_member = {name: inputs[name] for name in ("image", "audio", "subtitle")} | {VIDEO.name: video}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         members = {f"member_{number}": _member(of_member) for number in (1, 2)}
@@ -53,7 +54,7 @@ def make_bundle():
         method="stacking", standardised=False, members=tuple(members), weights=WEIGHTS, video_weights={}
     )
     description = BundleDescription(
-        expressions=EXPRESSIONS,
+        targets=EEV,
         extractors=contracts,
         video_level=VideoLevelSettings(items=12),
         recipe=recipe,
@@ -82,12 +83,14 @@ def tracks_by_hand(bundle, video):
 
 
 def _member(inputs):
-    network = MGNMA(MGNMAConfig(modalities={name: kind.width for name, kind in inputs.items()}, hidden=16))
+    network = MGNMA(MGNMAConfig(modalities={name: kind.width for name, kind in inputs.items()}, classes=15, hidden=16))
     # As trained as it has to be for its curves to move.
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return Checkpoint(
-        CheckpointDescription(kind="mgn_ma", architecture=network.config.model_dump(mode="json"), inputs=inputs),
+        CheckpointDescription(
+            kind="mgn_ma", architecture=network.config.model_dump(mode="json"), inputs=inputs, targets=EEV
+        ),
         network.state_dict(),
     )
 
@@ -97,8 +100,11 @@ def _video_network(inputs):
         items={name: inputs[name].width for name in ("image", "audio")},
         vectors={"title": inputs["title"].width},
         clusters={"image": 2, "audio": 2},
+        classes=15,
         tower_width=8,
         hidden=VIDEO_WIDTH,
     )
-    description = CheckpointDescription(kind="video_level", architecture=config.model_dump(mode="json"), inputs=inputs)
+    description = CheckpointDescription(
+        kind="video_level", architecture=config.model_dump(mode="json"), inputs=inputs, targets=EEV
+    )
     return Checkpoint(description, VideoLevelNetwork(config).state_dict())

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, ExtractorConfig, TrackRows
 from mgn_ma.extractors.registry import parse_config
@@ -65,13 +65,18 @@ def video_networks() -> dict[str, Checkpoint]:
     config = VideoLevelConfig(
         items={name: WIDTHS[name] for name in VIDEO_LEVEL.pooled},
         vectors={name: WIDTHS[name] for name in VIDEO_LEVEL.single},
+        classes=15,
         **VIDEO_LEVEL.architecture.model_dump(),
     )
     networks = {}
     for seed, (name, left_out) in enumerate({"full": [], "fold_1": ["elsewhere"]}.items()):
         torch.manual_seed(seed)
         description = CheckpointDescription(
-            kind="video_level", architecture=config.model_dump(), inputs=inputs, training={"left_out": left_out}
+            kind="video_level",
+            architecture=config.model_dump(),
+            inputs=inputs,
+            targets=EEV,
+            training={"left_out": left_out},
         )
         networks[name] = Checkpoint(description, VideoLevelNetwork(config).state_dict())
     return networks
@@ -84,7 +89,7 @@ def member(seed: int, networks: dict[str, Checkpoint], noise: float = 0.0) -> Ch
     fingerprints["video"] = networks_fingerprint(networks)
     modalities = ("image", "audio", "subtitle", "video")
     torch.manual_seed(seed)
-    config = MGNMAConfig(modalities={name: WIDTHS[name] for name in modalities}, hidden=8)
+    config = MGNMAConfig(modalities={name: WIDTHS[name] for name in modalities}, classes=15, hidden=8)
     weights = MGNMA(config).state_dict()
     generator = torch.Generator().manual_seed(seed + 1)
     moved = {
@@ -97,6 +102,7 @@ def member(seed: int, networks: dict[str, Checkpoint], noise: float = 0.0) -> Ch
         kind="mgn_ma",
         architecture=config.model_dump(),
         inputs={name: contract(name, fingerprints[name]) for name in modalities},
+        targets=EEV,
         training={"seed": seed, "noise": noise},
     )
     return Checkpoint(description, moved)
@@ -178,7 +184,7 @@ def make(root: Path) -> TinyEnsemble:
         times = grid_time(np.arange(n_frames))
         predicted = predictor.predict(video_id, tiny.tracks(video_id), times)
         frames = pd.DataFrame({"video_id": video_id, "timestamp_us": times})
-        frames[list(EXPRESSIONS)] = predicted.probabilities
+        frames[list(EEV.names)] = predicted.values
         parts.append(frames)
     tiny.labels = pd.concat(parts, ignore_index=True)
     return tiny

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tiny_ensemble import bundle
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import BundleError, save_bundle
 from mgn_ma.tracking.registry import ModelRegistry
@@ -34,7 +34,7 @@ def test_a_registered_ensemble_is_the_challenger_and_says_what_it_is(registry):
     assert tags["validation_score"] == "0.5000"
     assert tags["validation_interval"] == "0.4000 to 0.6000"
     assert tags["data_fingerprint"] == "d" * 64
-    assert tags["expressions"] == ", ".join(EXPRESSIONS)
+    assert tags["expressions"] == ", ".join(EEV.names)
     assert tags["extractor.image"].startswith("image_descriptor ")
     assert tags["code.git_commit"] == "0123abcd"
     assert {"code.mgn_ma", "extractor.audio", "extractor.subtitle", "extractor.title"} <= tags.keys()

@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModelContext
 from mlflow.tracking import MlflowClient
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.files import Folder
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle, save_bundle
@@ -141,7 +141,7 @@ def test_rows_of_tracks_give_the_predictor_s_numbers(server, bundle, film):
     assert status == 200, answer
     times = columns(answer, ["timestamp_us"])[:, 0]
     expected = Predictor(bundle).predict(film.video_id, tracks, times)
-    np.testing.assert_allclose(columns(answer, EXPRESSIONS), expected.probabilities, atol=1e-5)
+    np.testing.assert_allclose(columns(answer, EEV.names), expected.values, atol=1e-5)
     np.testing.assert_array_equal(times[:3], [0, 166_666, 333_333])
     # The same as a table: MLflow's other spelling.
     names = ["video_id", "modality", "timestamp_us", "end_us", "vector"]
@@ -155,7 +155,7 @@ def test_a_video_gives_the_numbers_of_its_prediction(server, bundle, film):
     status, answer = ask(server, {"dataframe_records": [record]})
     assert status == 200, answer
     (outcome,) = VideoPredictor(bundle).predict([film])
-    np.testing.assert_allclose(columns(answer, EXPRESSIONS), outcome.prediction.probabilities, atol=1e-5)
+    np.testing.assert_allclose(columns(answer, EEV.names), outcome.prediction.values, atol=1e-5)
     shares = columns(answer, [f"attention_{name}" for name in bundle.modalities])
     np.testing.assert_allclose(shares, outcome.prediction.attention, atol=1e-5)
     np.testing.assert_array_equal(
@@ -165,7 +165,7 @@ def test_a_video_gives_the_numbers_of_its_prediction(server, bundle, film):
     # Captions and a title are optional, and change what is said.
     status, without = ask(server, {"dataframe_records": [{"video": film.path}]})
     assert status == 200
-    assert np.abs(columns(without, EXPRESSIONS) - columns(answer, EXPRESSIONS)).max() > 1e-4
+    assert np.abs(columns(without, EEV.names) - columns(answer, EEV.names)).max() > 1e-4
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import Clock, TrackRows
 from mgn_ma.features.track import Track, TrackHeader
 from mgn_ma.grid import grid_time
@@ -84,11 +84,12 @@ def make_plan(
         labels[random.random(n_frames) < 0.1] = 0.0
         table = pd.DataFrame({"video_id": video_id, "timestamp_us": times})
         if labelled:
-            table[list(EXPRESSIONS)] = labels
+            table[list(EEV.names)] = labels
         tables.append(table)
     return PackPlan(
         split=split,
         frames=pd.concat(tables, ignore_index=True),
+        targets=EEV,
         tracks={name: MemoryTracks(name, rows) for name, rows in tracks.items()},
         tolerances_us={"image": 0, "audio": 2_000_000, "subtitle": 5_000_000, "video": 0},
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mgn_ma.eev.targets import EEV
 from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
@@ -20,7 +21,7 @@ from mgn_ma.training.checkpoints import (
 )
 from mgn_ma.training.packed import PackedModality
 
-CONFIG = MGNMAConfig(modalities={"image": 4, "audio": 3}, hidden=5)
+CONFIG = MGNMAConfig(modalities={"image": 4, "audio": 3}, classes=15, hidden=5)
 
 
 def make_checkpoint(seed: int = 0) -> Checkpoint:
@@ -30,7 +31,7 @@ def make_checkpoint(seed: int = 0) -> Checkpoint:
         for name, width in CONFIG.modalities.items()
     }
     description = CheckpointDescription(
-        kind="mgn_ma", architecture=CONFIG.model_dump(), inputs=inputs, training={"seed": seed}
+        kind="mgn_ma", architecture=CONFIG.model_dump(), inputs=inputs, targets=EEV, training={"seed": seed}
     )
     return Checkpoint(description, MGNMA(CONFIG).state_dict())
 
@@ -50,8 +51,8 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path, root: str) -> None:
 
 
 def test_the_video_level_network_too(tmp_path: Path) -> None:
-    config = VideoLevelConfig(items={"image": 4}, hidden=6, tower_width=3, clusters={"image": 2})
-    description = CheckpointDescription(kind="video_level", architecture=config.model_dump(), inputs={})
+    config = VideoLevelConfig(items={"image": 4}, classes=15, hidden=6, tower_width=3, clusters={"image": 2})
+    description = CheckpointDescription(kind="video_level", architecture=config.model_dump(), inputs={}, targets=EEV)
     save_checkpoint(Checkpoint(description, VideoLevelNetwork(config).state_dict()), Folder(tmp_path), "full")
     loaded = load_checkpoint(Folder(tmp_path), "full")
     assert loaded.build_video_level().num_features == 6

@@ -32,4 +32,4 @@ def test_members_take_the_variants_in_turn() -> None:
 
 def test_a_model_of_a_modality_that_was_not_packed() -> None:
     with pytest.raises(TrainingError, match="reads the modality 'action', which is not among image, audio"):
-        ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2})
+        ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2}, 15)

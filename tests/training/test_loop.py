@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from mgn_ma.eev.targets import EEV, Targets
 from mgn_ma.files import Folder
 from mgn_ma.training.config import ModelConfig, TrainingConfig
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import NonFiniteLossError
 from mgn_ma.training.member import MemberJob, train_member
+from mgn_ma.training.members import predict_network
 from mgn_ma.training.packed import PackedSplit
+from mgn_ma.training.packing import pack
 from mgn_ma.training.states import StateStore
 
 Packed = Callable[..., PackedSplit]
@@ -26,7 +30,7 @@ def make_job(split: PackedSplit, **changes: Any) -> MemberJob:
     model = {"modalities": ("image", "audio", "subtitle"), "hidden": 24, "dropout": 0.1, **changes.pop("model", {})}
     return MemberJob(
         name="member_1",
-        architecture=ModelConfig.model_validate(model).sized(split.widths),
+        architecture=ModelConfig.model_validate(model).sized(split.widths, len(split.targets.names)),
         config=TrainingConfig.model_validate(training),
         seed=3,
         **changes,
@@ -253,7 +257,7 @@ def test_what_the_checkpoint_says_of_its_input(packed: Packed) -> None:
     member = train_member(make_job(train, config={"epochs": 1}), train, validation)
     assert list(member.checkpoint.inputs) == ["image", "audio", "subtitle"]
     assert member.checkpoint.inputs["audio"] == train.modalities["audio"]
-    assert member.checkpoint.description.expressions[:2] == ("amusement", "anger")
+    assert member.checkpoint.description.targets == EEV
     assert member.checkpoint.build().config.hidden == 24
 
 
@@ -261,3 +265,48 @@ def test_too_little_to_train_on(packed: Packed) -> None:
     train, validation = packed(1, frames=(1, 2), seed=1), packed(3, split="validation")
     with pytest.raises(TrainingError, match="frames to train on"):
         train_member(make_job(train), train, validation)
+
+
+def test_labels_of_another_range_train_the_same_network(plan_of: Callable[..., Any], tmp_path: Path) -> None:
+    affect = Targets(minimum=-1.0, maximum=3.0, zero_rows_mean_no_face=False)
+    weights, predictions = [], []
+    for number, targets in enumerate((EEV, affect)):
+        splits = []
+        for split in ("train", "validation"):
+            plan = plan_of(6, split=split)
+            frames = plan.frames.copy()
+            frames[list(EEV.names)] = targets.from_shares(frames[list(EEV.names)].to_numpy())
+            splits.append(pack(replace(plan, frames=frames, targets=targets), tmp_path / f"{split}_{number}"))
+        # Where zeros are values like any other, they are trained on.
+        job = make_job(splits[0], config={"all_zero_rows": "kept", "snapshot": "last"})
+        member = train_member(job, *splits)
+        weights.append(member.checkpoint.weights)
+        predictions.append(predict_network("member_1", member.checkpoint, splits[1], job.config).values)
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(predictions[1], 4 * predictions[0] - 1, atol=1e-3)
+    assert predictions[1].max() > 1
+
+
+def test_splits_of_unlike_targets_are_refused(packed: Packed, plan_of: Callable[..., Any], tmp_path: Path) -> None:
+    train, plan = packed(4), plan_of(3, split="validation")
+    validation = pack(replace(plan, targets=Targets(maximum=2.0)), tmp_path / "validation")
+    with pytest.raises(TrainingError, match="or another range: run the pipeline model_input again"):
+        train_member(make_job(train), train, validation)
+
+
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_few_targets_of_which_one_never_changes(plan_of: Callable[..., Any], tmp_path: Path, n_targets: int) -> None:
+    targets = Targets(names=EEV.names[:n_targets], zero_rows_mean_no_face=False)
+    splits = []
+    for split in ("train", "validation"):
+        plan = plan_of(4, split=split)
+        frames = plan.frames[["video_id", "timestamp_us", *targets.names]].assign(amusement=0.25)
+        splits.append(pack(replace(plan, frames=frames, targets=targets), tmp_path / split))
+    job = make_job(splits[0])
+    assert job.architecture.classes == n_targets
+    member = train_member(job, *splits)
+    # Eq. 4 is not defined for what never changes; a single such target leaves nothing to choose a snapshot by.
+    scores = [metrics["validation_correlation"] for metrics in member.history]
+    assert np.isnan(scores).all() == (n_targets == 1)
+    assert predict_network("m", member.checkpoint, splits[1], job.config).values.shape[1] == n_targets

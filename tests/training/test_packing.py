@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.errors import FrameTableError
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV, Targets
 from mgn_ma.features.track import TrackError
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.packed import PackedSplit, check_modalities
@@ -52,7 +52,7 @@ def test_every_frame_points_at_the_vector_that_serves_it(plan_of: Plans, tmp_pat
                     split.matrices[name][pointer], rows.vectors[row].astype(np.float16), err_msg=f"{name} {frame}"
                 )
     assert n_absent > 50, "the plan must have absent modalities for this test to mean something"
-    np.testing.assert_array_equal(split.labels, plan.frames[list(EXPRESSIONS)].to_numpy(np.float32))
+    np.testing.assert_array_equal(split.labels, plan.frames[list(EEV.names)].to_numpy(np.float32))
     np.testing.assert_array_equal(split.timestamps_us, plan.frames["timestamp_us"])
     assert list(split.video_ids) == list(plan.frames["video_id"].unique())
     assert split.offsets[-1] == split.n_frames == len(plan.frames)
@@ -84,7 +84,7 @@ def test_a_modality_that_no_video_of_the_split_has_is_absent_everywhere(plan_of:
 
 def test_face_frames_are_those_with_any_label(plan_of: Plans, tmp_path: Path) -> None:
     plan = plan_of(4)
-    expected = np.flatnonzero((plan.frames[list(EXPRESSIONS)] > 0).any(axis=1))
+    expected = np.flatnonzero((plan.frames[list(EEV.names)] > 0).any(axis=1))
     np.testing.assert_array_equal(pack(plan, tmp_path / "train").face_frames(), expected)
 
 
@@ -226,7 +226,7 @@ def test_a_split_of_the_former_layout_is_packed_anew(plan_of: Plans, tmp_path: P
     (folder / "matrices").mkdir(parents=True)
     (folder / "index.npy").touch()
     (folder / "split.json").write_text(description.model_copy(update={"format": 1}).model_dump_json())
-    with pytest.raises(TrainingError, match="format 1, this version reads 2: run the pipeline model_input again"):
+    with pytest.raises(TrainingError, match=r"a packed split of format 2, .*: run the pipeline model_input again"):
         PackedSplit(folder)
     assert pack(plan, folder).description == description
     assert names(folder) == {"split.json", description.arrays}
@@ -294,3 +294,19 @@ def test_a_mismatch_with_a_model_names_both_sides(plan_of: Plans, tmp_path: Path
     with pytest.raises(TrainingError, match="needs the modality 'smell'"):
         check_modalities(split, {"smell": wrong}, "member 1")
     check_modalities(split, split.modalities, "member 1")
+
+
+def test_labels_of_other_targets_are_refused_by_name(plan_of: Plans, tmp_path: Path) -> None:
+    plan = replace(plan_of(2), targets=Targets(names=("valence",)))
+    with pytest.raises(TrainingError, match=r"are amusement, anger, .*`targets` names valence: run the pipeline"):
+        pack(plan, tmp_path / "train")
+
+
+def test_where_zeros_are_labels_every_frame_has_some(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(3)
+    eev, other = (
+        pack(replace(plan, targets=Targets(zero_rows_mean_no_face=no_face)), tmp_path / str(no_face))
+        for no_face in (True, False)
+    )
+    assert 0 < len(eev.face_frames()) < eev.n_frames
+    assert other.face_frames().tolist() == list(range(other.n_frames))

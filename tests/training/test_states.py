@@ -15,7 +15,7 @@ from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.training.states import StateStore, TrainingState
 
-CONFIG = MGNMAConfig(modalities={"image": 4, "audio": 3}, hidden=8)
+CONFIG = MGNMAConfig(modalities={"image": 4, "audio": 3}, classes=15, hidden=8)
 
 
 def trained(steps: int) -> tuple[MGNMA, torch.optim.Optimizer]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.files import Folder
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import NonFiniteLossError
@@ -50,7 +50,7 @@ def settings(**changes: Any) -> VideoLevelSettings:
 
 def make_videos(plan: PackPlan, config: VideoLevelSettings) -> Any:
     tracks = {name: plan.tracks[name] for name in (*config.pooled, *config.single)}
-    return training_videos(plan.frames, tracks, config, "left_out")
+    return training_videos(plan.frames, plan.targets, tracks, config, "left_out")
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ def test_items_are_the_chosen_rows_and_the_rest_is_padding(plan_of: Plans) -> No
 def test_means_leave_out_rows_without_a_face_and_videos_without_any() -> None:
     values = np.zeros((7, 15), dtype=np.float32)
     values[0], values[2], values[6] = 0.2, 0.6, 0.5
-    labels = pd.DataFrame(values, columns=list(EXPRESSIONS))
+    labels = pd.DataFrame(values, columns=list(EEV.names))
     labels.insert(0, "video_id", ["a", "a", "a", "b", "b", "c", "c"])
-    ids, means = video_means(labels, "left_out")
+    ids, means = video_means(labels, EEV, "left_out")
     assert ids == ["a", "c"]
     np.testing.assert_allclose(means[:, 0], [0.4, 0.5], rtol=1e-6)
-    ids, means = video_means(labels, "kept")
+    ids, means = video_means(labels, EEV, "kept")
     assert ids == ["a", "b", "c"]
     np.testing.assert_allclose(means[:, 0], [0.8 / 3, 0.0, 0.25], rtol=1e-6)
 
@@ -107,8 +107,8 @@ def test_no_training_video_is_embedded_by_a_network_that_saw_its_labels(plan_of:
     # Changing one video's labels must change every vector but its own and those of its fold.
     video_id = networks["fold_2"].description.training["left_out"][0]
     changed = plan.frames.copy()
-    changed.loc[changed["video_id"] == video_id, list(EXPRESSIONS)] = 0.9
-    others = train_networks(make_videos(PackPlan("train", changed, plan.tracks, {}), config), config)
+    changed.loc[changed["video_id"] == video_id, list(EEV.names)] = 0.9
+    others = train_networks(make_videos(PackPlan("train", changed, plan.targets, plan.tracks, {}), config), config)
     for name in networks:
         saw_it = video_id not in networks[name].description.training["left_out"]
         same = all(

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
 from mgn_ma.media.folder import MediaFolder
 
 
-class WritesVideos(Protocol):
-    """What can be saved as a folder of videos: something that writes its files itself."""
-
-    def write_into(self, folder: Path) -> None:
-        """Write ``<id>.mp4``, ``<id>.en.vtt`` and ``<id>.info.json`` files into an existing folder."""
-
-
-class MediaFolderDataset(AbstractDataset[WritesVideos, MediaFolder]):
-    """Loads the listing of a folder of videos; nothing is opened. Saves what writes its own files there.
+class MediaFolderDataset(AbstractDataset[MediaFolder, MediaFolder]):
+    """The listing of a folder of videos, into which a node may have put some; nothing is opened.
 
     Args:
-        path: local path or fsspec URL; saving needs a local one.
+        path: local path or fsspec URL.
         metadata: for Kedro's plugins.
 
     Example catalog entry::
@@ -39,17 +31,14 @@ class MediaFolderDataset(AbstractDataset[WritesVideos, MediaFolder]):
         """The folder as it is now; an absent one is empty."""
         return MediaFolder(self._path)
 
-    def save(self, data: WritesVideos) -> None:
-        """Have ``data`` write its files into the folder, which is made if need be.
+    def save(self, data: MediaFolder) -> None:
+        """Accept the listing of the folder after a node has written into it.
 
         Raises:
-            DatasetError: if the folder isn't on this machine.
+            DatasetError: it is of another folder.
         """
-        if "://" in self._path:
-            raise DatasetError(f"videos can only be written into a local folder, and {self._path} is a URL")
-        folder = Path(self._path)
-        folder.mkdir(parents=True, exist_ok=True)
-        data.write_into(folder)
+        if data.root != MediaFolder(self._path).root:
+            raise DatasetError(f"the videos were written into {data.root}, the catalog expects them in {self._path}")
 
     def _exists(self) -> bool:
         return len(self.load()) > 0

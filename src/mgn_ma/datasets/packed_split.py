@@ -1,4 +1,4 @@
-"""A packed split as a Kedro dataset: a plan is packed as it is saved, and loads as memory-mapped matrices."""
+"""A packed split as a Kedro dataset: memory-mapped matrices in a folder on a local disk."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError
 
 from mgn_ma.training.packed import DESCRIPTION, PackedSplit
-from mgn_ma.training.packing import PackPlan, pack
 
 
-class PackedSplitDataset(AbstractDataset[PackPlan, PackedSplit]):
-    """One split's matrices, index and labels in a folder that is replaced as a whole.
-
-    Saving takes a plan, of which nothing has been read, and packs it video by video; a folder that was packed from the
-    same plan is kept. Loading maps the files.
+class PackedSplitDataset(AbstractDataset[PackedSplit, PackedSplit]):
+    """One split's matrices, index and labels, which the node that packs them has put in place.
 
     Args:
         filepath: of the folder, on a local disk: training reads it at random.
@@ -37,12 +33,14 @@ class PackedSplitDataset(AbstractDataset[PackPlan, PackedSplit]):
         self._filepath = Path(filepath)
         self.metadata = metadata
 
-    def save(self, data: PackPlan) -> None:
-        """Pack the plan."""
-        try:
-            pack(data, self._filepath)
-        except ValueError as error:
-            raise DatasetError(str(error)) from error
+    def save(self, data: PackedSplit) -> None:
+        """Accept what stands in the folder.
+
+        Raises:
+            DatasetError: it stands elsewhere.
+        """
+        if data.folder.resolve() != self._filepath.resolve():
+            raise DatasetError(f"the split was packed into {data.folder}, the catalog expects it in {self._filepath}")
 
     def load(self) -> PackedSplit:
         """Open the folder."""

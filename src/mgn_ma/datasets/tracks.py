@@ -1,4 +1,4 @@
-"""Kedro datasets on a track store: tracks saved as they come and loaded as a view, and what is on disk already."""
+"""Kedro datasets on a track store: tracks saved as they are made and loaded as a view, and what is on disk already."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kedro.io import AbstractDataset, DatasetError
 
 from mgn_ma.features.arrow import Dtype
 from mgn_ma.features.store import TrackStore
-from mgn_ma.features.track import TrackBatch, TrackError
+from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 
 
@@ -36,14 +36,15 @@ class _OneModality:
         return {"path": self._path, "modality": self._modality, "dtype": self._dtype}
 
 
-class TracksDataset(_OneModality, AbstractDataset[TrackBatch, TrackView]):
+class TracksDataset(_OneModality, AbstractDataset["Selection | Track | TrackFailure", TrackView]):
     """The tracks of one modality.
 
-    Saving takes a ``TrackBatch``: its selection is written down first, then each track or failure as its iterator gives
-    it, each atomically. Killed in the middle, everything that was finished is there.
+    A node gives first the selection, then each track or failure as it is made; each is kept atomically. Killed in the
+    middle, everything that was finished is there.
 
     Loading gives a ``TrackView`` of the selection, and refuses while a wanted video has neither a track nor a failure
-    on record, so nothing is ever trained on a silent subset.
+    on record, so nothing is ever trained on a silent subset. The view stands until something is saved or the run needs
+    it no more: its files are looked into once.
 
     Args:
         path: a local path or an fsspec URL; the modality's folder is below it.
@@ -54,16 +55,27 @@ class TracksDataset(_OneModality, AbstractDataset[TrackBatch, TrackView]):
         metadata: for Kedro-Viz and others; not used here.
     """
 
-    def save(self, data: TrackBatch) -> None:
-        """Keep what is selected, then each result before the next is asked for."""
-        if data.selection.modality != self._modality:
-            raise DatasetError(f"{data.selection.modality} tracks don't belong to the {self._modality} folder")
-        store = self._store()
-        store.select(data.selection)
-        store.keep(data.results)
+    _view: TrackView | None = None
+
+    def save(self, data: Selection | Track | TrackFailure) -> None:
+        """Keep what is given.
+
+        Raises:
+            DatasetError: it is of another modality.
+        """
+        modality = data.header.modality if isinstance(data, Track) else data.modality
+        if modality != self._modality:
+            raise DatasetError(f"{modality} tracks don't belong to the {self._modality} folder")
+        self._view = None
+        self._store().keep(data)
 
     def load(self) -> TrackView:
         """View the selected tracks."""
+        if self._view is None:
+            self._view = self._selected()
+        return self._view
+
+    def _selected(self) -> TrackView:
         store = self._store()
         selection = store.selection(self._modality)
         if selection is None:
@@ -82,6 +94,9 @@ class TracksDataset(_OneModality, AbstractDataset[TrackBatch, TrackView]):
         store = self._store()
         selection = store.selection(self._modality)
         return selection is not None and not TrackView(store, selection).missing
+
+    def _release(self) -> None:
+        self._view = None
 
 
 class TracksOnDiskDataset(_OneModality, AbstractDataset[None, ModalityOnDisk]):

@@ -14,7 +14,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import Targets
 from mgn_ma.eev.video_ids import VideoIdError, validate_video_id
 from mgn_ma.errors import MGNMAError
 from mgn_ma.grid import frames_before, grid_time
@@ -50,7 +50,7 @@ class AnnotationError(MGNMAError):
         self.source, self.row, self.column, self.value = source, row, column, value
 
 
-def validate_annotations(raw: pd.DataFrame, *, source: str, labelled: bool) -> pd.DataFrame:
+def validate_annotations(raw: pd.DataFrame, *, source: str, targets: Targets | None) -> pd.DataFrame:
     """Turn a table as read from an EEV CSV file into a frame table.
 
     A video may lack rows of the grid, and rows of all-zero labels are kept. Columns that are not of the format are
@@ -59,20 +59,20 @@ def validate_annotations(raw: pd.DataFrame, *, source: str, labelled: bool) -> p
     Args:
         raw: columns as in the file, IDs read as text; its rows are the file's, in their order.
         source: what messages call the table, such as its file name.
-        labelled: whether the 15 expressions are required; if not, they are left out.
+        targets: of which the table has labels; ``None`` where it has none, or they are to be left out.
 
     Returns:
-        ``video_id`` (str), ``timestamp_us`` (int64, ascending within a video), and if labelled the 15 expressions
-        (float32, 0 to 1); one contiguous block a video.
+        ``video_id`` (str), ``timestamp_us`` (int64, ascending within a video), and the targets (float32,
+        within their range); one contiguous block a video.
 
     Raises:
         AnnotationError: at the first fault.
     """
     raw = raw.reset_index(drop=True)
-    id_column = _check_columns(raw, source, labelled)
-    expressions = EXPRESSIONS if labelled else ()
+    names = targets.names if targets is not None else ()
+    id_column = _check_columns(raw, source, names)
     try:
-        _schema(id_column, expressions).validate(raw, inplace=True)
+        _schema(id_column, targets).validate(raw, inplace=True)
     except SchemaError as error:
         raise _explained(error, raw, source) from None
     ids = raw[id_column]
@@ -80,24 +80,24 @@ def validate_annotations(raw: pd.DataFrame, *, source: str, labelled: bool) -> p
     _check_order(ids, ticks, source, id_column)
     columns = {"video_id": ids.astype("str"), "timestamp_us": _microseconds(ids, ticks, source)}
     # Column by column, so that no second table of the size of the first exists at any time.
-    columns |= {name: _numbers(raw[name]).to_numpy(np.float32) for name in expressions}
+    columns |= {name: _numbers(raw[name]).to_numpy(np.float32) for name in names}
     return pd.DataFrame(columns, copy=False)
 
 
-def _check_columns(raw: pd.DataFrame, source: str, labelled: bool) -> str:
+def _check_columns(raw: pd.DataFrame, source: str, names: tuple[str, ...]) -> str:
     """Name of the ID column, if all columns are there and any row is."""
     found = f"its columns are {', '.join(map(repr, raw.columns))}"
     id_columns = [column for column in ID_COLUMNS if column in raw.columns]
     if len(id_columns) != 1:
         wanted = " or ".join(map(repr, ID_COLUMNS))
         raise AnnotationError(source, f"exactly one ID column is needed, {wanted}; {found}")
-    wanted_columns = [TIMESTAMP_COLUMN, *(EXPRESSIONS if labelled else ())]
+    wanted_columns = [TIMESTAMP_COLUMN, *names]
     missing = [column for column in wanted_columns if column not in raw.columns]
     if missing:
         raise AnnotationError(
             source,
             f"column {missing[0]!r} is missing{f' and {len(missing) - 1} more' if missing[1:] else ''}; {found}. "
-            "The header must be as in the EEV data set",
+            "The header must be as in the EEV data set, with a column for each of the targets",
             column=missing[0],
         )
     if raw.columns.duplicated().any():
@@ -107,24 +107,29 @@ def _check_columns(raw: pd.DataFrame, source: str, labelled: bool) -> str:
     return id_columns[0]
 
 
-def _schema(id_column: str, expressions: tuple[str, ...]) -> pa.DataFrameSchema:
+def _schema(id_column: str, targets: Targets | None) -> pa.DataFrameSchema:
     """What can be said of a column by itself. A check's error continues the sentence that its value starts."""
     is_number = _check(lambda series: _numbers(series).notna(), "is not a number; correct the row or remove it")
     is_whole = _check(lambda series: _numbers(series).mod(1).eq(0), "is not a whole number, as every timestamp is")
     is_time = _check(lambda series: _numbers(series).between(0, 2**53), "is not a time within a video")
-    is_share = _check(
-        lambda series: _numbers(series).between(0, 1), "is not between 0 and 1; expressions are given as shares of 1"
-    )
     is_text = _check(
         lambda series: _by_value(series, lambda value: isinstance(value, str)),
         "was not read as text; read the ID column with dtype str and without NA values",
     )
     is_id = _check(lambda series: _by_value(series, _is_valid_id), _INVALID_ID)
+    labels = {}
+    if targets is not None:
+        low, high = targets.minimum, targets.maximum
+        is_within = _check(
+            lambda series: _numbers(series).between(low, high),
+            f"is not between {low:g} and {high:g}, the targets' range",
+        )
+        labels = {name: pa.Column(checks=[is_number, is_within], nullable=True) for name in targets.names}
     return pa.DataFrameSchema(
         {
             id_column: pa.Column(checks=[is_text, is_id], nullable=True),
             TIMESTAMP_COLUMN: pa.Column(checks=[is_number, is_whole, is_time], nullable=True),
-            **{name: pa.Column(checks=[is_number, is_share], nullable=True) for name in expressions},
+            **labels,
         }
     )
 

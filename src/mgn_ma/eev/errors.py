@@ -6,4 +6,4 @@ from mgn_ma.errors import MGNMAError
 
 
 class FrameTableError(MGNMAError):
-    """A table of frames is not one block a video, or has a frame twice."""
+    """A table of frames is not one block a video, has a frame twice, or lacks an expression."""

@@ -1,7 +1,8 @@
-"""Frame tables: labels or predictions by video and timestamp, the 15 expressions as columns."""
+"""Frame tables: labels or predictions by video and timestamp, a column an expression."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,30 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.eev.errors import FrameTableError
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import BESIDE_TARGETS
 
 KEY_COLUMNS = ("video_id", "timestamp_us")
 """What names a frame; a frame table has each frame once."""
 
-FRAME_COLUMNS = (*KEY_COLUMNS, *EXPRESSIONS)
+
+def expression_names(table: pd.DataFrame) -> tuple[str, ...]:
+    """The expressions (C) that a frame or score table has columns of, in the table's order."""
+    return tuple(str(column) for column in table.columns if column not in BESIDE_TARGETS)
 
 
-def expression_matrix(frames: pd.DataFrame) -> npt.NDArray[np.floating[Any]]:
-    """(F, 15) the expressions of a frame table, in their order."""
-    return frames[list(EXPRESSIONS)].to_numpy()
+def expression_matrix(frames: pd.DataFrame, expressions: Sequence[str]) -> npt.NDArray[np.floating[Any]]:
+    """(F, C) some expressions of a frame table, in the order wanted.
+
+    Raises:
+        FrameTableError: the table lacks one.
+    """
+    missing = [name for name in expressions if name not in frames.columns]
+    if missing:
+        raise FrameTableError(
+            f"a table has no column {missing[0]!r}, only {', '.join(expression_names(frames)) or 'no expression'}: it "
+            "was made for other targets; run the pipeline that makes it again"
+        )
+    return frames[list(expressions)].to_numpy()
 
 
 def locate_frames(wanted: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.int64]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.ndimage import gaussian_filter1d
 
 from mgn_ma.eev.correlation import frames_to_offsets
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.errors import EvaluationError
 
 _Floats = npt.NDArray[np.float64]
@@ -41,34 +41,36 @@ class TimeOnlyBaseline:
 
     Attributes:
         times_us: (N,) centres of the bins that have labels.
-        curve: (N, 15) float64.
+        curve: (N, C) float64.
+        targets: C, whose range it stays in.
     """
 
     times_us: npt.NDArray[np.float64]
     curve: _Floats
+    targets: Targets
 
     @classmethod
-    def learn(cls, labels: pd.DataFrame, config: TimeOnlyConfig) -> TimeOnlyBaseline:
+    def learn(cls, labels: pd.DataFrame, targets: Targets, config: TimeOnlyConfig) -> TimeOnlyBaseline:
         """Learn from the labels (frame table) of the training videos.
 
         Every video has its own level and all share the curve (fitted in turns): what counts is the course within a
-        video, and late times would otherwise show the level of the few long videos. Rows of all-zero labels (no face
-        detected) are not labels.
+        video, and late times would otherwise show the level of the few long videos. Frames without a
+        face are not labels.
 
         Raises:
             EvaluationError: no row has labels.
         """
-        seen = np.logical_or.reduce([labels[name].to_numpy() != 0 for name in EXPRESSIONS])
+        seen = targets.labelled(labels[name].to_numpy() for name in targets.names)
         if not seen.any():
-            raise EvaluationError("the time-only baseline can't be learned: no row has a label above 0")
+            raise EvaluationError("the time-only baseline can't be learned: no row has labels")
         _, offsets = frames_to_offsets(labels["video_id"][seen])
         bin_us = config.bin_seconds * 1e6
         bins = (labels["timestamp_us"].to_numpy()[seen] // bin_us).astype(np.int64)
         smoothing = config.smoothing_seconds / config.bin_seconds
         counts = _smoothed(np.bincount(bins).astype(np.float64), smoothing)
         known = counts > _LEAST_FRAMES
-        curve = np.empty((int(known.sum()), len(EXPRESSIONS)))
-        for column, name in enumerate(EXPRESSIONS):
+        curve = np.empty((int(known.sum()), len(targets.names)))
+        for column, name in enumerate(targets.names):
             values = labels[name].to_numpy(np.float64)[seen]
             course = np.zeros(len(counts))
             for _ in range(_ROUNDS):
@@ -76,12 +78,12 @@ class TimeOnlyBaseline:
                 sums = np.bincount(bins, weights=values - levels, minlength=len(counts)).astype(np.float64)
                 course = np.divide(_smoothed(sums, smoothing), counts, out=np.zeros(len(counts)), where=known)
             curve[:, column] = course[known] + (values - course[bins]).mean()
-        return cls(bin_us * (np.flatnonzero(known).astype(np.float64) + 0.5), curve)
+        return cls(bin_us * (np.flatnonzero(known).astype(np.float64) + 0.5), curve, targets)
 
     def predict(self, timestamps_us: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """(F, 15) in 0..1 for timestamps (F,); linear between the bins, constant beyond the last one."""
-        columns = [np.interp(timestamps_us, self.times_us, self.curve[:, column]) for column in range(len(EXPRESSIONS))]
-        return np.clip(np.stack(columns, axis=1), 0, 1).astype(np.float32)
+        """(F, C) for timestamps (F,); linear between the bins, constant beyond the last one."""
+        columns = [np.interp(timestamps_us, self.times_us, course) for course in self.curve.T]
+        return self.targets.clip(np.stack(columns, axis=1)).astype(np.float32)
 
 
 def _smoothed(values: _Floats, bins: float) -> _Floats:

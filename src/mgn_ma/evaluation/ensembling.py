@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import nnls
 
 from mgn_ma.eev.correlation import mean_of_defined
+from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 
 EnsemblingMethod = Literal["mean", "standardised_mean", "greedy", "stacking"]
@@ -142,18 +143,24 @@ _LEARNERS: Mapping[EnsemblingMethod, Callable[[MemberMoments, EnsemblingConfig],
 
 
 def combine(
-    predictions: Sequence[_Matrix], offsets: npt.NDArray[np.int64], weights: _Floats, *, standardised: bool
+    predictions: Sequence[_Matrix],
+    offsets: npt.NDArray[np.int64],
+    weights: _Floats,
+    targets: Targets,
+    *,
+    standardised: bool,
 ) -> npt.NDArray[np.float32]:
-    """The ensemble's prediction (F, C), in 0..1 if the members' are.
+    """The ensemble's prediction (F, C), in the targets' range if the members' are.
 
     Standardised members are averaged about their means and in units of their deviations within each video; the result
-    gets the members' average level and deviation back, less of it where it would leave 0..1 (which correlation doesn't
-    see). A constant member adds nothing to it but its level.
+    gets the members' average level and deviation back, less of it where it would leave the range (which correlation
+    doesn't see). A constant member adds nothing to it but its level.
 
     Args:
         predictions: M of (F, C).
         offsets: (V + 1,) first row of every video, then F.
         weights: (M,), or (V, M) where every video has its own; each sums to 1.
+        targets: C.
     """
     n_videos = len(offsets) - 1
     each = np.broadcast_to(weights, (n_videos, len(predictions)))
@@ -161,8 +168,9 @@ def combine(
     for video in range(n_videos):
         rows = slice(int(offsets[video]), int(offsets[video + 1]))
         members = np.stack([member[rows] for member in predictions]).astype(np.float64)  # (M, n, C)
-        mixed = _mix_standardised if standardised else _mix
-        combined[rows] = mixed(members, each[video])
+        combined[rows] = (
+            _mix_standardised(members, each[video], targets) if standardised else _mix(members, each[video])
+        )
     return combined
 
 
@@ -170,7 +178,7 @@ def _mix(members: _Floats, weights: _Floats) -> _Floats:
     return np.asarray(np.tensordot(weights, members, axes=1))
 
 
-def _mix_standardised(members: _Floats, weights: _Floats) -> _Floats:
+def _mix_standardised(members: _Floats, weights: _Floats, targets: Targets) -> _Floats:
     constant = members.max(axis=1, keepdims=True) == members.min(axis=1, keepdims=True)
     means = members.mean(axis=1, keepdims=True)
     deviations = np.where(constant, 0.0, members.std(axis=1, keepdims=True))
@@ -179,7 +187,8 @@ def _mix_standardised(members: _Floats, weights: _Floats) -> _Floats:
     highest, lowest = course.max(axis=0), course.min(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.fmin(
-            np.where(highest > 0, (1 - level) / highest, np.inf), np.where(lowest < 0, -level / lowest, np.inf)
+            np.where(highest > 0, (targets.maximum - level) / highest, np.inf),
+            np.where(lowest < 0, (targets.minimum - level) / lowest, np.inf),
         )
     # The clip is for rounding only.
-    return np.asarray(np.clip(level + np.minimum(deviation, np.maximum(room, 0.0)) * course, 0.0, 1.0))
+    return targets.clip(level + np.minimum(deviation, np.maximum(room, 0.0)) * course)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.eev.correlation import ConstantPolicy, CorrelationTable, mean_of_defined, video_correlations, video_scores
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.frames import expression_matrix, expression_names
 
 _Matrix = npt.NDArray[np.floating[Any]]
 _Floats = npt.NDArray[np.float64]
@@ -23,9 +24,10 @@ SCORE_COLUMNS = (
     "score",
     "constant_truth",
     "constant_prediction",
-    *EXPRESSIONS,
 )
-"""Of a score table: a row for each predictor and video. The expressions hold r; the two counts are of expressions."""
+"""Of a score table, a row for each predictor and video, before its expressions' columns; those hold r.
+
+The two counts are of expressions."""
 
 
 def score_rows(
@@ -33,22 +35,29 @@ def score_rows(
     labels: _Matrix,
     video_ids: list[str],
     offsets: npt.NDArray[np.int64],
+    expressions: Sequence[str],
     *,
     split: str,
     predictor: str,
     constant: ConstantPolicy = "left_out",
     themes: dict[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Score table of one predictor: predictions and labels (F, 15), offsets (V + 1,)."""
+    """Score table of one predictor: predictions and labels (F, C), offsets (V + 1,), C names."""
     table = video_correlations(predictions, labels, offsets, constant=constant)
-    return rows_of(table, video_ids, split=split, predictor=predictor, themes=themes)
+    return rows_of(table, video_ids, expressions, split=split, predictor=predictor, themes=themes)
 
 
 def rows_of(
-    table: CorrelationTable, video_ids: list[str], *, split: str, predictor: str, themes: dict[str, str] | None = None
+    table: CorrelationTable,
+    video_ids: list[str],
+    expressions: Sequence[str],
+    *,
+    split: str,
+    predictor: str,
+    themes: dict[str, str] | None = None,
 ) -> pd.DataFrame:
     """Score table of one predictor from its correlations; ``theme`` is missing where it isn't known."""
-    rows = pd.DataFrame(table.r, columns=list(EXPRESSIONS))
+    rows = pd.DataFrame(table.r, columns=list(expressions))
     columns = {
         "split": split,
         "predictor": predictor,
@@ -66,14 +75,15 @@ def rows_of(
 
 def expression_means(rows: pd.DataFrame) -> dict[str, float]:
     """Mean r of each expression over the videos of one predictor's rows."""
-    means = mean_of_defined(rows[list(EXPRESSIONS)].to_numpy(np.float64), axis=0)
-    return dict(zip(EXPRESSIONS, means.tolist(), strict=True))
+    names = expression_names(rows)
+    means = mean_of_defined(expression_matrix(rows, names).astype(np.float64), axis=0)
+    return dict(zip(names, means.tolist(), strict=True))
 
 
 def undefined(rows: pd.DataFrame) -> dict[str, int]:
     """What eq. 4 does not define for one predictor: counts of (video, expression) pairs by cause, and of videos."""
     return {
-        "pairs": len(rows) * len(EXPRESSIONS),
+        "pairs": len(rows) * len(expression_names(rows)),
         "constant_truth": int(rows["constant_truth"].sum()),
         "constant_prediction": int(rows["constant_prediction"].sum()),
         "single_frame_videos": int((rows["n_frames"] == 1).sum()),
@@ -81,8 +91,8 @@ def undefined(rows: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def calibration_table(predictions: _Matrix, labels: _Matrix, n_bins: int) -> pd.DataFrame:
-    """What labels a prediction stands for: predictions (F, 15) in bins of about equally many frames.
+def calibration_table(predictions: _Matrix, labels: _Matrix, expressions: Sequence[str], n_bins: int) -> pd.DataFrame:
+    """What labels a prediction stands for: predictions (F, C) in bins of about equally many frames.
 
     Equal predictions share a bin, so an expression may have fewer bins than asked for.
 
@@ -90,7 +100,7 @@ def calibration_table(predictions: _Matrix, labels: _Matrix, n_bins: int) -> pd.
         ``expression``, ``bin``, ``n_frames``, ``mean_prediction``, ``mean_label``.
     """
     tables = []
-    for column, expression in enumerate(EXPRESSIONS):
+    for column, expression in enumerate(expressions):
         x, y = predictions[:, column].astype(np.float64), labels[:, column].astype(np.float64)
         edges = np.unique(np.quantile(x, np.arange(1, n_bins) / n_bins))
         bins = np.searchsorted(edges, x, side="right")
@@ -116,10 +126,12 @@ def calibration_errors(table: pd.DataFrame) -> pd.DataFrame:
     gap = table["mean_prediction"] - table["mean_label"]
     share = table["n_frames"] / table.groupby("expression")["n_frames"].transform("sum")
     weighted = pd.DataFrame({"bias": gap * share, "calibration_error": gap.abs() * share})
-    return weighted.groupby(table["expression"]).sum().reindex(list(EXPRESSIONS))
+    return weighted.groupby(table["expression"]).sum().reindex(table["expression"].unique())
 
 
-def dispersion(predictions: _Matrix, labels: _Matrix, offsets: npt.NDArray[np.int64]) -> pd.DataFrame:
+def dispersion(
+    predictions: _Matrix, labels: _Matrix, expressions: Sequence[str], offsets: npt.NDArray[np.int64]
+) -> pd.DataFrame:
     """By expression, how far predictions spread as a share of how far labels do (1: alike; 0: always the same).
 
     Returns:
@@ -132,11 +144,11 @@ def dispersion(predictions: _Matrix, labels: _Matrix, offsets: npt.NDArray[np.in
             "within_videos": np.where(within_y > 0, within_x / within_y, np.nan),
             "between_videos": np.where(between_y > 0, between_x / between_y, np.nan),
         }
-    return pd.DataFrame(ratios, index=pd.Index(EXPRESSIONS, name="expression"))
+    return pd.DataFrame(ratios, index=pd.Index(list(expressions), name="expression"))
 
 
 def _spread(values: _Matrix, offsets: npt.NDArray[np.int64]) -> tuple[_Floats, _Floats]:
-    """Standard deviations (15,) within and between videos."""
+    """Standard deviations (C,) within and between videos."""
     exact = values.astype(np.float64)
     lengths = np.diff(offsets)
     means = np.add.reduceat(exact, offsets[:-1], axis=0) / lengths[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.eev.correlation import frames_to_offsets
-from mgn_ma.eev.expressions import EXPRESSIONS
-from mgn_ma.eev.frames import KEY_COLUMNS, expression_matrix, locate_frames
+from mgn_ma.eev.frames import KEY_COLUMNS, expression_matrix, expression_names, locate_frames
 from mgn_ma.evaluation.errors import EvaluationError
 
 SHUFFLED = "shuffled"
@@ -30,13 +30,15 @@ class SplitPredictions:
 
     Attributes:
         frames: (F rows) ``video_id``, ``timestamp_us``; one block a video.
+        expressions: C names.
         video_ids: V ids in their order.
         offsets: (V + 1,) first row of every video, then F.
-        members: name -> (F, 15), without the control.
-        control: (F, 15) of the member trained on shuffled labels, if there is one.
+        members: name -> (F, C), without the control.
+        control: (F, C) of the member trained on shuffled labels, if there is one.
     """
 
     frames: pd.DataFrame
+    expressions: tuple[str, ...]
     video_ids: list[str]
     offsets: npt.NDArray[np.int64]
     members: dict[str, _Matrix]
@@ -60,13 +62,14 @@ class SplitPredictions:
         first, reference = next(iter(groups.items()))
         frames = reference[list(KEY_COLUMNS)].reset_index(drop=True)
         frames["video_id"] = frames["video_id"].astype("str")
-        matrices = {name: _in_order_of(frames, rows, name, first) for name, rows in groups.items()}
+        expressions = expression_names(table)
+        matrices = {name: _in_order_of(frames, expressions, rows, name, first) for name, rows in groups.items()}
         video_ids, offsets = frames_to_offsets(frames["video_id"])
         control = matrices.pop(SHUFFLED, None)
-        return cls(frames, video_ids, offsets, matrices, control)
+        return cls(frames, expressions, video_ids, offsets, matrices, control)
 
     def labels(self, labels: pd.DataFrame) -> _Matrix:
-        """(F, 15) the rows of a frame table for these frames.
+        """(F, C) the rows of a frame table for these frames.
 
         Raises:
             PredictionError: a frame is not in the table.
@@ -78,26 +81,28 @@ class SplitPredictions:
                 f"video {frame['video_id']!r} has a prediction at {frame['timestamp_us']} us but no label there "
                 f"({int((rows < 0).sum())} such frames)"
             )
-        return expression_matrix(labels)[rows]
+        return expression_matrix(labels, self.expressions)[rows]
 
 
-def _in_order_of(frames: pd.DataFrame, rows: pd.DataFrame, name: str, reference: str) -> _Matrix:
+def _in_order_of(
+    frames: pd.DataFrame, expressions: Sequence[str], rows: pd.DataFrame, name: str, reference: str
+) -> _Matrix:
     if len(rows) == len(frames):
         same_times = np.array_equal(rows["timestamp_us"].to_numpy(), frames["timestamp_us"].to_numpy())
         if same_times and np.array_equal(rows["video_id"].to_numpy(), frames["video_id"].to_numpy()):
-            return expression_matrix(rows)
+            return expression_matrix(rows, expressions)
         located = locate_frames(frames, rows)
         if (located >= 0).all():
-            return expression_matrix(rows)[located]
+            return expression_matrix(rows, expressions)[located]
     raise PredictionError(
         f"members {reference!r} and {name!r} predict different frames ({len(frames)} and {len(rows)} rows); "
         "predict again with both"
     )
 
 
-def frame_table(frames: pd.DataFrame, values: _Matrix) -> pd.DataFrame:
-    """Frame table of ``values`` (F, 15) for ``frames``; float32."""
-    table = pd.DataFrame(values.astype(np.float32), columns=list(EXPRESSIONS))
+def frame_table(frames: pd.DataFrame, expressions: Sequence[str], values: _Matrix) -> pd.DataFrame:
+    """Frame table of the ``expressions``' ``values`` (F, C) for ``frames``; float32."""
+    table = pd.DataFrame(values.astype(np.float32), columns=list(expressions))
     for position, column in enumerate(KEY_COLUMNS):
         table.insert(position, column, frames[column].to_numpy())
     return table.astype({"video_id": "str"})

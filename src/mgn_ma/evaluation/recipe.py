@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.ensembling import EnsemblingMethod, LearnedMethod, combine
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions, frame_table
 
@@ -41,12 +42,12 @@ class EnsembleRecipe(BaseModel):
             },
         )
 
-    def predict(self, predictions: SplitPredictions) -> pd.DataFrame:
+    def predict(self, predictions: SplitPredictions, targets: Targets) -> pd.DataFrame:
         """Frame table of the ensemble's predictions for a split; see `values`."""
-        return frame_table(predictions.frames, self.values(predictions))
+        return frame_table(predictions.frames, predictions.expressions, self.values(predictions, targets))
 
-    def values(self, predictions: SplitPredictions) -> npt.NDArray[np.float32]:
-        """The ensemble's predictions (F, C) for a split.
+    def values(self, predictions: SplitPredictions, targets: Targets) -> npt.NDArray[np.float32]:
+        """The ensemble's predictions (F, C) for a split, within the targets' range.
 
         Raises:
             PredictionError: the predictions are not of this recipe's members.
@@ -58,4 +59,4 @@ class EnsembleRecipe(BaseModel):
             )
         weights = np.array([self.video_weights.get(video_id, self.weights) for video_id in predictions.video_ids])
         members = [predictions.members[name] for name in self.members]
-        return combine(members, predictions.offsets, weights, standardised=self.standardised)
+        return combine(members, predictions.offsets, weights, targets, standardised=self.standardised)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mgn_ma.eev.correlation import mean_of_defined
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.frames import expression_matrix
 from mgn_ma.evaluation.bootstrap import BootstrapConfig, compare, interval, intervals
 from mgn_ma.evaluation.ensembling import EnsemblingMethod, LearnedMethod
 from mgn_ma.evaluation.metrics import expression_means, undefined
@@ -51,11 +51,11 @@ def expression_report(rows: Mapping[str, pd.DataFrame], config: BootstrapConfig)
     report: dict[str, Any] = {
         expression: {name: means[name][expression] for name in singles}
         | {"members": [means[name][expression] for name in member_names(rows)]}
-        for expression in EXPRESSIONS
+        for expression in next(iter(means.values()))
     }
     if ENSEMBLE in rows:
-        found = intervals(rows[ENSEMBLE][list(EXPRESSIONS)].to_numpy(np.float64), config)
-        for expression, bounds in zip(EXPRESSIONS, found, strict=True):
+        found = intervals(expression_matrix(rows[ENSEMBLE], list(report)).astype(np.float64), config)
+        for expression, bounds in zip(list(report), found, strict=True):
             report[expression]["interval"] = None if math.isnan(bounds.low) else [bounds.low, bounds.high]
     return report
 

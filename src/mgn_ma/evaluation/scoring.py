@@ -11,7 +11,7 @@ from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.controls import TimeOnlyBaseline, TimeOnlyConfig
 from mgn_ma.evaluation.metrics import score_rows
-from mgn_ma.evaluation.predictions import SHUFFLED, SplitPredictions
+from mgn_ma.evaluation.predictions import SHUFFLED, PredictionError, SplitPredictions
 
 ORACLE = "oracle"
 TIME_ONLY = "time_only"
@@ -50,7 +50,15 @@ def score_split(
         noise_free: frame table of the labels without their noise, the best that any model could say.
         themes: video ID -> theme.
         config: policies.
+
+    Raises:
+        PredictionError: the members predict other targets than the baseline.
     """
+    if predictions.expressions != baseline.targets.names:
+        raise PredictionError(
+            f"the members predict {', '.join(predictions.expressions)}, and the targets are "
+            f"{', '.join(baseline.targets.names)}: train again"
+        )
     predictors = {}
     if noise_free is not None:
         predictors[ORACLE] = predictions.labels(noise_free)
@@ -64,6 +72,7 @@ def score_split(
             truth,
             predictions.video_ids,
             predictions.offsets,
+            predictions.expressions,
             split=split,
             predictor=name,
             constant=config.constant,

@@ -19,12 +19,10 @@ from pydantic import BaseModel, ConfigDict
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.media.source import VideoSource
+from mgn_ma.modalities import Source as Source
 
 Clock = Literal["grid", "patches", "cues", "whole"]
 """``grid``: the 6 Hz annotation grid; ``patches``: consecutive audio; ``cues``: captions; ``whole``: one row."""
-
-Source = Literal["video", "audio", "captions", "title"]
-"""What an extractor reads; a video that lacks it has no track of that modality and is accounted as ``absent``."""
 
 START_OF_TIME_US = int(np.iinfo(np.int64).min // 4)
 END_OF_TIME_US = int(np.iinfo(np.int64).max // 4)

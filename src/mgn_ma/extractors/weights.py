@@ -10,7 +10,6 @@ import pickle
 import re
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,18 +51,17 @@ def fetch(need: WeightsNeed) -> None:
 
 
 def _fetch_from_hub(need: WeightsNeed) -> None:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import RemoteEntryNotFoundError
+    from huggingface_hub import HfApi, hf_hub_download
 
     repository, revision = need.pretrained.hub or "", need.pretrained.revision
+    # Unlike listing or downloading, this fails at once where the hub can't be reached, instead of five tries later.
+    there = {file.rfilename for file in HfApi().model_info(repository, revision=revision).siblings or ()}
     for names in (*need.public.files, *need.public.optional_files):
-        for name in names.split("|"):
-            with suppress(RemoteEntryNotFoundError):
-                hf_hub_download(repository, name, revision=revision)
-                break
-        else:
-            if names in need.public.files:
-                raise WeightsError(f"{repository} has no {names.replace('|', ' or ')}")
+        name = next((name for name in names.split("|") if name in there), None)
+        if name is not None:
+            hf_hub_download(repository, name, revision=revision)
+        elif names in need.public.files:
+            raise WeightsError(f"{repository} has no {names.replace('|', ' or ')}")
 
 
 def _fetch_to_path(need: WeightsNeed, url: str) -> None:

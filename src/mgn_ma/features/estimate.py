@@ -45,7 +45,7 @@ def estimate(plan: ExtractionPlan, execution: ExecutionConfig, calibration_secon
     Returns:
         A value for each of ``COLUMNS``; hours of work are those of the clock on the wall, with all workers.
     """
-    row: dict[str, object] = {"modality": plan.modality, "extractor": plan.config.name, "kept": len(plan.kept)}
+    row: dict[str, object] = {"modality": plan.modality, "extractor": plan.extractor, "kept": len(plan.kept)}
     row |= {"videos": len(plan.todo), "hours_of_video": round(hours(plan.todo), 4), "remark": ""}
     if not plan.todo:
         return row | {"hours_of_work": 0.0, "gigabytes": 0.0}

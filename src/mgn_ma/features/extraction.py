@@ -13,7 +13,7 @@ from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.base import ExtractionError
 from mgn_ma.features.making import MakeTracks, failure
 from mgn_ma.features.plan import ExtractionPlan
-from mgn_ma.features.track import Selection, Track, TrackBatch, TrackError, TrackFailure
+from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure
 from mgn_ma.features.view import TrackView
 from mgn_ma.media.source import VideoSource
 
@@ -25,21 +25,18 @@ _TRANSIENT = (WorkerDiedError, MemoryError, OSError)
 """What another try may not meet; anything else that an extractor raises would be raised again."""
 
 
-def extract(plan: ExtractionPlan, execution: ExecutionConfig) -> TrackBatch:
-    """Compute what is missing, lazily: nothing happens before somebody iterates over the results.
+def extract(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Track | TrackFailure]:
+    """Compute what is missing, as it is asked for.
 
     Args:
         plan: what to do.
         execution: where.
 
     Returns:
-        The plan's selection, and an iterator over a track or a failure for each video that was to be done, in the order
-        of completion.
+        A track or a failure for each video that was to be done, in the order of completion.
     """
-    return TrackBatch(plan.selection, _results(plan, execution))
-
-
-def _results(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Track | TrackFailure]:
+    if plan.config is None:
+        return
     make_worker = MakeTracks(plan.config, plan.selection, plan.dtype)
     n_failed = 0
     with Progress(len(plan.todo), f"{plan.modality} tracks", unit="video") as meter:
@@ -113,7 +110,23 @@ def _account_of(video_id: str, plan: ExtractionPlan, view: TrackView) -> tuple[s
     return "absent", plan.absent[video_id], 0.0
 
 
-def say_account(frame: pd.DataFrame) -> None:
+def require_accounted(account: pd.DataFrame, view: TrackView) -> None:
+    """Refuse tracks that are not those of the account: a silent subset is never learned from.
+
+    Raises:
+        TrackError: the two disagree about a video.
+    """
+    of_modality = account[account["modality"] == view.modality]
+    present = set(of_modality.loc[of_modality["status"] == "present", "video_id"])
+    if present != set(view):
+        differing = sorted(present ^ set(view))
+        raise TrackError(
+            f"the account and the {view.modality} tracks disagree about {len(differing)} videos (the first is "
+            f"{differing[0]}): run the extraction again, it computes only what is missing"
+        )
+
+
+def log_account(frame: pd.DataFrame) -> None:
     """Sum an account up in the log, a line a modality."""
     for modality, rows in frame.groupby("modality", sort=False):
         counts = rows["status"].value_counts()

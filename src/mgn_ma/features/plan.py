@@ -48,7 +48,7 @@ class ExtractionPlan:
     """One modality's extraction, before it starts.
 
     Attributes:
-        config: of the extractor.
+        config: of the extractor; ``None`` for a modality that is absent.
         selection: the tracks that must be there in the end.
         todo: the videos to work on now.
         kept: wanted videos whose track is there already.
@@ -58,7 +58,7 @@ class ExtractionPlan:
         dtype: of the vectors on disk.
     """
 
-    config: ExtractorConfig
+    config: ExtractorConfig | None
     selection: Selection
     todo: tuple[VideoSource, ...]
     kept: frozenset[str]
@@ -71,6 +71,11 @@ class ExtractionPlan:
     def modality(self) -> str:
         """Whose extraction this is."""
         return self.selection.modality
+
+    @property
+    def extractor(self) -> str:
+        """Name of the extractor."""
+        return self.config.name if self.config is not None else "none"
 
 
 def make_plan(
@@ -116,6 +121,22 @@ def make_plan(
     )
 
 
+def plan_absent(manifest: pd.DataFrame, on_disk: ModalityOnDisk) -> ExtractionPlan:
+    """The plan of a modality that is left out of the parameter ``modalities``: no video has it."""
+    video_ids = tuple(manifest["video_id"])
+    reason = f"the modality is absent: modalities.{on_disk.modality} is null or left out"
+    return ExtractionPlan(
+        config=None,
+        selection=Selection(on_disk.modality, "", {}),
+        todo=(),
+        kept=frozenset(),
+        known_failures=0,
+        absent=dict.fromkeys(video_ids, reason),
+        video_ids=video_ids,
+        dtype=on_disk.store.dtype,
+    )
+
+
 def sources(manifest: pd.DataFrame) -> list[VideoSource]:
     """The available videos of a manifest as extractors see them, in its order."""
     available = manifest[manifest["status"] == "available"]
@@ -145,13 +166,13 @@ def source_digest(video: VideoSource, source: Source) -> str | None:
     return video.video_digest if video.video_path else None
 
 
-def say(plan: ExtractionPlan) -> None:
+def log_plan(plan: ExtractionPlan) -> None:
     """Tell the log what will be done, before it is."""
     parts = [f"{len(plan.selection.wanted)} wanted", f"{len(plan.kept)} there already"]
     if plan.known_failures:
         parts.append(f"{plan.known_failures} failed before and are not tried again (extraction.retry_failed)")
     parts.append(f"{len(plan.todo)} to do" if plan.todo else "nothing to do")
-    logger.info("%s tracks by %s: %s", plan.modality, plan.config.name, ", ".join(parts))
+    logger.info("%s tracks by %s: %s", plan.modality, plan.extractor, ", ".join(parts))
 
 
 def hours(videos: Sequence[VideoSource]) -> float:

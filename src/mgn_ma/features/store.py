@@ -15,7 +15,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -143,19 +143,14 @@ class TrackStore:
         content = json.dumps(asdict(failure), indent=1, ensure_ascii=False)
         write_atomically(path.removesuffix(TRACK_SUFFIX) + FAILURE_SUFFIX, content.encode(), self._fs)
 
-    def keep(self, results: Iterable[Track | TrackFailure]) -> None:
-        """Write each result before the next is asked for."""
-        results = iter(results)
-        try:
-            for result in results:
-                if isinstance(result, Track):
-                    self.write(result)
-                else:
-                    self.write_failure(result)
-        finally:
-            # If writing fails, whoever computes for us has to hear of it now, not when memory is tidied up.
-            if isinstance(results, Generator):
-                results.close()
+    def keep(self, item: Selection | Track | TrackFailure) -> None:
+        """Write down which tracks are wanted, a track, or why there is none."""
+        if isinstance(item, Selection):
+            self.select(item)
+        elif isinstance(item, Track):
+            self.write(item)
+        else:
+            self.write_failure(item)
 
     def select(self, selection: Selection) -> None:
         """Say which tracks of a modality are wanted from now on."""

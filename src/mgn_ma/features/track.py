@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mgn_ma.errors import MGNMAError
@@ -83,14 +83,3 @@ class Selection:
     modality: str
     fingerprint: str
     wanted: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class TrackBatch:
-    """Tracks on their way to a store: what is wanted in all, and an iterator over what is newly made.
-
-    ``results`` is consumed once, by the store, which keeps each item before it asks for the next.
-    """
-
-    selection: Selection
-    results: Iterable[Track | TrackFailure]

@@ -9,7 +9,8 @@ from mgn_ma import __version__
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.evaluation.scoring import ENSEMBLE
 from mgn_ma.extractors.base import ExtractorConfig
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle, BundleDescription, BundleError, ExtractorContract
+from mgn_ma.inference.bundle import Bundle, BundleDescription, BundleError, ExtractorContract
+from mgn_ma.modalities import VIDEO
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.video_level import FULL, VideoLevelSettings, networks_fingerprint
 
@@ -42,12 +43,12 @@ def assemble(
         raise BundleError("there are no members to make a model of")
     read_by_members = {name for member in members.values() for name in member.inputs}
     video_network = None
-    if VIDEO_MODALITY in read_by_members:
+    if VIDEO.name in read_by_members:
         _require_same_video_level(members, networks_fingerprint(video_networks))
         video_network = video_networks[FULL]
     read = read_by_members | set(video_network.inputs if video_network else ())
     description = BundleDescription(
-        expressions=next(iter(members.values())).description.expressions,
+        targets=next(iter(members.values())).description.targets,
         extractors={name: contract(config) for name, config in extractors.items() if name in read},
         video_level=video_level.model_copy(update={"device": "auto"}),
         recipe=recipe,
@@ -82,7 +83,7 @@ def scores_of(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
 def _require_same_video_level(members: Mapping[str, Checkpoint], fingerprint: str) -> None:
     for name, member in members.items():
-        read = member.inputs.get(VIDEO_MODALITY)
+        read = member.inputs.get(VIDEO.name)
         if read is not None and read.fingerprint != fingerprint:
             raise BundleError(
                 f"{name} was trained on the vectors of video-level networks {read.fingerprint[:12]}, and these are "

@@ -10,22 +10,22 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import parse_config
 from mgn_ma.files import Folder
+from mgn_ma.modalities import VIDEO
 from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from mgn_ma.training.video_level import VideoLevelSettings
 
-FORMAT = 1
+FORMAT: Final = 2
 DESCRIPTION = "bundle.json"
-VIDEO_MODALITY = "video"
-"""The modality that the bundle makes itself, of the others."""
 _MEMBER_NAME = re.compile(r"\w[\w-]*")
 
 
@@ -56,6 +56,7 @@ class BundleDescription(BaseModel):
     """The content of ``bundle.json``.
 
     Attributes:
+        targets: what it predicts.
         extractors: by modality, what its tracks are made by.
         video_level: how the video-level network chooses and embeds its items.
         recipe: how the members' predictions become one.
@@ -66,8 +67,8 @@ class BundleDescription(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int = FORMAT
-    expressions: tuple[str, ...]
+    format: Literal[2] = FORMAT
+    targets: Targets
     extractors: dict[str, ExtractorContract]
     video_level: VideoLevelSettings
     recipe: EnsembleRecipe
@@ -96,16 +97,16 @@ class Bundle:
                 f"the recipe is for {', '.join(recipe.members)}; the members are {', '.join(self.members)}"
             )
         needed = {name for member in self.members.values() for name in member.inputs}
-        if VIDEO_MODALITY in needed:
+        if VIDEO.name in needed:
             if self.video_network is None:
                 raise BundleError("members read the video-level vector, and there is no network that makes it")
             needed |= set(self.video_network.inputs)
-        for name in sorted(needed - {VIDEO_MODALITY}):
+        for name in sorted(needed - {VIDEO.name}):
             self._require_extractor(name)
         for name, member in self.members.items():
             _require_name(name)
-            if member.description.expressions != self.description.expressions:
-                raise BundleError(f"{name} predicts other expressions than the bundle")
+            if member.description.targets != self.description.targets:
+                raise BundleError(f"{name} predicts other targets than the bundle")
 
     def _require_extractor(self, modality: str) -> None:
         contract = self.description.extractors.get(modality)
@@ -174,9 +175,10 @@ def load_bundle(folder: Folder) -> Bundle:
     try:
         description = BundleDescription.model_validate_json(content)
     except ValueError as error:
-        raise BundleError(f"{folder.root}/{DESCRIPTION} does not describe a bundle: {error}") from error
-    if description.format != FORMAT:
-        raise BundleError(f"{folder.root} is of format {description.format}; this version reads {FORMAT}")
+        raise BundleError(
+            f"{folder.root}/{DESCRIPTION} does not describe a bundle of format {FORMAT}, which this version reads: "
+            "train and register again"
+        ) from error
     for name in description.recipe.members:
         _require_name(name)
     members = {name: load_checkpoint(folder, f"members/{name}") for name in description.recipe.members}

@@ -7,13 +7,14 @@ curve, and a rise counts by how many robust standard deviations it stands over t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.signal import find_peaks, peak_widths
+
+from mgn_ma.eev.targets import Targets
 
 MAD_TO_SIGMA = 1.4826
 """Ratio of a normal distribution's standard deviation to its median absolute deviation."""
@@ -29,7 +30,8 @@ class MomentsConfig(BaseModel):
     min_height_sigmas: float = Field(default=1.5, ge=0)
     """Least height of a peak over the level, and least prominence, in robust standard deviations of the curve."""
     min_height: float = Field(default=0.001, ge=0)
-    """Least height of a peak over the level, in probability: a flat curve has no moments, however still it is."""
+    """Least height of a peak over the level, as a share of the targets' range: a flat curve has no moments, however
+    still it is."""
     min_distance_us: int = Field(default=3_000_000, ge=0)
     """Least distance between two peaks of an expression, in microseconds; the higher one stays."""
     per_expression: int = Field(default=3, ge=1)
@@ -43,7 +45,7 @@ class Moment:
     Attributes:
         start_us: where the curve crosses half the peak's prominence going up.
         end_us: where it crosses it going down.
-        value: the smoothed curve at the peak, in probability.
+        value: the smoothed curve at the peak, in the targets' range.
         level: median of the curve over the video.
         height: value less level.
         height_sigmas: height in robust standard deviations of the curve.
@@ -79,30 +81,30 @@ def _spread(curve: npt.NDArray[np.float64], level: float) -> float:
 def find_moments(
     timestamps_us: npt.NDArray[np.int64],
     curves: npt.NDArray[np.floating],
-    expressions: Sequence[str],
+    targets: Targets,
     config: MomentsConfig,
 ) -> list[Moment]:
     """Moments of one video in the order of their peaks.
 
     Args:
         timestamps_us: (F,) ascending presentation times, evenly spaced.
-        curves: (F, C) probabilities, one column an expression.
-        expressions: C names.
+        curves: (F, C), one column an expression.
+        targets: C.
 
     Raises:
         ValueError: if the shapes do not belong together.
     """
-    if curves.shape != (len(timestamps_us), len(expressions)):
+    if curves.shape != (len(timestamps_us), len(targets.names)):
         raise ValueError(
-            f"curves of shape {curves.shape} for {len(timestamps_us)} frames of {len(expressions)} expressions"
+            f"curves of shape {curves.shape} for {len(timestamps_us)} frames of {len(targets.names)} expressions"
         )
     if len(timestamps_us) < 3:
         return []
     step_us = float(np.median(np.diff(timestamps_us)))
     found = [
         moment
-        for column, expression in enumerate(expressions)
-        for moment in _moments_of(timestamps_us, curves[:, column].astype(np.float64), expression, step_us, config)
+        for curve, expression in zip(curves.T.astype(np.float64), targets.names, strict=True)
+        for moment in _moments_of(timestamps_us, curve, expression, step_us, config, config.min_height * targets.span)
     ]
     return sorted(found, key=lambda moment: (moment.peak_us, moment.expression))
 
@@ -113,11 +115,12 @@ def _moments_of(
     expression: str,
     step_us: float,
     config: MomentsConfig,
+    min_height: float,
 ) -> list[Moment]:
     smooth = _smoothed(curve, round(config.smoothing_us / step_us))
     level = float(np.median(smooth))
     sigma = _spread(smooth, level)
-    least = max(config.min_height, config.min_height_sigmas * sigma)
+    least = max(min_height, config.min_height_sigmas * sigma)
     # The level closes the curve at both ends, so that a rise that the video's start or end cuts is a peak too.
     closed = np.concatenate(([min(level, smooth.min())], smooth, [min(level, smooth.min())]))
     peaks, _ = find_peaks(

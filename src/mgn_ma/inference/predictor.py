@@ -15,7 +15,8 @@ from mgn_ma.extractors.device import resolve_device
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.features.arrow import narrow
 from mgn_ma.features.track import TrackError
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.inference.bundle import Bundle
+from mgn_ma.modalities import VIDEO
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.gather import AlignedRows
@@ -38,12 +39,12 @@ class VideoPrediction:
 
     Attributes:
         timestamps_us: (F,) presentation times.
-        probabilities: (F, C), eq. 2, in the order of the bundle's expressions.
+        values: (F, C), eq. 2 in the range and the order of the bundle's targets.
         attention: (F, M), eq. 1's weights averaged over the members, in the order of the bundle's modalities.
     """
 
     timestamps_us: Times
-    probabilities: Floats
+    values: Floats
     attention: Floats
 
 
@@ -80,7 +81,7 @@ class Predictor:
         stored = {name: _as_stored(video_id, name, rows) for name, rows in tracks.items()}
         vector = self._embedded(video_id, stored)
         if vector is not None:
-            stored[VIDEO_MODALITY] = vector
+            stored[VIDEO.name] = vector
         for member in self.bundle.members.values():
             _check_widths(video_id, stored, member.inputs)
         outputs = [self._member(name, stored, timestamps_us) for name in self._members]
@@ -91,13 +92,14 @@ class Predictor:
             attention[:, columns] += weights / len(outputs)
         recipe = self.bundle.description.recipe
         weights_of_members = np.array(recipe.video_weights.get(video_id, recipe.weights))
-        probabilities = combine(
-            [probability for probability, _ in outputs],
+        values = combine(
+            [of_member for of_member, _ in outputs],
             np.array([0, len(timestamps_us)]),
             weights_of_members,
+            self.bundle.description.targets,
             standardised=recipe.standardised,
         )
-        return VideoPrediction(np.asarray(timestamps_us), probabilities, attention)
+        return VideoPrediction(np.asarray(timestamps_us), values, attention)
 
     def _embedded(self, video_id: str, tracks: Mapping[str, TrackRows]) -> TrackRows | None:
         """The video-level vector as a track of one row; None for a video that has nothing to make one from."""
@@ -118,7 +120,7 @@ class Predictor:
         )
         (vector,) = embed(self._video_network, items, np.array([0]), settings)
         rows = TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
-        return _as_stored(video_id, VIDEO_MODALITY, rows)
+        return _as_stored(video_id, VIDEO.name, rows)
 
     def _member(self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> Predictions:
         checkpoint = self.bundle.members[name]
@@ -126,7 +128,8 @@ class Predictor:
         n_frames = len(rows.frames)
         chunks = (rows.frames[start : start + self._batch_size] for start in range(0, n_frames, self._batch_size))
         batches = (rows.gather(chunk).to(self._device) for chunk in chunks)
-        return predict(self._members[name], batches, n_frames, precision=_precision(checkpoint))
+        targets = self.bundle.description.targets
+        return predict(self._members[name], batches, n_frames, targets, precision=_precision(checkpoint))
 
 
 def _as_stored(video_id: str, modality: str, rows: TrackRows) -> TrackRows:

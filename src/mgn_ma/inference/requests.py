@@ -119,9 +119,9 @@ def is_within(address: str, place: str) -> bool:
 def as_table(video_id: str, bundle: Bundle, prediction: VideoPrediction) -> pd.DataFrame:
     """A row a frame: the expressions, and each modality's share of the attention."""
     table = pd.DataFrame({"video_id": video_id, "timestamp_us": prediction.timestamps_us})
-    values = prediction.probabilities.astype(np.float64)
+    values = prediction.values.astype(np.float64)
     shares = prediction.attention.astype(np.float64)
-    columns = dict(zip(bundle.description.expressions, values.T, strict=True))
+    columns = dict(zip(bundle.description.targets.names, values.T, strict=True))
     columns |= dict(zip(map(attention_column, bundle.modalities), shares.T, strict=True))
     return table.assign(**columns)
 

@@ -51,12 +51,18 @@ def rescore(
     with Progress(len(blocks), "scoring validation videos", unit="video") as meter:
         for video_id, block in blocks:
             tracks = {name: view.read(video_id).rows for name, view in validation.tracks.items() if video_id in view}
-            times, truth = block["timestamp_us"].to_numpy(np.int64), expression_matrix(block)
+            times = block["timestamp_us"].to_numpy(np.int64)
             for name, predictor in predictors.items():
-                predicted = predictor.predict(video_id, tracks, times).probabilities
-                offsets = np.array([0, len(times)])
+                expressions = predictor.bundle.description.targets.names
                 rows = score_rows(
-                    predicted, truth, [video_id], offsets, split="validation", predictor=name, constant=constant
+                    predictor.predict(video_id, tracks, times).values,
+                    expression_matrix(block, expressions),
+                    [video_id],
+                    np.array([0, len(times)]),
+                    expressions,
+                    split="validation",
+                    predictor=name,
+                    constant=constant,
                 )
                 scores[name].append(float(rows["score"].iloc[0]))
             meter.update()
@@ -64,13 +70,15 @@ def rescore(
 
 
 def differences(ours: BundleDescription, theirs: BundleDescription) -> list[str]:
-    """What keeps two ensembles from being compared, each as one phrase: other data, expressions or extractors."""
+    """What keeps two ensembles from being compared, each as one phrase: other data, targets or extractors."""
     found = []
     if ours.data_fingerprint != theirs.data_fingerprint:
         found.append(f"data {_short(ours.data_fingerprint)} and {_short(theirs.data_fingerprint)}")
-    if ours.expressions != theirs.expressions:
-        differing = sorted(set(ours.expressions) ^ set(theirs.expressions))
-        found.append(f"expressions ({', '.join(differing) if differing else 'in another order'})")
+    if ours.targets.names != theirs.targets.names:
+        differing = sorted(set(ours.targets.names) ^ set(theirs.targets.names))
+        found.append(f"targets ({', '.join(differing) if differing else 'in another order'})")
+    elif ours.targets != theirs.targets:
+        found.append("the targets' range")
     for modality in dict.fromkeys((*ours.extractors, *theirs.extractors)):
         made, other = (_made_by(description, modality) for description in (ours, theirs))
         if made != other:

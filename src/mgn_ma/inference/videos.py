@@ -180,7 +180,8 @@ class VideoPredictor:
             require_weights(self._extractors)
             self._weights_are_checked = True
         for plan in plans.values():
-            store.keep(extract(plan, self._execution).results)
+            for result in extract(plan, self._execution):
+                store.keep(result)
         return {name: places[name].view(plan.selection) for name, plan in plans.items()}, plans
 
     def _outcome(

@@ -6,6 +6,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -97,6 +98,19 @@ class MediaFolder:
         while last < len(self._names) and self._names[last].startswith(prefix):
             last += 1
         return self._names[first:last]
+
+
+def local_folder(path: str) -> Path:
+    """A folder that files are to be written into, made if need be.
+
+    Raises:
+        MediaError: it is not on this machine.
+    """
+    if "://" in path:
+        raise MediaError(path, "is a URL, and videos can only be written into a local folder")
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def read_title(path: str) -> str | None:

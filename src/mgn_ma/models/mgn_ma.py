@@ -1,4 +1,4 @@
-"""MGN-MA (section 2, figure 2): the multi-granularity features of one frame to its 15 expressions.
+"""MGN-MA (section 2, figure 2): the multi-granularity features of one frame to its expressions.
 
 Named variants are configuration: attention or concatenation, mixture of experts or MLP, any subset of modalities.
 """
@@ -30,7 +30,6 @@ class MGNMAArchitecture(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    classes: int = Field(default=15, ge=1)
     fusion: FusionKind = "attention"
     classifier: Literal["moe", "mlp"] = "moe"
     experts: int = Field(default=3, ge=1)
@@ -48,9 +47,11 @@ class MGNMAConfig(MGNMAArchitecture):
 
     Attributes:
         modalities: widths by name, in the order of the concatenation.
+        classes: how many expressions it predicts.
     """
 
     modalities: dict[str, int] = Field(min_length=1)
+    classes: int = Field(ge=1)
 
 
 class MGNMAOutput(NamedTuple):

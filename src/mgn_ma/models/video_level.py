@@ -30,10 +30,9 @@ class VideoLevelArchitecture(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    clusters: dict[str, int] = {"audio": 32}
+    clusters: dict[str, int] = {}
     tower_width: int = Field(default=1024, ge=1)
     hidden: int = Field(default=1024, ge=1)
-    classes: int = Field(default=15, ge=1)
     experts: int = Field(default=3, ge=1)
     reading: Reading = "logits"
     fusion: FusionKind = "attention"
@@ -49,10 +48,12 @@ class VideoLevelConfig(VideoLevelArchitecture):
     Attributes:
         items: widths of the modalities that are pooled over time, by name.
         vectors: widths of the modalities that are one vector a video (the title), by name.
+        classes: how many expressions it predicts.
     """
 
     items: dict[str, int] = Field(min_length=1)
     vectors: dict[str, int] = {}
+    classes: int = Field(ge=1)
 
     @property
     def modalities(self) -> tuple[str, ...]:

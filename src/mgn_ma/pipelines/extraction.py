@@ -1,119 +1,114 @@
-"""The template of every extraction: plan, extract, account. One instance a modality, under its name as a namespace.
+"""The template of every extraction: plan, extract, account. One instance a modality, in a namespace of its own.
 
 ::
 
-    manifest ──┬─> plan_extraction ──> {modality}.plan ──┬─> extract_tracks ──> {modality}.tracks ─┐
-               │         ^                               └───────────────────────────────────> account_for_tracks
-      {modality}.tracks_on_disk                                                                     │
-                                                                                          {modality}.account
+    manifest ──┬─> plan_extraction ──> {modality}.plan ──┬─> extract_tracks ──> {modality}.tracks ──> account_for_tracks
+               │         ^                               └────────────────────────────────────────────────^   │
+      {modality}.tracks_on_disk                                             require_tracks <── {modality}.account
 
 ``{modality}.tracks`` and ``{modality}.tracks_on_disk`` are two catalog entries on one folder, because a node can't have
 a dataset as both input and output.
 """
 
-import logging
+from collections.abc import Iterator
 
 import pandas as pd
-from kedro.pipeline import Node, Pipeline, pipeline
+from kedro.pipeline import Node, Pipeline
 
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.extractors.weights import require_weights
 from mgn_ma.features import extraction
-from mgn_ma.features.modality import Extractors, Modalities
-from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, make_plan, say
-from mgn_ma.features.track import TrackBatch, TrackError
+from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, log_plan, make_plan, plan_absent
+from mgn_ma.features.settings import Modalities
+from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure
 from mgn_ma.features.view import ModalityOnDisk, TrackView
-
-logger = logging.getLogger(__name__)
-
-EXTRACTED = ("image", "audio", "action", "subtitle", "title")
-"""The modalities that extractors serve; the video-level one is learned."""
+from mgn_ma.modalities import BY_NAME, Granularity, extracted
 
 
 def plan_extraction(
-    manifest: pd.DataFrame,
-    modalities: Modalities,
-    extractors: Extractors,
-    settings: ExtractionSettings,
-    tracks_on_disk: ModalityOnDisk,
+    manifest: pd.DataFrame, modalities: Modalities, settings: ExtractionSettings, tracks_on_disk: ModalityOnDisk
 ) -> ExtractionPlan:
     """Find out what is missing of one modality.
 
-    Kedro runs the plans of all modalities before the first extraction, and a plan that finds work checks the weights of
-    all of them: absent weights stop the run before any video is decoded.
+    A plan that finds work checks the weights of all modalities, so that absent ones stop the run before any video is
+    decoded, in whatever order the modalities are worked on.
 
     Raises:
         WeightsError: weights are absent or wrong; the message names all of them.
     """
-    configs = extractors.configs(modalities)
+    name = tracks_on_disk.modality
+    if name not in modalities:
+        return plan_absent(manifest, tracks_on_disk)
+    configs = modalities.configs()
     try:
-        plan = make_plan(manifest, configs[tracks_on_disk.modality], tracks_on_disk, settings)
+        plan = make_plan(manifest, configs[name], tracks_on_disk, settings)
     except WeightsError:
         require_weights(configs)
         raise
     if plan.todo:
         require_weights(configs)
-    say(plan)
+    log_plan(plan)
     return plan
 
 
-def extract_tracks(plan: ExtractionPlan, execution: ExecutionConfig) -> TrackBatch:
-    """Hand the store an iterator that extracts as it is consumed: each track is kept before the next is made."""
-    return extraction.extract(plan, execution)
+def extract_tracks(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Selection | Track | TrackFailure]:
+    """Which tracks are wanted, then each that was missing as it is made: it is kept before the next is asked for."""
+    yield plan.selection
+    yield from extraction.extract(plan, execution)
 
 
 def account_for_tracks(plan: ExtractionPlan, tracks: TrackView) -> pd.DataFrame:
-    """Account for every video of the manifest.
+    """What became of every video of the manifest.
 
     Raises:
-        TrackError: a video is neither present, failed nor absent; or every single one failed, which is no property of
-            the videos.
+        TrackError: a video is neither present, failed nor absent.
     """
-    frame = extraction.account(plan, tracks)
-    if tracks.failures and not len(tracks):
-        first = next(iter(tracks.failures.values()))
+    return extraction.account(plan, tracks)
+
+
+def require_tracks(account: pd.DataFrame) -> None:
+    """Fail where every single video failed, which is no property of the videos; the account is written by now.
+
+    Raises:
+        TrackError: with the first reason.
+    """
+    failed = account[account["status"] == "failed"]
+    if len(failed) and not (account["status"] == "present").any():
+        first = failed.iloc[0]
         raise TrackError(
-            f"not one of {len(tracks.failures)} videos has a {plan.modality} track; the first, {first.video_id}, says: "
-            f"{first.reason}"
+            f"not one of {len(failed)} videos has a {first['modality']} track; the first, {first['video_id']}, says: "
+            f"{first['reason']}"
         )
-    if not len(tracks):
-        logger.warning("No video has anything to make a %s track from", plan.modality)
-    return frame
 
 
 def merge_accounts(*accounts: pd.DataFrame) -> pd.DataFrame:
     """One table of what became of every video in every modality."""
     merged = pd.concat(accounts, ignore_index=True)
-    extraction.say_account(merged)
+    extraction.log_account(merged)
     return merged
 
 
 def extraction_pipeline(modality: str) -> Pipeline:
     """The template for one modality: ``manifest`` in; ``{modality}.tracks`` and ``{modality}.account`` out."""
-    nodes = [
-        Node(
-            plan_extraction,
-            inputs=["manifest", "params:modalities", "params:extractors", "params:extraction", "tracks_on_disk"],
-            outputs="plan",
-            name="plan_extraction",
-        ),
-        Node(extract_tracks, inputs=["plan", "params:execution"], outputs="tracks", name="extract_tracks"),
-        Node(account_for_tracks, inputs=["plan", "tracks"], outputs="account", name="account_for_tracks"),
-    ]
-    shared = {"params:modalities", "params:extractors", "params:extraction", "params:execution"}
-    return pipeline(nodes, namespace=modality, inputs={"manifest"}, parameters=shared)
-
-
-def account_pipeline() -> Pipeline:
-    """Merge the accounts of all extracted modalities into ``extraction_account``."""
+    plan, tracks, account = f"{modality}.plan", f"{modality}.tracks", f"{modality}.account"
     return Pipeline(
         [
             Node(
-                merge_accounts,
-                inputs=[f"{modality}.account" for modality in EXTRACTED],
-                outputs="extraction_account",
-                name="merge_extraction_accounts",
-            )
-        ]
+                plan_extraction,
+                ["manifest", "params:modalities", "params:extraction", f"{modality}.tracks_on_disk"],
+                plan,
+                name="plan_extraction",
+            ),
+            Node(extract_tracks, [plan, "params:execution"], tracks, name="extract_tracks"),
+            Node(account_for_tracks, [plan, tracks], account, name="account_for_tracks"),
+            Node(require_tracks, account, None, name="require_tracks"),
+        ],
+        namespace=f"{BY_NAME[modality].granularity}_features.{modality}",
+        prefix_datasets_with_namespace=False,
     )
+
+
+def extraction_pipelines(granularity: Granularity) -> Pipeline:
+    """The template for every modality of a granularity that extractors serve."""
+    return sum(map(extraction_pipeline, extracted(granularity)), start=Pipeline([]))

@@ -1,4 +1,4 @@
-"""What viewers felt and what was predicted, for one video: the paper's figure 1 as fifteen small panels."""
+"""What viewers felt and what was predicted, for one video: the paper's figure 1 as small panels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mgn_ma.eev.correlation import video_correlations
-from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.eev.frames import expression_matrix, locate_frames
+from mgn_ma.eev.targets import Targets
 from mgn_ma.reporting.errors import FigureError
 from mgn_ma.reporting.example import ExampleVideo, frames_of
 from mgn_ma.reporting.style import FAINT, PREDICTED, TEMPLATE, seconds, titled
@@ -17,7 +17,7 @@ from mgn_ma.reporting.style import FAINT, PREDICTED, TEMPLATE, seconds, titled
 COLUMNS = 3
 
 
-def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: ExampleVideo) -> go.Figure:
+def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: ExampleVideo, targets: Targets) -> go.Figure:
     """A panel an expression: labels as a grey area, predictions as a blue line, their correlation in its title.
 
     Panels share the time and have a height of their own each, since correlation asks for shape, not for size.
@@ -25,6 +25,8 @@ def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: Exampl
     Args:
         predictions: frame table.
         labels: frame table.
+        video: which to draw.
+        targets: a panel each.
 
     Raises:
         FigureError: the two tables share no frame of the video.
@@ -34,10 +36,12 @@ def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: Exampl
     truth, predicted = truth[rows >= 0], predictions.iloc[rows[rows >= 0]]
     if truth.empty:
         raise FigureError(f"video {video.video_id!r} has no frame with both a label and a prediction")
-    table = video_correlations(expression_matrix(predicted), expression_matrix(truth), np.array([0, len(truth)]))
-    titles = [_panel_title(name, r) for name, r in zip(EXPRESSIONS, table.r[0], strict=True)]
+    ours, theirs = (expression_matrix(some, targets.names) for some in (predicted, truth))
+    table = video_correlations(ours, theirs, np.array([0, len(truth)]))
+    titles = [_panel_title(name, r) for name, r in zip(targets.names, table.r[0], strict=True)]
+    n_rows = -(-len(targets.names) // COLUMNS)
     figure = make_subplots(
-        rows=len(EXPRESSIONS) // COLUMNS,
+        rows=n_rows,
         cols=COLUMNS,
         shared_xaxes="all",
         subplot_titles=titles,
@@ -45,23 +49,23 @@ def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: Exampl
         horizontal_spacing=0.06,
     )
     time = seconds(truth["timestamp_us"].to_numpy())
-    for index, name in enumerate(EXPRESSIONS):
+    for index, name in enumerate(targets.names):
         at = {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
         _add_curves(figure, time, truth[name], predicted[name], first=index == 0, at=at)
     score = "no score: its labels never change" if video.rank is None else f"mean correlation {video.correlation:.2f}"
     place = "" if video.rank is None else f", rank {video.rank} of {video.of_videos} validation videos"
     figure.update_layout(
         template=TEMPLATE,
-        height=1100,
-        title=titled(f"Evoked expressions over video {video.video_id}", score + place),
+        height=200 + 180 * n_rows,
+        title=titled(f"Labels and predictions over video {video.video_id}", score + place),
         # Panels have titles of their own in the same margin.
         margin={"t": 100},
     )
     figure.update_annotations(font_size=13)
-    figure.update_yaxes(rangemode="tozero", nticks=4)
-    figure.update_yaxes(title="intensity (0..1)", col=1)
+    figure.update_yaxes(rangemode="tozero" if targets.minimum == 0 else "normal", nticks=4)
+    figure.update_yaxes(title=f"value ({targets.minimum:g}..{targets.maximum:g})", col=1)
     figure.update_xaxes(showticklabels=True)
-    figure.update_xaxes(title="time (s)", row=len(EXPRESSIONS) // COLUMNS)
+    figure.update_xaxes(title="time (s)", row=n_rows)
     return figure
 
 

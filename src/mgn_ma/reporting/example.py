@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mgn_ma.eev.correlation import frames_to_offsets, video_correlations, video_scores
-from mgn_ma.eev.frames import expression_matrix, locate_frames
+from mgn_ma.eev.frames import expression_matrix, expression_names, locate_frames
 from mgn_ma.reporting.errors import FigureError
 
 
@@ -60,8 +60,10 @@ def choose_video(predictions: pd.DataFrame, labels: pd.DataFrame, video_id: str 
     if labels.empty:
         raise FigureError("no validation video has predictions")
     ids, offsets = frames_to_offsets(labels["video_id"].to_numpy())
-    matrix = expression_matrix(predictions)[rows[rows >= 0]]
-    scores = dict(zip(ids, video_scores(video_correlations(matrix, expression_matrix(labels), offsets)), strict=True))
+    names = expression_names(predictions)
+    matrix = expression_matrix(predictions, names)[rows[rows >= 0]]
+    table = video_correlations(matrix, expression_matrix(labels, names), offsets)
+    scores = dict(zip(ids, video_scores(table), strict=True))
     ranking = sorted((i for i in scores if np.isfinite(scores[i])), key=lambda i: (-scores[i], i))
     if video_id is None:
         if not ranking:

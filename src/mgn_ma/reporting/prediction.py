@@ -117,8 +117,8 @@ def predict_videos(
             continue
         moments = find_moments(
             outcome.prediction.timestamps_us,
-            outcome.prediction.probabilities,
-            bundle.description.expressions,
+            outcome.prediction.values,
+            bundle.description.targets,
             settings.moments,
         )
         video = PredictedVideo(outcome, moments, captions_of(outcome.source))
@@ -165,9 +165,9 @@ class _Results:
         outcome, prediction, source = video.outcome, video.outcome.prediction, video.outcome.source
         assert prediction is not None and source is not None  # noqa: S101
         video_id = outcome.video.video_id
-        expressions, modalities = self._bundle.description.expressions, self._bundle.modalities
+        expressions, modalities = self._bundle.description.targets.names, self._bundle.modalities
         times_us = prediction.timestamps_us
-        self._curves.append(_frames(video_id, times_us, expressions, prediction.probabilities))
+        self._curves.append(_frames(video_id, times_us, expressions, prediction.values))
         self._attention.append(_frames(video_id, times_us, modalities, prediction.attention))
         self._moments[video_id] = [_described(moment, video, modalities) for moment in video.moments]
         self._account.append(
@@ -189,7 +189,7 @@ class _Results:
 
     def tables(self, model: str, index: str) -> PredictedTables:
         return PredictedTables(
-            _stacked(self._curves, self._bundle.description.expressions),
+            _stacked(self._curves, self._bundle.description.targets.names),
             _stacked(self._attention, self._bundle.modalities),
             {"model": model, "videos": self._moments},
             pd.DataFrame(self._account, columns=list(ACCOUNT_COLUMNS)),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.eev.video_ids import file_name_of
 from mgn_ma.files import Folder, atomic_path
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.moments import Moment
 from mgn_ma.inference.videos import VideoOutcome
 from mgn_ma.media.errors import MediaError
@@ -24,6 +24,7 @@ from mgn_ma.media.fetch import is_remote
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
 from mgn_ma.media.thumbnails import thumbnails
+from mgn_ma.modalities import VIDEO
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
 
 INDEX = "index.html"
@@ -134,14 +135,15 @@ class PageFolder:
     def _page(self, video: PredictedVideo, address: str | None) -> PageVideo:
         outcome, prediction, source = video.outcome, video.outcome.prediction, video.outcome.source
         assert prediction is not None and source is not None  # noqa: S101
-        expressions, modalities = self._bundle.description.expressions, self._bundle.modalities
+        targets, modalities = self._bundle.description.targets, self._bundle.modalities
         pictures = self._thumbnails(source, video.moments)
         return PageVideo(
             video_id=outcome.video.video_id,
             title=source.title or "",
             source=address,
             timestamps_us=prediction.timestamps_us,
-            curves=dict(zip(expressions, prediction.probabilities.T, strict=True)),
+            curve_range=(targets.minimum, targets.maximum),
+            curves=dict(zip(targets.names, prediction.values.T, strict=True)),
             attention={_label(name): shares for name, shares in zip(modalities, prediction.attention.T, strict=True)},
             moments=[
                 PageMoment(
@@ -194,7 +196,7 @@ class PageFolder:
 
 def _label(modality: str) -> str:
     """What readers take a modality for."""
-    return "whole video" if modality == VIDEO_MODALITY else modality
+    return "whole video" if modality == VIDEO.name else modality
 
 
 def _is_copy(copy: Path, original: Path) -> bool:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.eev.annotations import ID_COLUMNS, TIMESTAMP_COLUMN
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.sample.process import (
     annotation_noise,
@@ -46,7 +46,7 @@ def annotate(plan: VideoPlan, noise: float) -> tuple[Array, Array]:
         start = random.uniform(0, plan.seconds - length)
         labels[(seconds >= start) & (seconds < start + length)] = 0
     if plan.silent_expression is not None:
-        labels[:, EXPRESSIONS.index(plan.silent_expression)] = 0
+        labels[:, EEV.names.index(plan.silent_expression)] = 0
     return truth, labels
 
 
@@ -60,7 +60,7 @@ def eev_annotations(plans: Iterable[VideoPlan], split: Split, noise: float) -> p
         block = pd.DataFrame({_ID_COLUMN[split]: plan.video_id, TIMESTAMP_COLUMN: grid_timestamps_us(plan.duration_us)})
         if split != "test":
             _, labels = annotate(plan, noise)
-            block = block.assign(**dict(zip(EXPRESSIONS, labels.round(_DECIMALS).T, strict=True)))
+            block = block.assign(**dict(zip(EEV.names, labels.round(_DECIMALS).T, strict=True)))
         blocks.append(block)
     return pd.concat(blocks, ignore_index=True)
 
@@ -86,7 +86,7 @@ def _frame_table(plans: Iterable[VideoPlan], split: Split, noise: float, *, whic
     for plan in _of(plans, split):
         values = annotate(plan, noise)[which].astype(np.float32)
         frame = pd.DataFrame({"video_id": plan.video_id, "timestamp_us": grid_timestamps_us(plan.duration_us)})
-        blocks.append(frame.assign(**dict(zip(EXPRESSIONS, values.T, strict=True))))
+        blocks.append(frame.assign(**dict(zip(EEV.names, values.T, strict=True))))
     return pd.concat(blocks, ignore_index=True)
 
 

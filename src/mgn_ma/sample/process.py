@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.signal import lfilter
 from scipy.special import expit, ndtr
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.grid import RATE_HZ
 from mgn_ma.sample.randomness import stream
 from mgn_ma.sample.world import (
@@ -86,7 +86,7 @@ def noise_free_logits(theme: int, x: Array) -> Array:
 def annotation_noise(random: np.random.Generator, n_frames: int, deviation: float) -> Array:
     """(F, 15) noise of stationary deviation with a short memory (first order), on the logit scale."""
     keep = np.exp(-1 / (RATE_HZ * NOISE_MEMORY_SECONDS))
-    shocks = random.normal(size=(n_frames, len(EXPRESSIONS)))
+    shocks = random.normal(size=(n_frames, len(EEV.names)))
     shocks[1:] *= np.sqrt(1 - keep**2)
     return deviation * np.asarray(lfilter([1.0], [1.0, -keep], shocks, axis=0))
 

@@ -29,40 +29,28 @@ RECORDS = ".rendered"
 _UNFINISHED = "unfinished"
 
 
-class RenderedVideos:
-    """The sample's videos, to be written into a folder of raw videos.
+def render_videos(plans: Sequence[VideoPlan], folder: Path, workers: int) -> None:
+    """Render the sample's videos that are missing in a folder of raw videos, which is made if need be.
 
     A video that is there already, whole and of the same plan, is left alone; one that an earlier sample had rendered
     here and this one doesn't have is removed. Files that were not rendered by us are never touched.
 
     Args:
         plans: every video, those that are deliberately missing from disk too.
+        folder: where to.
         workers: processes that render.
     """
-
-    def __init__(self, plans: Sequence[VideoPlan], workers: int) -> None:
-        self._plans = [plan for plan in plans if "missing" not in plan.quirks]
-        self._workers = workers
-
-    def write_into(self, folder: Path) -> None:
-        """Render what is missing in ``folder``, which is made if need be."""
-        (folder / RECORDS / _UNFINISHED).mkdir(parents=True, exist_ok=True)
-        _remove_others(folder, {plan.video_id for plan in self._plans})
-        todo = [plan for plan in self._plans if not _is_rendered(plan, folder)]
-        # The longest first, so that no process ends with a long one while the others wait.
-        todo.sort(key=lambda plan: -plan.duration_us)
-        logger.info("Sample: %d videos to render, %d are there already", len(todo), len(self._plans) - len(todo))
-        failed = [
-            outcome.error
-            for outcome in progress(
-                run(PerItem(_MakeRenderer(folder)), todo, ExecutionConfig(workers=self._workers)),
-                len(todo),
-                "sample videos",
-            )
-            if outcome.error is not None
-        ]
-        if failed:
-            raise failed[0]
+    wanted = [plan for plan in plans if "missing" not in plan.quirks]
+    (folder / RECORDS / _UNFINISHED).mkdir(parents=True, exist_ok=True)
+    _remove_others(folder, {plan.video_id for plan in wanted})
+    todo = [plan for plan in wanted if not _is_rendered(plan, folder)]
+    # The longest first, so that no process ends with a long one while the others wait.
+    todo.sort(key=lambda plan: -plan.duration_us)
+    logger.info("Sample: %d videos to render, %d are there already", len(todo), len(wanted) - len(todo))
+    outcomes = run(PerItem(_MakeRenderer(folder)), todo, ExecutionConfig(workers=workers))
+    errors = [outcome.error for outcome in progress(outcomes, len(todo), "sample videos") if outcome.error is not None]
+    if errors:
+        raise errors[0]
 
 
 @dataclass(frozen=True, slots=True)

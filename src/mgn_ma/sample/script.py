@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.sample.config import SampleConfig
 from mgn_ma.sample.randomness import stream
 from mgn_ma.sample.world import THEMES, Quirk
@@ -126,7 +126,7 @@ def _plan_video(config: SampleConfig, video_id: str, split: Split, position: int
         channels=int(random.integers(1, 3)),
         theme_share=config.theme_share,
         quirks=quirks,
-        silent_expression=str(random.choice(EXPRESSIONS)) if "silent_expression" in quirks else None,
+        silent_expression=str(random.choice(EEV.names)) if "silent_expression" in quirks else None,
     )
 
 

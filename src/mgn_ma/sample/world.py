@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 
 SIGNALS = ("image", "audio", "action", "speech")
 """The four causes that a video carries, each in one modality only."""
@@ -87,27 +87,27 @@ THEMES: tuple[Theme, ...] = (
 GAINS: npt.NDArray[np.float64] = np.array([theme.gains for theme in THEMES])
 """A, (themes, signals): every column sums to zero, so that who ignores the theme learns nothing."""
 
-_MIXES: dict[str, tuple[float, float, float, float]] = {
-    "amusement": (0.3, 0.4, 0.5, 0.9),
-    "anger": (-0.3, 0.7, 0.4, -0.8),
-    "awe": (0.9, 0.5, -0.3, 0.4),
-    "concentration": (0.4, -0.7, -0.4, 0.6),
-    "confusion": (-0.6, 0.3, 0.7, -0.5),
-    "contempt": (-0.4, -0.4, 0.3, -0.9),
-    "contentment": (0.6, -0.8, -0.3, 0.5),
-    "disappointment": (-0.5, -0.6, -0.5, -0.6),
-    "doubt": (0.4, 0.5, -0.5, -0.8),
-    "elation": (0.4, 0.8, 0.5, 0.6),
-    "interest": (0.5, -0.4, 0.6, 0.8),
-    "pain": (-0.3, 0.9, 0.6, -0.3),
-    "sadness": (-0.6, -0.5, -0.6, 0.7),
-    "surprise": (0.4, 0.8, 0.7, -0.4),
-    "triumph": (-0.3, 0.6, 0.4, 0.9),
-}
-
-MIXES: npt.NDArray[np.float64] = np.array([_MIXES[name] for name in EXPRESSIONS])
+MIXES: npt.NDArray[np.float64] = np.array(
+    [
+        (0.3, 0.4, 0.5, 0.9),
+        (-0.3, 0.7, 0.4, -0.8),
+        (0.9, 0.5, -0.3, 0.4),
+        (0.4, -0.7, -0.4, 0.6),
+        (-0.6, 0.3, 0.7, -0.5),
+        (-0.4, -0.4, 0.3, -0.9),
+        (0.6, -0.8, -0.3, 0.5),
+        (-0.5, -0.6, -0.5, -0.6),
+        (0.4, 0.5, -0.5, -0.8),
+        (0.4, 0.8, 0.5, 0.6),
+        (0.5, -0.4, 0.6, 0.8),
+        (-0.3, 0.9, 0.6, -0.3),
+        (-0.6, -0.5, -0.6, 0.7),
+        (0.4, 0.8, 0.7, -0.4),
+        (-0.3, 0.6, 0.4, 0.9),
+    ]
+)
 MIXES /= np.linalg.norm(MIXES, axis=1, keepdims=True)
-"""W, (expressions, signals): how much each expression listens to each signal; rows of unit length."""
+"""W, (expressions, signals): how much each of EEV's expressions listens to each signal; rows of unit length."""
 
 DELAYS_SECONDS: tuple[float, float, float, float] = (0.5, 0.5, 0.5, 0.6)
 """d: how long after its cause a reaction begins, for each signal."""
@@ -118,11 +118,11 @@ DECAYS_SECONDS: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.2)
 REACTION_GAIN = 2.2
 """g: from the mix of reactions to the logit of a label."""
 
-BASE_LOGITS: npt.NDArray[np.float64] = -1.6 + 0.5 * np.cos(np.arange(len(EXPRESSIONS)) * 1.9)
+BASE_LOGITS: npt.NDArray[np.float64] = -1.6 + 0.5 * np.cos(np.arange(len(EEV.names)) * 1.9)
 """b, (expressions,): some expressions are rarer than others, and all are rare."""
 
 MOODS: npt.NDArray[np.float64] = 0.7 * np.cos(
-    np.arange(len(EXPRESSIONS))[None, :] * 1.3 + np.arange(len(THEMES))[:, None] * (np.pi / 2)
+    np.arange(len(EEV.names))[None, :] * 1.3 + np.arange(len(THEMES))[:, None] * (np.pi / 2)
 )
 """c, (themes, expressions): a theme's own level of each expression, which a video's mean label shows."""
 

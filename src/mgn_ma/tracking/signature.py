@@ -8,8 +8,9 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
 from mgn_ma.grid import grid_time
-from mgn_ma.inference.bundle import VIDEO_MODALITY, Bundle
+from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.requests import REQUEST_COLUMNS, attention_column
+from mgn_ma.modalities import VIDEO
 
 _ANY = {"timestamp_us", "end_us", "vector"}
 """Checked by us: MLflow would refuse whole numbers in a vector and times that are left out."""
@@ -23,7 +24,7 @@ def signature(bundle: Bundle) -> ModelSignature:
     given: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "video_id"),
         ColSpec(DataType.long, "timestamp_us"),
-        *(ColSpec(DataType.double, name) for name in bundle.description.expressions),
+        *(ColSpec(DataType.double, name) for name in bundle.description.targets.names),
         *(ColSpec(DataType.double, attention_column(name)) for name in bundle.modalities),
     ]
     return ModelSignature(Schema(asked), Schema(given))
@@ -39,7 +40,7 @@ def input_example(bundle: Bundle) -> pd.DataFrame:
         (name, contract.width)
         for member in bundle.members.values()
         for name, contract in member.inputs.items()
-        if name != VIDEO_MODALITY
+        if name != VIDEO.name
     )
     rows = [("example", modality, grid_time(index), grid_time(index + 1), [0.0] * width) for index in (0, 1)]
     return pd.DataFrame(rows, columns=["video_id", "modality", "timestamp_us", "end_us", "vector"])

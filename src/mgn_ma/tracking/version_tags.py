@@ -47,7 +47,7 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
         "method": description.recipe.method,
         "members": str(len(description.recipe.members)),
         "data_fingerprint": description.data_fingerprint or "unknown",
-        "expressions": ", ".join(description.expressions),
+        "expressions": ", ".join(description.targets.names),
     }
     tags |= {
         f"extractor.{modality}": f"{contract.settings['name']} {contract.fingerprint}"

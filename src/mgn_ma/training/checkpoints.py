@@ -9,20 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import safetensors.torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import Targets
 from mgn_ma.errors import MGNMAError
 from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.packed import PackedModality
 
-FORMAT = 1
+FORMAT: Final = 2
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -38,17 +38,17 @@ class CheckpointDescription(BaseModel):
         kind: which network.
         architecture: its configuration, `MGNMAConfig` or `VideoLevelConfig`.
         inputs: by modality, width, extractor fingerprint, clock and tolerance of the vectors that it was trained on.
-        expressions: what its outputs are, in their order.
+        targets: what its outputs are, in their order.
         training: seed, settings, data fingerprints, and which epoch this is; for people and for comparison.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int = FORMAT
+    format: Literal[2] = FORMAT
     kind: Literal["mgn_ma", "video_level"]
     architecture: dict[str, Any]
     inputs: dict[str, PackedModality]
-    expressions: tuple[str, ...] = EXPRESSIONS
+    targets: Targets
     training: dict[str, Any] = {}
 
 
@@ -128,9 +128,9 @@ def load_checkpoint(folder: Folder, name: str) -> Checkpoint:
     try:
         stored = _Stored.model_validate_json(described)
     except ValueError as error:
-        raise CheckpointError(f"{place}.json does not describe a checkpoint: {error}") from error
-    if stored.description.format != FORMAT:
-        raise CheckpointError(f"{place} is of format {stored.description.format}; this version reads {FORMAT}")
+        raise CheckpointError(
+            f"{place}.json does not describe a checkpoint of format {FORMAT}, which this version reads: train again"
+        ) from error
     if hashlib.sha256(weights).hexdigest() != stored.weights_sha256:
         raise CheckpointError(f"{place}.safetensors is damaged, or belongs to another {name}.json")
     return Checkpoint(stored.description, safetensors.torch.load(weights))

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.extractors.pretrained import Precision
+from mgn_ma.modalities import IN_MODEL
 from mgn_ma.models.mgn_ma import MGNMAArchitecture, MGNMAConfig
 from mgn_ma.training.batches import BatchConfig
 from mgn_ma.training.errors import TrainingError
@@ -23,22 +24,24 @@ class ModelConfig(MGNMAArchitecture):
     """The parameter ``model``: an architecture, and the names of the modalities that it reads.
 
     Attributes:
-        modalities: in the order of the concatenation; their widths are those of the packed split.
+        modalities: in the order of the concatenation; their widths are those of the packed split. ``None``: all that
+            the split has, in the order of `mgn_ma.modalities`.
     """
 
-    modalities: tuple[str, ...] = Field(default=("image", "audio", "action", "subtitle", "video"), min_length=1)
+    modalities: tuple[str, ...] | None = Field(default=None, min_length=1)
 
-    def sized(self, widths: Mapping[str, int]) -> MGNMAConfig:
-        """The network for vectors of these ``widths``.
+    def sized(self, widths: Mapping[str, int], classes: int) -> MGNMAConfig:
+        """The network for vectors of these ``widths`` and so many expressions.
 
         Raises:
             TrainingError: a modality has no width, because it was not packed.
         """
-        missing = [name for name in self.modalities if name not in widths]
+        names = self.modalities or [name for name in IN_MODEL if name in widths]
+        missing = [name for name in names if name not in widths]
         if missing:
             raise TrainingError(f"the model reads the modality {missing[0]!r}, which is not among {', '.join(widths)}")
         settings = self.model_dump(exclude={"modalities"})
-        return MGNMAConfig(modalities={name: widths[name] for name in self.modalities}, **settings)
+        return MGNMAConfig(modalities={name: widths[name] for name in names}, classes=classes, **settings)
 
 
 class OptimisationConfig(BaseModel):

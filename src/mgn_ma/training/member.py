@@ -119,8 +119,13 @@ def train_member(
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
-        TrainingError: no frame to train on, or a modality that the split does not have.
+        TrainingError: no frame to train on, a modality that the split does not have, or splits of unlike targets.
     """
+    if train_split.targets != validation_split.targets:
+        raise TrainingError(
+            f"the train split was packed for the targets {', '.join(train_split.targets.names)}, the validation split "
+            f"for {', '.join(validation_split.targets.names)} or another range: run the pipeline model_input again"
+        )
     job = job.resolved(train_split, validation_split, states)
     device = resolve_device(job.config.device)
     with own_random_numbers(job.seed, device):
@@ -165,7 +170,7 @@ class _MemberTask(Task[Batch]):
         assert batch.labels is not None  # noqa: S101 - _training_frames has refused a split without labels
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             output = self.network(batch.features, batch.present)
-        return expression_loss(output.logits, batch.labels)
+        return expression_loss(output.logits, self._split.targets.to_shares(batch.labels))
 
     def videos(self, batch: Batch) -> list[str]:
         return self._split.names_of_videos(batch.frames)
@@ -184,6 +189,7 @@ class _Validation:
         self._frames = split.face_frames() if dropped else np.arange(split.n_frames)
         if split.labels is None or len(self._frames) == 0:
             raise TrainingError(f"the {split.description.split} split has no labelled frame to choose the snapshot by")
+        self._targets = split.targets
         self._labels = split.labels[self._frames]
         _, lengths = np.unique(split.video_numbers(self._frames), return_counts=True)
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -191,9 +197,9 @@ class _Validation:
     def score(self, network: MGNMA) -> float:
         """Mean correlation over expressions and videos; NaN where no video defines one."""
         batches = self._batches.in_order(self._frames)
-        predicted = predict(network, batches, len(self._frames), precision=self._precision)
+        predicted = predict(network, batches, len(self._frames), self._targets, precision=self._precision)
         return challenge_score(
-            video_correlations(predicted.probabilities, self._labels, self._offsets, constant=self._constant)
+            video_correlations(predicted.values, self._labels, self._offsets, constant=self._constant)
         )
 
 
@@ -228,7 +234,7 @@ def _checkpoint(job: MemberJob, state: TrainingState, train_split: PackedSplit, 
         kind="mgn_ma",
         architecture=job.architecture.model_dump(mode="json"),
         inputs={name: train_split.modalities[name] for name in job.architecture.modalities},
-        expressions=train_split.description.expressions,
+        targets=train_split.targets,
         training=training,
     )
     return Checkpoint(description, state.best_weights)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from mgn_ma.eev.correlation import ConstantPolicy
-from mgn_ma.eev.expressions import EXPRESSIONS
 from mgn_ma.execution import ExecutionConfig, PerItem, run
 from mgn_ma.execution.progress import progress
 from mgn_ma.extractors.device import resolve_device
@@ -43,7 +42,7 @@ def member_jobs(
     model: ModelConfig,
     training: TrainingConfig,
     ensemble: EnsembleConfig,
-    widths: Mapping[str, int],
+    train: PackedSplit,
     constant: ConstantPolicy = "left_out",
 ) -> list[MemberJob]:
     """What is to be trained: the members, then the control.
@@ -54,7 +53,7 @@ def member_jobs(
     jobs = [
         MemberJob(
             name=f"member_{number + 1}",
-            architecture=ensemble.model_of(number, model).sized(widths),
+            architecture=ensemble.model_of(number, model).sized(train.widths, len(train.targets.names)),
             config=training,
             seed=ensemble.seed + number,
             constant=constant,
@@ -127,25 +126,26 @@ def predict_split(
     """What every member says of a split.
 
     Returns:
-        Two tables with ``member``, ``split``, ``video_id`` and ``timestamp_us``: 15 probabilities; and the attention
-        weights, a column a modality, NaN where a member does not read the modality.
+        Two tables with ``member``, ``split``, ``video_id`` and ``timestamp_us``: what they predict, a column an
+        expression, in the targets' range; and the attention weights, a column a modality, NaN where a member does not
+        read the modality.
 
     Raises:
         ValueError: the split's vectors are not those that a member was trained on.
     """
     predicted = {name: predict_network(name, checkpoint, split, training) for name, checkpoint in members.items()}
     modalities = _in_first_order(checkpoint.inputs for checkpoint in members.values())
-    probabilities, attention = [], []
+    values, attention = [], []
     for name, (of_frames, of_modalities) in predicted.items():
         frames = split_frames(split)
         frames.insert(0, "split", split.description.split)
         frames.insert(0, "member", name)
         frames = frames.astype({"member": "str", "split": "str"})
-        probabilities.append(frames.assign(**_columns(EXPRESSIONS, of_frames)))
+        values.append(frames.assign(**_columns(members[name].description.targets.names, of_frames)))
         weights = _columns(members[name].inputs, of_modalities)
         absent = np.full(len(frames), np.nan, dtype=np.float32)
         attention.append(frames.assign(**{modality: weights.get(modality, absent) for modality in modalities}))
-    return _stacked(probabilities), _stacked(attention)
+    return _stacked(values), _stacked(attention)
 
 
 def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, training: TrainingConfig) -> Predictions:
@@ -159,7 +159,8 @@ def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, train
     batches = FrameBatches(split, list(checkpoint.inputs), training.batches, device)
     network = checkpoint.build().to(device)
     frames = np.arange(split.n_frames)
-    return predict(network, batches.in_order(frames), len(frames), precision=training.precision)
+    targets = checkpoint.description.targets
+    return predict(network, batches.in_order(frames), len(frames), targets, precision=training.precision)
 
 
 def split_frames(split: PackedSplit) -> pd.DataFrame:

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.base import Clock
 from mgn_ma.training.errors import TrainingError
 
-FORMAT = 2
+FORMAT: Final = 2
 DESCRIPTION = "split.json"
 MATRICES = "matrices"
 MATRIX_DTYPE = np.float16
@@ -56,15 +57,16 @@ class PackedDescription(BaseModel):
     """The content of ``split.json``.
 
     Attributes:
+        targets: what the labels are, C of them.
         fingerprint: of everything that the split was packed from: frames, labels, extractors and sources.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int = FORMAT
+    format: Literal[2] = FORMAT
     split: str
     modalities: dict[str, PackedModality]
-    expressions: tuple[str, ...]
+    targets: Targets
     video_ids: tuple[str, ...]
     fingerprint: str
 
@@ -92,12 +94,13 @@ class PackedSplit:
         described = self.folder / DESCRIPTION
         if not described.exists():
             raise TrainingError(f"{self.folder} holds no packed split: run the pipeline model_input first")
-        self.description = PackedDescription.model_validate_json(described.read_bytes())
-        if self.description.format != FORMAT:
+        try:
+            self.description = PackedDescription.model_validate_json(described.read_bytes())
+        except ValueError as error:
             raise TrainingError(
-                f"{self.folder} is a packed split of format {self.description.format}, this version reads {FORMAT}: "
-                "run the pipeline model_input again"
-            )
+                f"{described} does not describe a packed split of format {FORMAT}, which this version reads: run the "
+                "pipeline model_input again"
+            ) from error
         self.matrices: dict[str, Halves] = {name: self._map(f"{MATRICES}/{name}") for name in self.modalities}
         self.index: npt.NDArray[np.int32] = self._map("index")
         self.timestamps_us: Integers = self._map("timestamps_us")
@@ -114,6 +117,11 @@ class PackedSplit:
     def widths(self) -> dict[str, int]:
         """Length of a vector by modality."""
         return {name: modality.width for name, modality in self.modalities.items()}
+
+    @property
+    def targets(self) -> Targets:
+        """What the labels are."""
+        return self.description.targets
 
     @property
     def video_ids(self) -> tuple[str, ...]:
@@ -139,12 +147,12 @@ class PackedSplit:
         return [self.video_ids[number] for number in np.unique(self.video_numbers(frames))]
 
     def face_frames(self) -> Integers:
-        """The frames whose labels are not all zero: those where a viewer's face was seen, ascending.
+        """The frames that have labels, ascending: where zeros mean that no face was seen, those that are not all zero.
 
         Raises:
             TrainingError: the split has no labels.
         """
-        found = [start + np.flatnonzero(block.any(axis=1)) for start, block in self._label_blocks()]
+        found = [start + np.flatnonzero(self.targets.labelled(block.T)) for start, block in self._label_blocks()]
         return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
     def _label_blocks(self, rows: int = 1 << 18) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:

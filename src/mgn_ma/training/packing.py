@@ -20,7 +20,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.eev.correlation import frames_to_offsets
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.frames import expression_names
+from mgn_ma.eev.targets import Targets
 from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.base import Clock
 from mgn_ma.features.alignment import locate
@@ -81,7 +82,8 @@ class PackPlan:
 
     Attributes:
         split: its name.
-        frames: ``video_id`` and ``timestamp_us``, one block a video, and the expressions where there are labels.
+        frames: ``video_id`` and ``timestamp_us``, one block a video, and the targets where there are labels.
+        targets: what the labels are, or would be.
         tracks: by modality, in the order that the index will have.
         tolerances_us: by modality, how far from a row a frame may be.
         sources: by modality, further tracks, not packed, that those of a learned modality may be made from.
@@ -90,6 +92,7 @@ class PackPlan:
 
     split: str
     frames: pd.DataFrame
+    targets: Targets
     tracks: Mapping[str, Tracks]
     tolerances_us: Mapping[str, int]
     sources: Mapping[str, Tracks] = field(default_factory=dict)
@@ -97,8 +100,8 @@ class PackPlan:
 
     @property
     def has_labels(self) -> bool:
-        """Whether the frames come with all expressions."""
-        return set(EXPRESSIONS) <= set(self.frames.columns)
+        """Whether the frames come with labels."""
+        return bool(expression_names(self.frames))
 
     def modalities(self) -> dict[str, PackedModality]:
         """What the packed split will say of its modalities."""
@@ -118,6 +121,7 @@ class PackPlan:
         made_from = {
             "format": FORMAT,
             "split": self.split,
+            "targets": self.targets.model_dump(),
             "modalities": {name: modality.model_dump() for name, modality in self.modalities().items()},
             "sources": {
                 name: [(v, tracks.headers[v].source_digest) for v in ids if v in tracks.headers]
@@ -140,13 +144,19 @@ def pack(plan: PackPlan, folder: Path | str) -> PackedSplit:
     Whenever this is killed, the folder holds the former split or the new one, and the next packing removes the rest.
 
     Raises:
-        TrainingError: no frames, no modalities, or the frames of a video are not one block.
+        TrainingError: no frames, no modalities, labels of other targets, or the frames of a video are not one block.
         TrackError: a track can't be read, or is one of a learned modality that was made from others than there are now.
     """
     folder = Path(folder)
     if plan.frames.empty or not plan.tracks:
         missing = "labelled frames" if plan.frames.empty else "modalities"
         raise TrainingError(f"the {plan.split} split has no {missing}: there is nothing to pack")
+    labelled = expression_names(plan.frames)
+    if labelled and labelled != plan.targets.names:
+        raise TrainingError(
+            f"the labels of the {plan.split} split are {', '.join(labelled)}, and the parameter `targets` names "
+            f"{', '.join(plan.targets.names)}: run the pipeline ingestion again"
+        )
     _require_unmixed(plan)
     fingerprint = plan.fingerprint()
     standing = _standing(folder)
@@ -221,11 +231,11 @@ def _write(plan: PackPlan, folder: Path, fingerprint: str) -> PackedDescription:
     np.save(folder / "offsets.npy", offsets)
     np.save(folder / "timestamps_us.npy", timestamps_us)
     if plan.has_labels:
-        _write_labels(plan.frames, folder / "labels.npy")
+        _write_labels(plan, folder / "labels.npy")
     return PackedDescription(
         split=plan.split,
         modalities=modalities,
-        expressions=EXPRESSIONS,
+        targets=plan.targets,
         video_ids=tuple(video_ids),
         fingerprint=fingerprint,
     )
@@ -250,8 +260,8 @@ def _append(
     return pointers
 
 
-def _write_labels(frames: pd.DataFrame, path: Path, rows: int = 1 << 18) -> None:
-    columns: list[Any] = list(EXPRESSIONS)
+def _write_labels(plan: PackPlan, path: Path, rows: int = 1 << 18) -> None:
+    columns: list[Any] = list(plan.targets.names)
     with NpyWriter(path, (len(columns),), np.float32) as labels:
-        for start in range(0, len(frames), rows):
-            labels.append(frames[columns].iloc[start : start + rows].to_numpy(np.float32))
+        for start in range(0, len(plan.frames), rows):
+            labels.append(plan.frames[columns].iloc[start : start + rows].to_numpy(np.float32))

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from mgn_ma.eev.correlation import frames_to_offsets
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.frames import expression_matrix
+from mgn_ma.eev.targets import Targets
 from mgn_ma.models.video_level import VideoBatch
 from mgn_ma.training.config import ZeroRows
 from mgn_ma.training.packing import Tracks
@@ -112,14 +113,16 @@ def collect_vectors(
     return VideoItems(tuple(video_ids), items, masks, vectors, present)
 
 
-def video_means(labels: pd.DataFrame, all_zero_rows: ZeroRows) -> tuple[list[str], npt.NDArray[np.float32]]:
+def video_means(
+    labels: pd.DataFrame, targets: Targets, all_zero_rows: ZeroRows
+) -> tuple[list[str], npt.NDArray[np.float32]]:
     """Mean of each video's labels, and the videos that have one: ids (V), means (V, C).
 
-    Rows of zeros are left out of the mean unless they are ``kept``; a video that has no other rows has no mean.
+    Frames without a face are left out of the mean unless they are ``kept``; a video that has no other rows has no mean.
     """
     video_ids, offsets = frames_to_offsets(labels["video_id"])
-    values = labels[list(EXPRESSIONS)].to_numpy(np.float32)
-    counted = values.any(axis=1) | np.full(len(values), all_zero_rows == "kept")
+    values = expression_matrix(labels, targets.names).astype(np.float32, copy=False)
+    counted = targets.labelled(values.T) | np.full(len(values), all_zero_rows == "kept")
     sums = np.add.reduceat(np.where(counted[:, None], values, 0.0), offsets[:-1], axis=0, dtype=np.float64)
     counts = np.add.reduceat(counted.astype(np.int64), offsets[:-1])
     has_mean = counts > 0

@@ -25,7 +25,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.device import resolve_device
+from mgn_ma.modalities import extracted
 from mgn_ma.models.mixture_of_experts import expression_loss
 from mgn_ma.models.video_level import VideoLevelArchitecture, VideoLevelConfig, VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
@@ -60,8 +62,8 @@ class VideoLevelSettings(OptimisationConfig):
         alignment: bring the folds' vectors into one space, or take them as they are.
     """
 
-    pooled: tuple[str, ...] = ("image", "audio")
-    single: tuple[str, ...] = ("title",)
+    pooled: tuple[str, ...] = extracted("frame")
+    single: tuple[str, ...] = extracted("video")
     items: int = Field(default=80, ge=1)
     fold_vectors: Literal["k_fold", "in_sample"] = "k_fold"
     folds: int = Field(default=5, ge=2)
@@ -71,11 +73,12 @@ class VideoLevelSettings(OptimisationConfig):
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
 
-    def sized(self, items: VideoItems) -> VideoLevelConfig:
-        """The network for these items' widths."""
+    def sized(self, items: VideoItems, classes: int) -> VideoLevelConfig:
+        """The network for these items' widths and so many expressions."""
         return VideoLevelConfig(
             items={name: array.shape[2] for name, array in items.items.items()},
             vectors={name: array.shape[1] for name, array in items.vectors.items()},
+            classes=classes,
             **self.architecture.model_dump(),
         )
 
@@ -87,6 +90,7 @@ class TrainingVideos:
     Attributes:
         items: of N videos.
         means: (N, C) float32, what is learnt.
+        targets: C.
         inputs: by modality, whose vectors the items are.
         labels_digest: of the labels.
         digest: of everything above.
@@ -94,20 +98,25 @@ class TrainingVideos:
 
     items: VideoItems
     means: Vectors
+    targets: Targets
     inputs: dict[str, PackedModality]
     labels_digest: str
     digest: str
 
 
 def training_videos(
-    labels: pd.DataFrame, tracks: Mapping[str, Tracks], settings: VideoLevelSettings, all_zero_rows: ZeroRows
+    labels: pd.DataFrame,
+    targets: Targets,
+    tracks: Mapping[str, Tracks],
+    settings: VideoLevelSettings,
+    all_zero_rows: ZeroRows,
 ) -> TrainingVideos:
     """Read what the networks learn from: the videos that have a mean label and any track.
 
     Raises:
         TrainingError: there is none.
     """
-    labelled, means = video_means(labels, all_zero_rows)
+    labelled, means = video_means(labels, targets, all_zero_rows)
     chosen = [number for number, v in enumerate(labelled) if any(v in some.headers for some in tracks.values())]
     if not chosen:
         raise TrainingError("no training video has both a labelled face and a track: there is nothing to learn from")
@@ -116,10 +125,11 @@ def training_videos(
         name: PackedModality(width=some.width, fingerprint=some.fingerprint, clock=some.clock, tolerance_us=0)
         for name, some in tracks.items()
     }
-    seen = repr((settings.items, inputs, [(video_id, sources_digest(video_id, tracks)) for video_id in video_ids]))
+    sources = [(video_id, sources_digest(video_id, tracks)) for video_id in video_ids]
+    seen = repr((settings.items, targets, inputs, sources))
     digest = hashlib.sha256(seen.encode() + means[chosen].tobytes()).hexdigest()
     items = collect(video_ids, tracks, settings.pooled, settings.items)
-    return TrainingVideos(items, means[chosen], inputs, digest_of_labels(labels), digest)
+    return TrainingVideos(items, means[chosen], targets, inputs, digest_of_labels(labels), digest)
 
 
 def train_networks(
@@ -240,7 +250,7 @@ def _trained(
     fingerprint = hashlib.sha256(key.encode()).hexdigest()
     # One seed for all, lest their hidden spaces differ more than they must.
     with own_random_numbers(settings.seed, device):
-        network = VideoLevelNetwork(settings.sized(videos.items)).to(device)
+        network = VideoLevelNetwork(settings.sized(videos.items, len(videos.targets.names))).to(device)
         task = _VideoLevelTask(f"video_level_{name}", network, rows, videos, settings)
         state = train(task, fingerprint, states=states, on_epoch=on_epoch)
     network.load_state_dict(dict(state.best_weights))
@@ -268,7 +278,8 @@ class _VideoLevelTask(Task[npt.NDArray[np.int64]]):
 
     def loss(self, batch: npt.NDArray[np.int64]) -> Tensor:
         logits = self.network(self._videos.items.batch(batch, self.device))
-        return expression_loss(logits, torch.from_numpy(self._videos.means[batch]).to(self.device))
+        shares = self._videos.targets.to_shares(self._videos.means[batch])
+        return expression_loss(logits, torch.from_numpy(shares).to(self.device))
 
     def videos(self, batch: npt.NDArray[np.int64]) -> list[str]:
         return [self._videos.items.video_ids[row] for row in batch]
@@ -290,6 +301,7 @@ def _checkpoint(
         kind="video_level",
         architecture=network.config.model_dump(mode="json"),
         inputs=videos.inputs,
+        targets=videos.targets,
         training=training,
     )
     weights = {key: value.detach().to("cpu", copy=True) for key, value in network.state_dict().items()}

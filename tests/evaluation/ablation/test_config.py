@@ -23,7 +23,7 @@ def make(**changes):
 
 @pytest.fixture(scope="module")
 def base():
-    return AblationConfig.model_validate(yaml.safe_load((BASE / "parameters_ablation.yml").read_text())["ablation"])
+    return AblationConfig.model_validate(yaml.safe_load((BASE / "ablation/parameters.yml").read_text())["ablation"])
 
 
 def test_seeds_are_a_number_or_a_list():

@@ -1,9 +1,11 @@
 """The plan: a network is trained once however many rows it stands in, and ensembles share none."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.ablation.plan import make_plan, say_estimate
 from mgn_ma.evaluation.errors import EvaluationError
@@ -13,7 +15,7 @@ from mgn_ma.training.members import member_jobs
 from mgn_ma.training.states import StateStore, TrainingState
 
 THREE = EnsembleConfig(count=3)
-WIDTHS = {"image": 4, "audio": 3}
+TRAIN = SimpleNamespace(widths={"image": 4, "audio": 3}, targets=EEV)
 MODEL = ModelConfig(modalities=("image", "audio"), hidden=8)
 TRAINING = TrainingConfig.model_validate({"epochs": 4, "batches": {"shuffle": "full"}})
 
@@ -23,7 +25,7 @@ def make(variants, seeds=2, ensemble=THREE, constant="left_out", **settings):
     config = AblationConfig.model_validate(
         {"seeds": seeds, "variants": variants, "table_1": rows, "table_2": []} | settings
     )
-    return make_plan(config, MODEL, TRAINING, ensemble, WIDTHS, constant)
+    return make_plan(config, MODEL, TRAINING, ensemble, TRAIN, constant)
 
 
 def test_rows_that_are_the_same_network_share_its_training():
@@ -48,7 +50,7 @@ def test_an_ensemble_has_the_chain_s_variants_over_those_of_its_row():
     assert plan.networks["ensemble", 0] == ("ensemble_seed_0", "ensemble_seed_1000", "ensemble_seed_2000")
     assert plan.networks["wide", 0] == ("wide_seed_0",)
     members = [job for job in plan.jobs if job.name.startswith("ensemble")]
-    chain = member_jobs(MODEL.model_copy(update={"experts": 2}), TRAINING, ensemble, WIDTHS)[:3]
+    chain = member_jobs(MODEL.model_copy(update={"experts": 2}), TRAINING, ensemble, TRAIN)[:3]
     assert [job.architecture for job in members] == [job.architecture for job in chain]
     assert [job.architecture.hidden for job in members] == [4, 8, 4]
 

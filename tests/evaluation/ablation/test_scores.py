@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgn_ma.eev.expressions import EXPRESSIONS
+from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ablation import scores
 from mgn_ma.evaluation.ablation.plan import AblationPlan
 from mgn_ma.evaluation.ablation.scores import LabelledSplit, score_variants
@@ -27,6 +27,7 @@ class Split:
 
     def __init__(self, name):
         self.description = SimpleNamespace(split=name)
+        self.targets = EEV
         self.video_ids = tuple(VIDEOS[name])
         self.offsets = np.arange(len(self.video_ids) + 1) * N_FRAMES
         self.timestamps_us = np.tile([grid_time(n) for n in range(N_FRAMES)], len(self.video_ids))
@@ -36,13 +37,13 @@ def labels_of(split):
     values = np.random.default_rng(len(split.video_ids)).random((len(split.timestamps_us), 15), dtype=np.float32)
     values[:N_FRAMES, 3] = 0.5  # constant in the first video
     frames = {"video_id": np.repeat(split.video_ids, N_FRAMES), "timestamp_us": split.timestamps_us}
-    return pd.DataFrame({**frames, **{name: values[:, c] for c, name in enumerate(EXPRESSIONS)}})
+    return pd.DataFrame({**frames, **{name: values[:, c] for c, name in enumerate(EEV.names)}})
 
 
 def predicted(name, split):
     """The labels with noise, each network with more of it and on a scale of its own."""
     number = NETWORKS.index(name)
-    truth = labels_of(split)[list(EXPRESSIONS)].to_numpy()
+    truth = labels_of(split)[list(EEV.names)].to_numpy()
     noise = np.random.default_rng([number, len(truth)]).random(truth.shape, dtype=np.float32)
     return (truth * 0.3 + noise * (0.2 + 0.2 * number)) / (1 + number)
 
@@ -77,7 +78,7 @@ def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant):
     )
     members = pd.concat(
         labels[split].assign(
-            **{name: predicted(network, splits[split])[:, c] for c, name in enumerate(EXPRESSIONS)},
+            **{name: predicted(network, splits[split])[:, c] for c, name in enumerate(EEV.names)},
             member=network,
             split=split,
         )
@@ -85,7 +86,9 @@ def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant):
         for network in NETWORKS
     )
     recipe, _ = learn_ensemble(members, labels["validation"], ensembling, evaluation)
-    chain = score_ensemble(combine_members(members, recipe), labels["validation"], labels["test"], None, evaluation)
+    chain = score_ensemble(
+        combine_members(members, recipe, EEV), labels["validation"], labels["test"], None, evaluation
+    )
     assert set(chain["predictor"]) == {ENSEMBLE}
     for name in ("ensemble", "again"):
         ours = table[table["predictor"] == name].drop(columns=["seed", "predictor"]).reset_index(drop=True)

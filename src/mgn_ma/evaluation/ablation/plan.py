@@ -44,7 +44,7 @@ def make_plan(
     model: ModelConfig,
     training: TrainingConfig,
     ensemble: EnsembleConfig,
-    widths: Mapping[str, int],
+    train: PackedSplit,
     constant: ConstantPolicy = "left_out",
 ) -> AblationPlan:
     """Find the networks of all variants and seeds.
@@ -60,7 +60,7 @@ def make_plan(
     for name, variant in config.wanted.items():
         members = ensemble if variant.ensemble_of else EnsembleConfig(count=1)
         prefix = name if members.variants else variant.ensemble_of or name
-        architectures, trained_by = _changed(name, config, members, model, training, widths)
+        architectures, trained_by = _changed(name, config, members, model, training, train)
         for seed in config.seed_numbers:
             names = []
             for number, architecture in enumerate(architectures):
@@ -83,13 +83,14 @@ def _changed(
     members: EnsembleConfig,
     model: ModelConfig,
     training: TrainingConfig,
-    widths: Mapping[str, int],
+    train: PackedSplit,
 ) -> tuple[list[MGNMAConfig], TrainingConfig]:
     """What a variant makes of the members' networks, and of their training."""
     variant = config.variants[config.variants[name].ensemble_of or name]
     try:
         of_all = changed(model, variant.model)
-        architectures = [members.model_of(number, of_all).sized(widths) for number in range(members.count)]
+        models = [members.model_of(number, of_all) for number in range(members.count)]
+        architectures = [of_one.sized(train.widths, len(train.targets.names)) for of_one in models]
         return architectures, changed(training, config.training, variant.training)
     except (ValueError, TrainingError) as error:
         raise EvaluationError(f"ablation.variants.{name}: {error}") from error

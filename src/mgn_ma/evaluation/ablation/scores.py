@@ -71,7 +71,9 @@ def score_variants(
     tables: list[pd.DataFrame] = []
     for scored in splits:
         split = scored.split
-        frames = SplitPredictions(split_frames(split), list(split.video_ids), split.offsets, {}, None)
+        frames = SplitPredictions(
+            split_frames(split), split.targets.names, list(split.video_ids), split.offsets, {}, None
+        )
         truth = frames.labels(scored.labels)
         if scored.noise_free is not None:
             tables += _rows(frames.labels(scored.noise_free), truth, split, [(ORACLE, 0)], evaluation)
@@ -80,7 +82,7 @@ def score_variants(
                 predictions = replace(frames, members=dict(zip(group, members, strict=True)))
                 if group not in recipes:
                     recipes[group] = _learned(predictions, truth, ensembling, evaluation)
-                values = recipes[group].values(predictions)
+                values = recipes[group].values(predictions, split.targets)
             else:
                 values = members[0]
             tables += _rows(values, truth, split, users[group], evaluation)
@@ -105,6 +107,7 @@ def _rows(
         truth,
         list(split.video_ids),
         split.offsets,
+        split.targets.names,
         split=split.description.split,
         predictor="",
         constant=evaluation.constant,
@@ -116,7 +119,7 @@ def _rows(
 def _predicted(
     groups: list[_Group], networks: Mapping[str, Checkpoint], split: PackedSplit, training: TrainingConfig
 ) -> Iterator[tuple[_Group, list[npt.NDArray[np.float32]]]]:
-    """Each group's probabilities, (F, C) a network.
+    """Each group's predictions, (F, C) a network.
 
     Every network predicts once, and what it says is held until the last group that it is in has had it.
     """
@@ -124,7 +127,7 @@ def _predicted(
     for number, group in enumerate(groups):
         for name in group:
             if name not in held:
-                held[name] = predict_network(name, networks[name], split, training).probabilities
+                held[name] = predict_network(name, networks[name], split, training).values
         yield group, [held[name] for name in group]
         wanted = {name for later in groups[number + 1 :] for name in later}
         held = {name: values for name, values in held.items() if name in wanted}

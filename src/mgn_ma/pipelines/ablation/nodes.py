@@ -34,7 +34,7 @@ def plan_ablation(
     training_states: StateStore,
 ) -> AblationPlan:
     """Find the networks that the tables need, and say how many of them are trained already."""
-    plan = make_plan(ablation, model, training, ensemble_members, train_input.widths, constant)
+    plan = make_plan(ablation, model, training, ensemble_members, train_input, constant)
     say_estimate(plan, train_input, validation_input, training_states, training_execution.workers)
     return plan
 

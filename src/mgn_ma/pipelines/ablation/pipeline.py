@@ -5,8 +5,8 @@ Not part of the default chain: it stands behind ``video_features`` and trains ev
 
 from kedro.pipeline import Node, Pipeline
 
-from mgn_ma.pipelines.model_input.nodes import plan_test, plan_train, plan_validation
-from mgn_ma.pipelines.model_input.pipeline import TRACKS
+from mgn_ma.pipelines.model_input.nodes import pack_split
+from mgn_ma.pipelines.model_input.pipeline import SPLITS, TRACKS
 from mgn_ma.pipelines.video_features.nodes import embed_videos_in_sample
 from mgn_ma.pipelines.video_features.pipeline import TRACKS as VIDEO_LEVEL_TRACKS
 
@@ -32,19 +32,20 @@ def create_pipeline(**_: object) -> Pipeline:
 def _input_nodes() -> list[Node]:
     embed = Node(
         embed_videos_in_sample,
-        ["video_level_networks", *VIDEO_LEVEL_TRACKS, "video_in_sample.tracks_on_disk", "params:video_level"],
+        ["video_level_networks", "params:video_level", "video_in_sample.tracks_on_disk", *VIDEO_LEVEL_TRACKS],
         "video_in_sample.tracks",
         name="embed_videos_in_sample",
     )
-    plans = {"train": plan_train, "validation": plan_validation, "test": plan_test}
+    given = ["extraction_account", "params:targets", "params:modalities", "ablation_input_folder"]
+    tracks = [*TRACKS, "video_in_sample.tracks"]
     return [embed] + [
         Node(
-            plan,
-            [f"labels_{split}", "extraction_account", "params:modalities", *TRACKS, "video_in_sample.tracks"],
+            pack_split(split),
+            [f"labels_{split}", *given, *tracks],
             f"ablation_{split}_input",
             name=f"pack_ablation_{split}",
         )
-        for split, plan in plans.items()
+        for split in SPLITS
     ]
 
 

@@ -2,9 +2,9 @@
 
 from kedro.pipeline import Pipeline
 
-from mgn_ma.pipelines.extraction import extraction_pipeline
+from mgn_ma.pipelines.extraction import extraction_pipelines
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The extraction template for action and for subtitle."""
-    return extraction_pipeline("action") + extraction_pipeline("subtitle")
+    """The extraction template for every modality of the granularity ``clip``."""
+    return extraction_pipelines("clip")

@@ -8,7 +8,7 @@ from mgn_ma.eev.annotations import ID_COLUMNS, AnnotationError
 from mgn_ma.eev.video_ids import validate_video_id
 from mgn_ma.execution.progress import progress
 from mgn_ma.media.download import DownloadConfig, Downloads, read_outcomes
-from mgn_ma.media.folder import MediaFolder
+from mgn_ma.media.folder import MediaFolder, local_folder
 
 
 def list_wanted(
@@ -31,19 +31,34 @@ def list_wanted(
     return pd.concat(wanted, ignore_index=True).drop_duplicates("video_id", ignore_index=True)
 
 
-def fetch_videos(wanted_videos: pd.DataFrame, download: DownloadConfig) -> Downloads:
-    """The wanted videos; they are fetched when they are saved, those that are missing only."""
-    return Downloads(
-        wanted_videos["video_id"].tolist(),
+def fetch_videos(
+    annotations_train: pd.DataFrame,
+    annotations_validation: pd.DataFrame,
+    annotations_test: pd.DataFrame,
+    download: DownloadConfig,
+    folder: str,
+) -> MediaFolder:
+    """The folder of raw videos, after those that were wanted and missing have been fetched into it."""
+    wanted = list_wanted(annotations_train, annotations_validation, annotations_test)
+    downloads = Downloads(
+        wanted["video_id"].tolist(),
         download,
         show_progress=lambda outcomes, total: progress(outcomes, total, "downloading videos", unit="video"),
     )
+    downloads.write_into(local_folder(folder))
+    return MediaFolder(folder)
 
 
-def account_for_downloads(wanted_videos: pd.DataFrame, videos: MediaFolder) -> pd.DataFrame:
+def account_for_downloads(
+    annotations_train: pd.DataFrame,
+    annotations_validation: pd.DataFrame,
+    annotations_test: pd.DataFrame,
+    videos: MediaFolder,
+) -> pd.DataFrame:
     """One row a wanted video: ``video_id``, ``split``, ``status`` and ``reason``.
 
     Status is ``present``, ``unavailable`` (gone for good), ``failed`` (the next run tries again) or ``not tried``.
     """
-    outcomes = pd.DataFrame([asdict(outcome) for outcome in read_outcomes(wanted_videos["video_id"], videos)])
-    return wanted_videos.merge(outcomes, on="video_id", how="left", validate="one_to_one")
+    wanted = list_wanted(annotations_train, annotations_validation, annotations_test)
+    outcomes = pd.DataFrame([asdict(outcome) for outcome in read_outcomes(wanted["video_id"], videos)])
+    return wanted.merge(outcomes, on="video_id", how="left", validate="one_to_one")

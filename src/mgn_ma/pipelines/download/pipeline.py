@@ -1,14 +1,16 @@
 """From annotated ids to files.
 
-annotations_* ── list_wanted ──> wanted_videos ──┬── fetch_videos ──> raw_videos ──┐
-                                                 └─────────────────────────────────┴── account ──> download_account
+annotations_* ──┬── fetch_videos ──> raw_videos ──┐
+                └─────────────────────────────────┴── account_for_downloads ──> download_account
 """
 
 from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import account_for_downloads, fetch_videos, list_wanted
+from .nodes import account_for_downloads, fetch_videos
+
+ANNOTATIONS = ["annotations_train", "annotations_validation", "annotations_test"]
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -16,15 +18,14 @@ def create_pipeline(**_: object) -> Pipeline:
     return Pipeline(
         [
             Node(
-                list_wanted,
-                ["annotations_train", "annotations_validation", "annotations_test"],
-                "wanted_videos",
-                name="list_wanted_videos",
+                fetch_videos,
+                [*ANNOTATIONS, "params:download", "raw_videos_folder"],
+                "raw_videos",
+                name="fetch_videos",
             ),
-            Node(fetch_videos, ["wanted_videos", "params:download"], "raw_videos", name="fetch_videos"),
             Node(
                 account_for_downloads,
-                ["wanted_videos", "raw_videos"],
+                [*ANNOTATIONS, "raw_videos"],
                 "download_account",
                 name="account_for_downloads",
             ),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn_all
 from mgn_ma.evaluation.metrics import calibration_errors, calibration_table, dispersion, score_rows
 from mgn_ma.evaluation.mixture_scores import MemberMoments
@@ -31,12 +32,15 @@ def learn_ensemble(
     return recipe.model_dump(mode="json"), plain(method_report(learned, members, evaluation.bootstrap))
 
 
-def combine_members(member_predictions: pd.DataFrame, ensemble_recipe: dict[str, Any]) -> pd.DataFrame:
+def combine_members(
+    member_predictions: pd.DataFrame, ensemble_recipe: dict[str, Any], targets: Targets
+) -> pd.DataFrame:
     """The ensemble's predictions for validation, with weights that have not seen the video, and for test."""
     recipe = EnsembleRecipe.model_validate(ensemble_recipe)
     splits = [split for split in ("validation", "test") if (member_predictions["split"] == split).any()]
     return pd.concat(
-        [recipe.predict(SplitPredictions.from_table(member_predictions, split)) for split in splits], ignore_index=True
+        [recipe.predict(SplitPredictions.from_table(member_predictions, split), targets) for split in splits],
+        ignore_index=True,
     )
 
 
@@ -58,6 +62,7 @@ def score_ensemble(
             predictions.labels(labels),
             predictions.video_ids,
             predictions.offsets,
+            predictions.expressions,
             split=split,
             predictor=ENSEMBLE,
             constant=evaluation.constant,
@@ -75,8 +80,10 @@ def calibrate(
     if predictions is None:
         raise PredictionError("no validation video has a prediction")
     values, labels = predictions.members[ENSEMBLE], predictions.labels(labels_validation)
-    bins = calibration_table(values, labels, evaluation.calibration_bins)
-    by_expression = calibration_errors(bins).join(dispersion(values, labels, predictions.offsets))
+    bins = calibration_table(values, labels, predictions.expressions, evaluation.calibration_bins)
+    by_expression = calibration_errors(bins).join(
+        dispersion(values, labels, predictions.expressions, predictions.offsets)
+    )
     return bins, by_expression.reset_index()
 
 

@@ -19,11 +19,16 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 combine_members,
-                ["member_predictions", "ensemble_recipe"],
+                ["member_predictions", "ensemble_recipe", "params:targets"],
                 "ensemble_predictions",
                 name="combine_members",
             ),
-            Node(make_submission, ["labels_test", "ensemble_predictions"], "submission", name="write_submission"),
+            Node(
+                make_submission,
+                ["labels_test", "ensemble_predictions", "params:targets"],
+                "submission",
+                name="write_submission",
+            ),
             Node(
                 score_ensemble,
                 [
@@ -56,5 +61,6 @@ def create_pipeline() -> Pipeline:
                 name="report",
             ),
         ],
-        tags="ensembling",
+        namespace="ensembling",
+        prefix_datasets_with_namespace=False,
     )

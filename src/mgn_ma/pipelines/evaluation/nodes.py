@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.controls import TimeOnlyBaseline
 from mgn_ma.evaluation.predictions import SplitPredictions
 from mgn_ma.evaluation.report import plain, split_report
@@ -18,10 +19,11 @@ def score_members(
     truth_test: pd.DataFrame | None,
     truth_test_labels: pd.DataFrame | None,
     truth_videos: pd.DataFrame | None,
+    targets: Targets,
     evaluation: EvaluationConfig,
 ) -> pd.DataFrame:
     """Score table of every predictor on validation, and on test where the test labels are known."""
-    baseline = TimeOnlyBaseline.learn(labels_train, evaluation.time_only)
+    baseline = TimeOnlyBaseline.learn(labels_train, targets, evaluation.time_only)
     splits = {"validation": (labels_validation, truth_validation), "test": (truth_test_labels, truth_test)}
     tables = [
         score_split(

@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                     "truth_test",
                     "truth_test_labels",
                     "truth_videos",
+                    "params:targets",
                     "params:evaluation",
                 ],
                 "video_scores",
@@ -26,5 +27,6 @@ def create_pipeline() -> Pipeline:
             ),
             Node(report_members, ["video_scores", "params:evaluation"], "member_evaluation", name="report_members"),
         ],
-        tags="evaluation",
+        namespace="evaluation",
+        prefix_datasets_with_namespace=False,
     )

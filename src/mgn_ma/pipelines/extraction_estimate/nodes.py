@@ -4,8 +4,8 @@ import pandas as pd
 
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.estimate import as_table, estimate, say_estimate
-from mgn_ma.features.modality import Extractors, Modalities
 from mgn_ma.features.plan import ExtractionSettings
+from mgn_ma.features.settings import Modalities
 from mgn_ma.features.view import ModalityOnDisk
 from mgn_ma.pipelines.extraction import plan_extraction
 
@@ -13,7 +13,6 @@ from mgn_ma.pipelines.extraction import plan_extraction
 def estimate_extraction(
     manifest: pd.DataFrame,
     modalities: Modalities,
-    extractors: Extractors,
     settings: ExtractionSettings,
     execution: ExecutionConfig,
     *on_disk: ModalityOnDisk,
@@ -23,7 +22,7 @@ def estimate_extraction(
     Returns:
         One row a modality: what is there, what is to be done, and what that will take.
     """
-    plans = [plan_extraction(manifest, modalities, extractors, settings, folder) for folder in on_disk]
+    plans = [plan_extraction(manifest, modalities, settings, folder) for folder in on_disk]
     table = as_table(estimate(plan, execution, settings.calibration_seconds) for plan in plans)
     say_estimate(table, execution)
     return table

@@ -2,20 +2,20 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from mgn_ma.pipelines.extraction import EXTRACTED
+from mgn_ma.modalities import EXTRACTED
 from mgn_ma.pipelines.extraction_estimate.nodes import estimate_extraction
 
 
 def create_pipeline(**_: object) -> Pipeline:
     """``manifest`` and what is on disk in; ``extraction_estimate`` out."""
-    parameters = ["params:modalities", "params:extractors", "params:extraction", "params:execution"]
-    on_disk = [f"{modality}.tracks_on_disk" for modality in EXTRACTED]
+    parameters = ["params:modalities", "params:extraction", "params:execution"]
+    on_disk = [f"{name}.tracks_on_disk" for name in EXTRACTED]
     return Pipeline(
         [
             Node(
                 estimate_extraction,
-                inputs=["manifest", *parameters, *on_disk],
-                outputs="extraction_estimate",
+                ["manifest", *parameters, *on_disk],
+                "extraction_estimate",
                 name="estimate_extraction",
             )
         ]

@@ -2,9 +2,9 @@
 
 from kedro.pipeline import Pipeline
 
-from mgn_ma.pipelines.extraction import extraction_pipeline
+from mgn_ma.pipelines.extraction import extraction_pipelines
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The extraction template for image and for audio."""
-    return extraction_pipeline("image") + extraction_pipeline("audio")
+    """The extraction template for every modality of the granularity ``frame``."""
+    return extraction_pipelines("frame")

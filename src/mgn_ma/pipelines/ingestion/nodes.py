@@ -1,29 +1,30 @@
 """Nodes that check what comes in; a bad table stops the run, a bad video is left out with its reason."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from mgn_ma.eev.annotations import validate_annotations
+from mgn_ma.eev.targets import Targets
 from mgn_ma.execution.progress import progress
 from mgn_ma.media.folder import MediaFolder
 from mgn_ma.media.manifest import ManifestConfig, build_manifest, exclusions, iter_digests
 
-
-def validate_train(annotations: pd.DataFrame) -> pd.DataFrame:
-    """Labels of the training split as a frame table."""
-    return validate_annotations(annotations, source="annotations/train.csv", labelled=True)
+FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
+"""The annotations by split, as EEV names them."""
 
 
-def validate_validation(annotations: pd.DataFrame) -> pd.DataFrame:
-    """Labels of the validation split as a frame table."""
-    return validate_annotations(annotations, source="annotations/val.csv", labelled=True)
+def validate_split(split: str) -> Callable[[pd.DataFrame, Targets], pd.DataFrame]:
+    """The node function that checks the annotations of ``split``; those of the test split have no labels."""
 
+    def validate(annotations: pd.DataFrame, targets: Targets) -> pd.DataFrame:
+        """Labels (of the test split: frames) as a frame table."""
+        expected = None if split == "test" else targets
+        return validate_annotations(annotations, source=f"annotations/{FILES[split]}", targets=expected)
 
-def validate_test(annotations: pd.DataFrame) -> pd.DataFrame:
-    """Frames of the test split, which has no labels, as a frame table."""
-    return validate_annotations(annotations, source="annotations/test.csv", labelled=False)
+    return validate
 
 
 def list_videos(

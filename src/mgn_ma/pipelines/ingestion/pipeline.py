@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import fingerprint_data, list_videos, validate_test, validate_train, validate_validation
+from .nodes import fingerprint_data, list_videos, validate_split
 
-LABELS = ["labels_train", "labels_validation", "labels_test"]
+SPLITS = ("train", "validation", "test")
+LABELS = [f"labels_{split}" for split in SPLITS]
 
 
 def create_pipeline(**_: object) -> Pipeline:
     """``annotations_*`` and ``raw_videos`` in; ``labels_*``, ``manifest``, ``exclusions``, ``data_fingerprint`` out."""
     return Pipeline(
         [
-            Node(validate_train, "annotations_train", "labels_train", name="validate_train"),
-            Node(validate_validation, "annotations_validation", "labels_validation", name="validate_validation"),
-            Node(validate_test, "annotations_test", "labels_test", name="validate_test"),
+            *(
+                Node(
+                    validate_split(split),
+                    [f"annotations_{split}", "params:targets"],
+                    f"labels_{split}",
+                    name=f"validate_{split}",
+                )
+                for split in SPLITS
+            ),
             Node(
                 list_videos,
                 [*LABELS, "raw_videos", "params:ingestion"],
@@ -27,5 +34,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="list_videos",
             ),
             Node(fingerprint_data, [*LABELS, "manifest"], "data_fingerprint", name="fingerprint_data"),
-        ]
+        ],
+        namespace="ingestion",
+        prefix_datasets_with_namespace=False,
     )

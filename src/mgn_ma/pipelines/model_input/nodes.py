@@ -1,104 +1,57 @@
-"""Nodes that plan the packed splits; packing itself happens, as a stream, where the plan is saved."""
+"""The node that packs a split as training reads it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mgn_ma.features.modality import Modalities
+from mgn_ma.eev.targets import Targets
+from mgn_ma.features.extraction import require_accounted
+from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import TrackError
 from mgn_ma.features.view import TrackView
-from mgn_ma.training.packing import PackPlan
+from mgn_ma.modalities import EXTRACTED
+from mgn_ma.training.packed import PackedSplit
+from mgn_ma.training.packing import PackPlan, pack
 
 logger = logging.getLogger(__name__)
 
-VIDEO = "video"
-"""The video-level modality: learned, not extracted, and one vector that holds for the whole video."""
-VIDEO_IN_SAMPLE = "video_in_sample"
-"""The same from one network that saw the labels of all training videos, for comparison (the ablation's)."""
-LEARNED = frozenset({VIDEO, VIDEO_IN_SAMPLE})
 
+def pack_split(split: str) -> Callable[..., PackedSplit]:
+    """The node function that packs ``split``; a factory, so that Kedro sees the types of what the node takes."""
 
-def plan_train(
-    labels: pd.DataFrame,
-    account: pd.DataFrame,
-    modalities: Modalities,
-    image: TrackView,
-    audio: TrackView,
-    action: TrackView,
-    subtitle: TrackView,
-    video: TrackView,
-    video_in_sample: TrackView | None = None,
-) -> PackPlan:
-    """What the training split is packed from."""
-    tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, VIDEO: video}
-    return _plan("train", labels, account, modalities, tracks | _if_given(video_in_sample))
+    def pack_tracks(
+        labels: pd.DataFrame,
+        account: pd.DataFrame,
+        targets: Targets,
+        modalities: Modalities,
+        folder: str,
+        *tracks: TrackView,
+    ) -> PackedSplit:
+        """Pack the frames of the split's videos and the vectors that serve them; what stands already is kept.
 
-
-def plan_validation(
-    labels: pd.DataFrame,
-    account: pd.DataFrame,
-    modalities: Modalities,
-    image: TrackView,
-    audio: TrackView,
-    action: TrackView,
-    subtitle: TrackView,
-    video: TrackView,
-    video_in_sample: TrackView | None = None,
-) -> PackPlan:
-    """What the validation split is packed from."""
-    tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, VIDEO: video}
-    return _plan("validation", labels, account, modalities, tracks | _if_given(video_in_sample))
-
-
-def plan_test(
-    labels: pd.DataFrame,
-    account: pd.DataFrame,
-    modalities: Modalities,
-    image: TrackView,
-    audio: TrackView,
-    action: TrackView,
-    subtitle: TrackView,
-    video: TrackView,
-    video_in_sample: TrackView | None = None,
-) -> PackPlan:
-    """What the test split is packed from: frames without labels."""
-    tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, VIDEO: video}
-    return _plan("test", labels, account, modalities, tracks | _if_given(video_in_sample))
-
-
-def _if_given(video_in_sample: TrackView | None) -> dict[str, TrackView]:
-    return {} if video_in_sample is None else {VIDEO_IN_SAMPLE: video_in_sample}
-
-
-def _plan(
-    split: str, labels: pd.DataFrame, account: pd.DataFrame, modalities: Modalities, tracks: Mapping[str, TrackView]
-) -> PackPlan:
-    for name, view in tracks.items():
-        if name not in LEARNED:
-            _require_accounted(account, name, view)
-    there = {name: view for name, view in tracks.items() if len(view)}
-    for name in tracks.keys() - there.keys():
-        logger.warning("No video has a %s track: %s is packed without it", name, split)
-    return PackPlan(
-        split=split,
-        frames=_of_videos_with_tracks(split, labels, there),
-        tracks=there,
-        tolerances_us={name: 0 if name in LEARNED else modalities[name].tolerance_us for name in there},
-    )
-
-
-def _require_accounted(account: pd.DataFrame, modality: str, view: TrackView) -> None:
-    """Refuse tracks that are not those of the account: a silent subset is never trained on."""
-    of_modality = account[account["modality"] == modality]
-    present = set(of_modality.loc[of_modality["status"] == "present", "video_id"])
-    if present != set(view):
-        differing = sorted(present ^ set(view))
-        raise TrackError(
-            f"the account and the {modality} tracks disagree about {len(differing)} videos (the first is "
-            f"{differing[0]}): run the extraction again, it computes only what is missing"
+        Raises:
+            TrackError: the tracks are not those of the account, or no video has any.
+        """
+        for view in tracks:
+            if view.modality in EXTRACTED:
+                require_accounted(account, view)
+        there = {view.modality: view for view in tracks if len(view)}
+        for view in tracks:
+            if view.modality not in there:
+                logger.warning("No video has a %s track: %s is packed without it", view.modality, split)
+        plan = PackPlan(
+            split=split,
+            frames=_of_videos_with_tracks(split, labels, there),
+            targets=targets,
+            tracks=there,
+            tolerances_us={name: modalities.tolerance_us(name) for name in there},
         )
+        return pack(plan, Path(folder) / split)
+
+    return pack_tracks
 
 
 def _of_videos_with_tracks(split: str, labels: pd.DataFrame, tracks: Mapping[str, TrackView]) -> pd.DataFrame:

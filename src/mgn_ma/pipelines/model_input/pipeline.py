@@ -2,23 +2,33 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import plan_test, plan_train, plan_validation
+from mgn_ma.modalities import IN_MODEL
 
-TRACKS = ["image.tracks", "audio.tracks", "action.tracks", "subtitle.tracks", "video.tracks"]
+from .nodes import pack_split
+
+TRACKS = [f"{name}.tracks" for name in IN_MODEL]
+SPLITS = ("train", "validation", "test")
 
 
 def create_pipeline(**_: object) -> Pipeline:
     """The pipeline between the features and training; it waits for the account of the extraction."""
-    plans = {"train": plan_train, "validation": plan_validation, "test": plan_test}
     return Pipeline(
         [
             Node(
-                plan,
-                [f"labels_{split}", "extraction_account", "params:modalities", *TRACKS],
+                pack_split(split),
+                [
+                    f"labels_{split}",
+                    "extraction_account",
+                    "params:targets",
+                    "params:modalities",
+                    "model_input_folder",
+                    *TRACKS,
+                ],
                 f"{split}_input",
                 name=f"pack_{split}",
             )
-            for split, plan in plans.items()
+            for split in SPLITS
         ],
-        tags="model_input",
+        namespace="model_input",
+        prefix_datasets_with_namespace=False,
     )

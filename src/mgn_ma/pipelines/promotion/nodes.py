@@ -24,17 +24,13 @@ def decide_promotion(
     model_registry: ModelRegistry,
     labels_validation: pd.DataFrame,
     data_fingerprint: dict[str, Any],
-    image: TrackView,
-    audio: TrackView,
-    action: TrackView,
-    subtitle: TrackView,
-    title: TrackView,
     promotion: PromotionConfig,
     evaluation: EvaluationConfig,
+    *tracks: TrackView,
 ) -> dict[str, Any]:
     """The decision on the challenger, or on the version that was asked for, as a report."""
-    tracks = {"image": image, "audio": audio, "action": action, "subtitle": subtitle, "title": title}
-    validation = ValidationVideos(labels_validation, tracks, str(data_fingerprint["fingerprint"]))
+    by_modality = {view.modality: view for view in tracks}
+    validation = ValidationVideos(labels_validation, by_modality, str(data_fingerprint["fingerprint"]))
     decision = promote(model_registry, challenger, validation, promotion, evaluation)
     report: dict[str, Any] = plain(decision.to_report() | {"dry_run": promotion.dry_run})
     return report

@@ -2,9 +2,11 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from mgn_ma.modalities import EXTRACTED
+
 from .nodes import decide_promotion, require_comparable
 
-TRACKS = ["image.tracks", "audio.tracks", "action.tracks", "subtitle.tracks", "title.tracks"]
+TRACKS = [f"{name}.tracks" for name in EXTRACTED]
 
 
 def create_pipeline() -> Pipeline:
@@ -18,9 +20,9 @@ def create_pipeline() -> Pipeline:
                     "model_registry",
                     "labels_validation",
                     "data_fingerprint",
-                    *TRACKS,
                     "params:promotion",
                     "params:evaluation",
+                    *TRACKS,
                 ],
                 "promotion",
                 name="decide_promotion",

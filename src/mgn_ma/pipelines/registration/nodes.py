@@ -3,7 +3,7 @@
 from typing import Any
 
 from mgn_ma.evaluation.recipe import EnsembleRecipe
-from mgn_ma.features.modality import Extractors, Modalities
+from mgn_ma.features.settings import Modalities
 from mgn_ma.inference.assembly import assemble, scores_of
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.training.checkpoints import Checkpoint
@@ -17,7 +17,6 @@ def bundle_ensemble(
     evaluation: dict[str, Any],
     data_fingerprint: dict[str, Any],
     modalities: Modalities,
-    extractors: Extractors,
     video_level: VideoLevelSettings,
 ) -> Bundle:
     """The ensemble as one thing: networks, recipe, what made their input, scores, and which data taught them."""
@@ -25,7 +24,7 @@ def bundle_ensemble(
         members,
         video_level_networks,
         EnsembleRecipe.model_validate(ensemble_recipe),
-        extractors.configs(modalities),
+        modalities.configs(),
         video_level,
         scores=scores_of(evaluation),
         data_fingerprint=str(data_fingerprint["fingerprint"]),

@@ -18,12 +18,12 @@ def create_pipeline() -> Pipeline:
                     "evaluation",
                     "data_fingerprint",
                     "params:modalities",
-                    "params:extractors",
                     "params:video_level",
                 ],
                 "challenger",
                 name="register_ensemble",
             )
         ],
-        tags="registration",
+        namespace="registration",
+        prefix_datasets_with_namespace=False,
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.reporting.attention import attention_figure
 from mgn_ma.reporting.config import ReportingConfig
 from mgn_ma.reporting.curves import curves_figure
@@ -19,9 +20,11 @@ def choose_example_video(
     return choose_video(predictions, labels, reporting.video_id).to_report()
 
 
-def draw_curves(predictions: pd.DataFrame, labels: pd.DataFrame, example_video: dict[str, Any]) -> go.Figure:
-    """The 15 predicted and true curves of the example video."""
-    return curves_figure(predictions, labels, ExampleVideo.from_report(example_video))
+def draw_curves(
+    predictions: pd.DataFrame, labels: pd.DataFrame, example_video: dict[str, Any], targets: Targets
+) -> go.Figure:
+    """The predicted and true curves of the example video."""
+    return curves_figure(predictions, labels, ExampleVideo.from_report(example_video), targets)
 
 
 def draw_attention(attention: pd.DataFrame, example_video: dict[str, Any]) -> go.Figure:

@@ -27,7 +27,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 draw_curves,
-                ["ensemble_predictions", "labels_validation", "example_video"],
+                ["ensemble_predictions", "labels_validation", "example_video", "params:targets"],
                 "curves_figure",
                 name="draw_curves",
             ),
@@ -39,5 +39,6 @@ def create_pipeline() -> Pipeline:
                 name="draw_page",
             ),
         ],
-        tags="reporting",
+        namespace="reporting",
+        prefix_datasets_with_namespace=False,
     )

@@ -3,9 +3,10 @@
 import pandas as pd
 
 from mgn_ma.errors import MGNMAError
+from mgn_ma.media.folder import MediaFolder, local_folder
 from mgn_ma.sample.annotations import eev_annotations, hidden_labels, noise_free_signal, video_table
 from mgn_ma.sample.config import SampleConfig
-from mgn_ma.sample.rendering import RenderedVideos
+from mgn_ma.sample.rendering import render_videos
 from mgn_ma.sample.script import VideoPlan, write_script
 
 
@@ -28,9 +29,10 @@ def plan_sample(sample: SampleConfig) -> list[VideoPlan]:
     return write_script(sample)
 
 
-def render_sample(plans: list[VideoPlan], sample: SampleConfig) -> RenderedVideos:
-    """The videos, captions and titles; they are rendered when they are saved, those that are missing only."""
-    return RenderedVideos(plans, sample.workers)
+def render_sample(plans: list[VideoPlan], sample: SampleConfig, folder: str) -> MediaFolder:
+    """The videos, captions and titles; those that are missing in the folder are rendered."""
+    render_videos(plans, local_folder(folder), sample.workers)
+    return MediaFolder(folder)
 
 
 def annotate_sample(plans: list[VideoPlan], sample: SampleConfig) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

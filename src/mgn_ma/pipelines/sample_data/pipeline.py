@@ -12,7 +12,9 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(plan_sample, "params:sample", "sample_plan", name="plan_sample"),
-            Node(render_sample, ["sample_plan", "params:sample"], "raw_videos", name="render_sample"),
+            Node(
+                render_sample, ["sample_plan", "params:sample", "raw_videos_folder"], "raw_videos", name="render_sample"
+            ),
             Node(
                 annotate_sample,
                 ["sample_plan", "params:sample"],

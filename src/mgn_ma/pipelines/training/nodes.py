@@ -26,7 +26,7 @@ def train(
 ) -> tuple[dict[str, Checkpoint], dict[str, Checkpoint], pd.DataFrame]:
     """Train all members and the control: checkpoints of either, and the learning curves of all."""
     trained = train_members(
-        member_jobs(model, training, ensemble_members, train_input.widths, constant),
+        member_jobs(model, training, ensemble_members, train_input, constant),
         train_input,
         validation_input,
         execution=training_execution,
@@ -45,7 +45,7 @@ def predict(
     test_input: PackedSplit,
     training: TrainingConfig,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Probabilities and attention weights of all members on validation and test, and of the control on validation."""
+    """Predictions and attention weights of all members on validation and test, and of the control on validation."""
     on_validation = predict_split({**members, **shuffled_member}, validation_input, training)
     on_test = predict_split(members, test_input, training)
     predictions, attention = (

@@ -32,5 +32,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="predict_with_members",
             ),
         ],
-        tags="training",
+        namespace="training",
+        prefix_datasets_with_namespace=False,
     )

@@ -2,30 +2,52 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from mgn_ma.pipelines.extraction import account_pipeline, extraction_pipeline
+from mgn_ma.modalities import EXTRACTED, VIDEO
+from mgn_ma.pipelines.extraction import extraction_pipelines, merge_accounts
 
-from .nodes import embed_videos, train_video_level
+from .nodes import READ, embed_videos, train_video_level
 
-TRACKS = ["image.tracks", "audio.tracks", "title.tracks"]
+TRACKS = [f"{name}.tracks" for name in READ]
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The last extraction, its account, and the modality that is learned."""
+    """The last extraction, its account, for which everything that learns waits, and the modality that is learned."""
     learned = Pipeline(
         [
             Node(
+                merge_accounts,
+                [f"{name}.account" for name in EXTRACTED],
+                "extraction_account",
+                name="merge_extraction_accounts",
+            ),
+            Node(
                 train_video_level,
-                ["labels_train", *TRACKS, "params:video_level", "params:training.all_zero_rows", "training_states"],
+                [
+                    "labels_train",
+                    "extraction_account",
+                    "params:video_level",
+                    "params:training.all_zero_rows",
+                    "params:targets",
+                    "training_states",
+                    *TRACKS,
+                ],
                 "video_level_networks",
                 name="train_video_level_networks",
             ),
             Node(
                 embed_videos,
-                ["video_level_networks", *TRACKS, "video.tracks_on_disk", "params:video_level"],
-                "video.tracks",
+                [
+                    "video_level_networks",
+                    "params:modalities",
+                    "params:video_level",
+                    f"{VIDEO.name}.tracks_on_disk",
+                    *TRACKS,
+                ],
+                f"{VIDEO.name}.tracks",
                 name="embed_videos",
             ),
         ],
-        tags="video_features",
+        namespace="video_features",
+        prefix_datasets_with_namespace=False,
     )
-    return extraction_pipeline("title") + account_pipeline() + learned
+    return extraction_pipelines("video") + learned

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mgn_ma.extractors.pretrained import NetworkConfig, WeightsError, WeightsNeed, file_sha256, locate
 from mgn_ma.extractors.weights import problems_of
-from mgn_ma.features.modality import Extractors, Modalities
+from mgn_ma.features.settings import Modalities
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class WeightsSettings(BaseModel):
     fetch: bool = False
 
 
-def obtain_weights(modalities: Modalities, extractors: Extractors, settings: WeightsSettings) -> pd.DataFrame:
+def obtain_weights(modalities: Modalities, settings: WeightsSettings) -> pd.DataFrame:
     """Fetch what is absent, if asked to, and say how it stands with each set of weights.
 
     Returns:
@@ -40,7 +40,7 @@ def obtain_weights(modalities: Modalities, extractors: Extractors, settings: Wei
         ``USABLE``, or why it can't be used and what to do about it.
     """
     rows: dict[WeightsNeed, dict[str, Any]] = {}
-    for modality, config in extractors.configs(modalities).items():
+    for modality, config in modalities.configs().items():
         if not isinstance(config, NetworkConfig):
             continue
         for need in config.weights_needed():

@@ -11,7 +11,7 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 obtain_weights,
-                inputs=["params:modalities", "params:extractors", "params:weights"],
+                inputs=["params:modalities", "params:weights"],
                 outputs="weights_account",
                 name="obtain_weights",
             ),

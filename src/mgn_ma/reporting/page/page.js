@@ -6,13 +6,17 @@
   const video = byId("video"), chart = byId("chart"), canvas = byId("lanes"), cursor = byId("cursor");
   const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#56b4e9", "#d55e00", "#999999"];
 
-  function unpack(text) {
+  const [lowest, highest] = data.curve_range;
+  const digits = Math.min(Math.max(3 - Math.floor(Math.log10(highest - lowest)), 0), 12);
+  const valueText = (v) => v.toFixed(digits);
+
+  function unpack(text, low, high) {
     const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
     const view = new DataView(bytes.buffer);
-    return Float64Array.from({length: bytes.length / 2}, (_, i) => view.getUint16(2 * i, true) / data.full_scale);
+    return Float64Array.from({length: bytes.length / 2}, (_, i) => low + (high - low) * view.getUint16(2 * i, true) / data.full_scale);
   }
-  const unpackAll = (packed) => Object.entries(packed).map(([name, text]) => ({name, values: unpack(text), shown: true}));
-  const expressions = unpackAll(data.curves), modalities = unpackAll(data.attention);
+  const unpackAll = (packed, low, high) => Object.entries(packed).map(([name, text]) => ({name, values: unpack(text, low, high), shown: true}));
+  const expressions = unpackAll(data.curves, lowest, highest), modalities = unpackAll(data.attention, 0, 1);
   modalities.forEach((m, i) => { m.colour = PALETTE[i % PALETTE.length]; });
   const step = times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) : 1;
   let end = times.length ? times[times.length - 1] + step : 1;
@@ -140,7 +144,7 @@
     context.clearRect(0, 0, chart.clientWidth, layout.height);
     context.font = `13px ${getComputedStyle(document.body).fontFamily}`;
     layout.shown.forEach((lane, i) => drawLane(context, colours, lane, i * layout.laneHeight));
-    if (!layout.shown.length) { context.fillStyle = colours.faint; context.fillText("No expression is switched on.", 8, 22); }
+    if (!layout.shown.length) { context.fillStyle = colours.faint; context.fillText("No curve is switched on.", 8, 22); }
     if (modalities.length) drawAttention(context, colours, Math.max(layout.shown.length, 1) * layout.laneHeight);
     drawAxis(context, colours);
     follow();
@@ -164,11 +168,11 @@
     const i = indexAt(t);
     const strongest = layout.shown.length ? layout.shown.reduce((a, b) => (b.values[i] > a.values[i] ? b : a)) : null;
     chart.setAttribute("aria-valuenow", t.toFixed(1));
-    chart.setAttribute("aria-valuetext", `${clockText(t)}${strongest ? `, strongest: ${strongest.name} ${percent(strongest.values[i])}` : ""}`);
+    chart.setAttribute("aria-valuetext", `${clockText(t)}${strongest ? `, highest: ${strongest.name} ${valueText(strongest.values[i])}` : ""}`);
     if (!layout.narrow) {
       values.replaceChildren(...layout.shown.map((lane) => {
         const item = document.createElement("span");
-        item.textContent = lane.values[i].toFixed(3);
+        item.textContent = valueText(lane.values[i]);
         item.style.cssText = `position:absolute;right:4px;top:${lane.top + layout.laneHeight / 2 - 9}px;font-size:12px;font-variant-numeric:tabular-nums`;
         item.dataset.expression = lane.name;
         return item;
@@ -214,7 +218,7 @@
       const image = element("img"); image.src = moment.thumbnail; image.alt = ""; button.append(image);
     } else button.append(element("span", "blank"));
     button.append(element("span", "what", moment.expression));
-    button.append(element("span", "when", `${clockText(moment.peak_us / 1e6)} · +${moment.height.toFixed(3)}`));
+    button.append(element("span", "when", `${clockText(moment.peak_us / 1e6)} · +${valueText(moment.height)}`));
     button.append(element("span", "said", moment.caption ? `“${moment.caption}”` : ""));
     const shares = element("span", "shares");
     const ranked = Object.entries(moment.carried_by).sort((a, b) => b[1] - a[1]);

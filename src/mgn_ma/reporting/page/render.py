@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 FULL_SCALE = 65535
-"""Shares and probabilities travel as 16-bit numbers: an error of at most 8e-6, far below a pixel."""
+"""Curves and shares travel as 16-bit numbers: an error of at most 8e-6 of their range, far below a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class PageMoment:
     """A peak of one expression, with what a reader wants to see of it.
 
     Attributes:
-        height: how far the peak stands over the video's own level of that expression, in probability.
+        height: how far the peak stands over the video's own level of that expression, in its unit.
         carried_by: attention share of each modality at the peak.
         thumbnail: the frame shown at the peak as a JPEG, or None.
         caption: what was said at the peak, or "".
@@ -51,7 +51,8 @@ class PageVideo:
     Attributes:
         source: address of the video for the browser, relative to the page or a ``data:`` URL; None shows curves alone.
         timestamps_us: (F,) int64, ascending.
-        curves: (F,) probability in 0..1 for each expression, in the order of the lanes.
+        curve_range: lowest and highest value that a curve can have.
+        curves: (F,) values within the range for each expression, in the order of the lanes.
         attention: (F,) share in 0..1 for each modality.
         captions: (start_us, end_us, text) each.
         facts: what stands under the title (model, validation score, …), label to text.
@@ -62,6 +63,7 @@ class PageVideo:
     title: str
     source: str | None
     timestamps_us: npt.NDArray[np.int64]
+    curve_range: tuple[float, float]
     curves: Mapping[str, npt.NDArray[np.floating]]
     attention: Mapping[str, npt.NDArray[np.floating]]
     moments: Sequence[PageMoment] = ()
@@ -90,12 +92,12 @@ def _json_for_script(value: object) -> Markup:
     return Markup(text)  # noqa: S704
 
 
-def _packed(values: npt.NDArray[np.floating]) -> str:
-    """(F,) numbers in 0..1 as base64 of little-endian 16-bit integers."""
+def _packed(values: npt.NDArray[np.floating], low: float = 0.0, high: float = 1.0) -> str:
+    """(F,) numbers in ``low``..``high`` as base64 of little-endian 16-bit integers."""
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError("a curve holds numbers that aren't finite")
-    scaled = np.rint(np.clip(values, 0.0, 1.0) * FULL_SCALE).astype("<u2")
+    scaled = np.rint(np.clip((values - low) / (high - low), 0.0, 1.0) * FULL_SCALE).astype("<u2")
     return base64.b64encode(scaled.tobytes()).decode("ascii")
 
 
@@ -119,10 +121,11 @@ def render_page(video: PageVideo) -> str:
             raise ValueError(f"video {video.video_id}: {name} has {len(values)} values for {n_frames} timestamps")
     data = {
         "timestamps_us": [int(t) for t in video.timestamps_us],
-        "curves": {name: _packed(values) for name, values in video.curves.items()},
+        "curves": {name: _packed(values, *video.curve_range) for name, values in video.curves.items()},
         "attention": {name: _packed(values) for name, values in video.attention.items()},
         "moments": [_moment_for_script(moment) for moment in video.moments],
         "captions": [[int(start), int(end), text] for start, end, text in video.captions],
+        "curve_range": video.curve_range,
         "full_scale": FULL_SCALE,
     }
     return (

@@ -1,0 +1,62 @@
+"""The one table of modalities, of which pipelines, model input, promotion, prediction and catalog patterns are made.
+
+The paper has five (section 2.1); ``title`` is what its video-level network reads besides. A package adds one of its own
+by an entry point, without a change here (docs/add-a-modality.md)::
+
+    [project.entry-points."mgn_ma.modalities"]
+    faces = "faces:FACES"
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Literal
+
+ENTRY_POINTS = "mgn_ma.modalities"
+
+Granularity = Literal["frame", "clip", "video"]
+
+Source = Literal["video", "audio", "captions", "title"]
+"""What an extractor reads; a video that lacks it has no track of that modality and is accounted as ``absent``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Modality:
+    """One line of the table.
+
+    Attributes:
+        name: of its folder, its parameters and its place in the model.
+        granularity: what one of its vectors stands for; its pipeline is ``<granularity>_features``.
+        source: what its extractor reads of a video; ``None``: it is learned from other modalities.
+        in_model: whether MGN-MA reads it.
+    """
+
+    name: str
+    granularity: Granularity
+    source: Source | None
+    in_model: bool = True
+
+
+VIDEO = Modality("video", "video", source=None)
+"""The video-level vector, one a video (section 2.1.3)."""
+
+MODALITIES: tuple[Modality, ...] = (
+    Modality("image", "frame", source="video"),
+    Modality("audio", "frame", source="audio"),
+    Modality("action", "clip", source="video"),
+    Modality("subtitle", "clip", source="captions"),
+    Modality("title", "video", source="title", in_model=False),
+    VIDEO,
+    *(found.load() for found in sorted(entry_points(group=ENTRY_POINTS), key=lambda found: found.name)),
+)
+
+BY_NAME = {modality.name: modality for modality in MODALITIES}
+EXTRACTED = tuple(modality.name for modality in MODALITIES if modality.source is not None)
+IN_MODEL = tuple(modality.name for modality in MODALITIES if modality.in_model)
+"""In the order of the concatenation."""
+
+
+def extracted(granularity: Granularity) -> tuple[str, ...]:
+    """Names of the modalities of one granularity that extractors serve."""
+    return tuple(name for name in EXTRACTED if BY_NAME[name].granularity == granularity)
