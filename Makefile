@@ -61,7 +61,7 @@ viz: $(READY) ## Look at the pipelines in Kedro-Viz
 	$(BIN)/kedro viz run --env $(ENVIRONMENT) --include-hooks
 
 mlflow-ui: $(READY) ## Look at the runs in MLflow
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/kedro mlflow ui --env $(ENVIRONMENT)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict

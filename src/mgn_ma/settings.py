@@ -24,10 +24,11 @@ CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
+    "config_patterns": {"mlflow": ["mlflow*"]},
     # An environment states only what differs from base; parameters merge key by key.
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
 }
 # The last one registered is asked first: errors are shown well from the start on, and tracking is checked before work.
 HOOKS = (PublishingHooks(), TrackingHooks(), ErrorHooks())
-# TrackingHooks is kedro-mlflow's hook with this project's wishes; both would start two runs.
+# Where kedro-mlflow is installed beside this project, a run must not be two.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro_mlflow")

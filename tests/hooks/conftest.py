@@ -72,25 +72,23 @@ def register_pipelines():
         "fails": Pipeline([Node(fail, "evaluation", "nothing")]),
         "waits": Pipeline([Node(wait, "evaluation", "nothing")]),
         "reads": Pipeline([Node(len, "annotations_train", "rows")]),
+        "sample_data": Pipeline([Node(fingerprint, None, "annotations_train")]),
     }
 """
 
 CATALOG = """
 evaluation:
   type: json.JSONDataset
-  filepath: data/08_reporting/versions/evaluation.json
+  filepath: data/08_reporting/evaluation.json
   versioned: true
   metadata:
-    kedro-viz: {layer: reporting}
-    mgn_ma: {publish: data/08_reporting/evaluation.json}
+    mgn_ma: {track: true}
 data_fingerprint:
   type: json.JSONDataset
   filepath: data/02_intermediate/data_fingerprint.json
 annotations_train:
   type: pandas.CSVDataset
   filepath: data/01_raw/annotations/train.csv
-  metadata:
-    kedro-viz: {layer: raw}
 """
 
 PYPROJECT = """
@@ -165,7 +163,7 @@ class Project:
         """Start `kedro` with ``arguments``, with none of this process's settings for MLflow and telemetry."""
         drop = {*SWITCHES, "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "CI", "GITHUB_ACTIONS"}
         inherited = {k: v for k, v in os.environ.items() if k not in drop and not k.startswith("MLFLOW_")}
-        guard = {"PYTHONPATH": str(self.path / "guard"), "OUTBOUND": str(self.path / "outbound")}
+        guard = {"PYTHONPATH": f"{self.path}/guard{os.pathsep}{ROOT}/src", "OUTBOUND": str(self.path / "outbound")}
         return subprocess.Popen(
             [sys.executable, "-m", "kedro", *arguments],
             cwd=self.path / cwd,
@@ -197,6 +195,7 @@ def make_project(path):
     (path / "conf/base/catalog.yml").write_text(CATALOG)
     parameters = {"training": {"optimiser": {"rate": 0.2}, "note": "x" * 7000}}
     (path / "conf/base/parameters.yml").write_text(json.dumps(parameters))
+    (path / "conf/sample/parameters.yml").write_text("sample: {render: true}")
     (path / "guard/sitecustomize.py").write_text(textwrap.dedent(NO_WAY_OUT))
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(path)]
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):

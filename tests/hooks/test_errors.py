@@ -1,15 +1,20 @@
 """Which errors end with their message alone, and which with every frame."""
 
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from kedro.io import DataCatalog, MemoryDataset
+from kedro.io import DataCatalog
+from kedro.pipeline import Node, Pipeline
 from kedro.validation.exceptions import ParameterValidationError
 
+from mgn_ma import pipeline_registry
 from mgn_ma.datasets.tracker import TrackerDataset
 from mgn_ma.errors import MGNMAError
-from mgn_ma.hooks.errors import ErrorHooks, NoDataError, no_data_message, show
+from mgn_ma.hooks import errors
+from mgn_ma.hooks.errors import ErrorHooks, NoDataError, UnknownEnvironmentError, show
+from mgn_ma.pipeline_registry import UnknownPipelineError, register_pipelines
 
 
 def printed(error, capsys):
@@ -44,26 +49,76 @@ def test_any_other_error_is_shown_in_full(capsys):
     assert text.rstrip().endswith("ValueError: x")
 
 
-def test_only_a_raw_file_that_is_missing_means_no_data(tmp_path):
-    def table(name, layer):
-        path = str(tmp_path / f"{name}.csv")
-        return {"type": "pandas.CSVDataset", "filepath": path, "metadata": {"kedro-viz": {"layer": layer}}}
+def make():
+    return 1
 
-    catalog = DataCatalog.from_config(
-        {"missing": table("missing", "raw"), "there": table("there", "raw"), "later": table("later", "primary")}
-    )
-    catalog["tracker"] = TrackerDataset(metadata={"kedro-viz": {"layer": "raw"}})
-    catalog["memory"] = MemoryDataset(1, metadata={"kedro-viz": {"layer": "raw"}})
+
+@pytest.fixture
+def hooks(tmp_path, monkeypatch):
+    """Of a run that starts from all that its catalog has, in an environment whose raw data a pipeline may render."""
+
+    def table(name):
+        return {"type": "pandas.CSVDataset", "filepath": str(tmp_path / f"{name}.csv")}
+
+    catalog = DataCatalog.from_config({name: table(name) for name in ("missing", "made", "there")})
+    catalog["tracker"] = TrackerDataset()
     catalog.save("there", pd.DataFrame({"a": [1]}))
-    hooks = ErrorHooks()
-    hooks._project_path = tmp_path
-    hooks.after_catalog_created(catalog)
-    for name in ("there", "later", "tracker", "memory", "unknown"):
+    registered = {
+        "sample_data": Pipeline([Node(make, None, "missing")]),
+        "training": Pipeline([Node(make, None, "made")]),
+        "__default__": Pipeline([Node(make, None, "made")]),
+    }
+    monkeypatch.setattr(errors, "pipelines", SimpleNamespace(set_requested=lambda _: None, items=registered.items))
+    (tmp_path / "sample").mkdir()
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+    def of(env, render):
+        hooks = ErrorHooks()
+        hooks.after_context_created(
+            SimpleNamespace(env=env, project_path=tmp_path, config_loader=Loader(tmp_path, render))
+        )
+        hooks.after_catalog_created(catalog)
+        hooks.before_pipeline_run(Pipeline([Node(max, ["missing", "made", "there", "tracker"], "x")]))
+        return hooks
+
+    return of
+
+
+class Loader(dict):
+    def __init__(self, conf_source, render):
+        super().__init__(parameters={"sample": {"render": render}})
+        self.conf_source = str(conf_source)
+
+
+def test_only_a_file_that_a_run_starts_from_is_missed(hooks):
+    hooks = hooks("sample", render=True)
+    for name in ("there", "tracker", "unknown"):
         hooks.before_dataset_loaded(name)
-    with pytest.raises(NoDataError, match=r"^missing\.csv does not exist"):
-        hooks.before_dataset_loaded("missing")
+    hooks.before_pipeline_run(Pipeline([Node(make, None, "missing")]))
+    hooks.before_dataset_loaded("missing")
 
 
-def test_message_depends_on_the_environment():
-    assert "docs/own-data.md" in no_data_message("x", "base")
-    assert "sample_data,__default__" in no_data_message("x", "sample")
+@pytest.mark.parametrize(
+    ("env", "render", "name", "message"),
+    [
+        (None, False, "missing", "missing.csv does not exist: there is no data to run on. Either\n.*docs/own-data.md"),
+        ("sample", True, "missing", "the sample is not .*kedro run --env sample --pipelines sample_data,__default__"),
+        ("sample", True, "made", "^made.csv does not exist. Run .*\n    kedro run --env sample --pipelines training$"),
+        (None, False, "made", "kedro run --pipelines training$"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_way_to_come_by_it(hooks, env, render, name, message):
+    with pytest.raises(NoDataError, match=f"(?s){message}"):
+        hooks(env, render).before_dataset_loaded(name)
+
+
+def test_an_unknown_environment_is_refused_with_those_there_are(hooks):
+    with pytest.raises(UnknownEnvironmentError, match=r"no environment 'nope'; there are sample$"):
+        hooks("nope", render=False)
+
+
+def test_an_unknown_pipeline_is_refused_with_those_there_are(monkeypatch):
+    asked = SimpleNamespace(_requested_pipelines=["ingestion", "nope"])
+    monkeypatch.setattr(pipeline_registry, "registered", asked)
+    with pytest.raises(UnknownPipelineError, match=r"no pipeline 'nope'; there are __default__, .*, ingestion, "):
+        register_pipelines()

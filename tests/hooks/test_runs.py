@@ -62,11 +62,6 @@ class TestATrackedRun:
         history = client.get_metric_history(members[1].info.run_id, "validation_correlation")
         assert [(point.step, point.value) for point in history] == [(1, 1.1), (2, 1.2), (3, 1.3)]
 
-    def test_publishes_the_newest_version(self, tracked):
-        project, _ = tracked
-        (version,) = project.path.glob("data/08_reporting/versions/evaluation.json/*/evaluation.json")
-        assert (project.path / "data/08_reporting/evaluation.json").read_bytes() == version.read_bytes()
-
     def test_prints_plain_lines_and_no_noise(self, tracked):
         _, ended = tracked
         assert ended.errors == ""

@@ -1,38 +1,56 @@
 """What a run is called and told before its first node: its address, its parameters, its command."""
 
-from pathlib import Path
+import os
+from types import SimpleNamespace
 
+import pytest
+from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
-from mgn_ma.hooks.tracking import command, parameters, run_name, settled
-
-PROJECT = Path("/home/p")
-
-
-def test_without_any_wish_the_project_s_own_database():
-    found = settled({}, None, PROJECT)
-    assert found["server"]["mlflow_tracking_uri"] == "sqlite:////home/p/mlflow.db"
-    assert found["tracking"]["experiment"]["create_experiment_kwargs"] == {"artifact_location": "/home/p/mlartifacts"}
-
-
-def test_the_environment_s_address_wins_and_all_else_stays():
-    configured = {
-        "server": {"mlflow_tracking_uri": "sqlite:///mine.db", "mlflow_registry_uri": None},
-        "tracking": {"experiment": {"name": "x"}, "run": {"nested": True}},
-        "ui": {"port": "5000"},
-    }
-    found = settled(configured, "http://host:5000", PROJECT)
-    assert found["server"] == {"mlflow_tracking_uri": "http://host:5000", "mlflow_registry_uri": None}
-    assert found["tracking"] == configured["tracking"]
-    assert found["ui"] == configured["ui"]
-    assert configured["server"]["mlflow_tracking_uri"] == "sqlite:///mine.db"
+from mgn_ma.hooks.tracking import (
+    URI_VARIABLE,
+    TrackingConfig,
+    TrackingConfigError,
+    TrackingHooks,
+    command,
+    parameters,
+    run_name,
+)
 
 
-def test_a_place_for_artifacts_that_is_configured_stays():
-    place = {"artifact_location": "s3://bucket"}
-    found = settled({"tracking": {"experiment": {"create_experiment_kwargs": place}}}, None, PROJECT)
-    assert found["tracking"]["experiment"]["create_experiment_kwargs"] == place
+@pytest.fixture
+def settled(tmp_path, monkeypatch):
+    """The address and the configuration that a session of a project in ``tmp_path`` settles on."""
+    monkeypatch.delenv(URI_VARIABLE, raising=False)
+    hooks = TrackingHooks()
+
+    def settle(**mlflow):
+        loader = {"mlflow": mlflow} if mlflow else OmegaConfigLoader(str(tmp_path), config_patterns={"mlflow": ["x"]})
+        hooks.after_context_created(SimpleNamespace(project_path=tmp_path, config_loader=loader))
+        return os.environ[URI_VARIABLE], hooks._config
+
+    (tmp_path / "base").mkdir()
+    (tmp_path / "local").mkdir()
+    return settle
+
+
+def test_without_any_wish_the_project_s_own_database(settled, tmp_path):
+    assert settled() == (f"sqlite:///{tmp_path}/mlflow.db", TrackingConfig())
+
+
+def test_the_environment_s_address_wins_and_all_else_stays(settled, tmp_path, monkeypatch):
+    assert settled(tracking_uri="sqlite:///mine.db")[0] == f"sqlite:///{tmp_path}/mine.db"
+    # What this process has set itself is nobody's wish.
+    assert settled(tracking_uri="sqlite:///other.db")[0] == f"sqlite:///{tmp_path}/other.db"
+    monkeypatch.setenv(URI_VARIABLE, "http://host:5000")
+    uri, config = settled(tracking_uri="sqlite:///mine.db", experiment="x")
+    assert (uri, config.experiment) == ("http://host:5000", "x")
+
+
+def test_an_unknown_entry_is_named(settled):
+    with pytest.raises(TrackingConfigError, match=r"mlflow\.yml: (.|\n)*server"):
+        settled(server={"mlflow_tracking_uri": "sqlite:///mine.db"})
 
 
 def test_names_and_commands_say_what_was_run():

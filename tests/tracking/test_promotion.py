@@ -266,11 +266,13 @@ def test_the_lock_has_one_holder_and_is_given_back(registry):
     assert registry.client.search_registered_models() == []
 
 
-def test_the_lock_of_a_dead_process_is_broken(registry, monkeypatch):
-    registry.client.create_registered_model("mgn-ma.promotion-lock", tags={"token": "gone", "holder": "a ghost"})
-    with pytest.raises(PromotionBusyError, match="a ghost"), promotion_lock(registry.client, "mgn-ma", patience_s=0.0):
+def test_the_lock_of_a_dead_process_is_named_and_left_to_a_person(registry):
+    registry.client.create_registered_model("mgn-ma.promotion-lock", tags={"holder": "a ghost"})
+    with (
+        pytest.raises(PromotionBusyError, match=r"a ghost .*delete the registered model mgn-ma\.promotion-lock"),
+        promotion_lock(registry.client, "mgn-ma", patience_s=0.0),
+    ):
         pass
-    monkeypatch.setattr("mgn_ma.tracking.promotion_lock.ABANDONED_AFTER_S", -1)
+    registry.client.delete_registered_model("mgn-ma.promotion-lock")
     with promotion_lock(registry.client, "mgn-ma", patience_s=0.0):
         pass
-    assert registry.client.search_registered_models() == []

@@ -1,16 +1,13 @@
 """The challenge's score: Pearson correlation per expression within each video, then averaged (section 3.1, eq. 4).
 
-Videos are ragged and are given as one (F, C) matrix with offsets, so that nothing is padded. Each frame is read once:
-the raw moments of a video's C series are taken together in float64, and the few series whose variance is small beside
-their mean, where raw moments lose digits, are done again about their mean. Constant series are told apart exactly and
-not by a tolerance, and nothing is added to a denominator: labels may be as small as 1e-6.
+Videos are ragged and are given as one (F, C) matrix with offsets, so that nothing is padded. The C series of a video
+are scaled and centred together in float64. Constant series are told apart exactly and not by a tolerance, and nothing
+is added to a denominator: labels may be as small as 1e-6.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -23,15 +20,6 @@ from mgn_ma.eev.errors import FrameTableError
 
 ConstantPolicy = Literal["left_out", "zeros"]
 """What a series with a constant truth counts: nothing at all, or a correlation of 0."""
-
-_FRACTION_OF_VARIANCE = 1e-4
-"""Below this share of variance in the second moment, raw moments would cost more than about 1e-12 of accuracy."""
-
-_FOLD = 16
-"""Frames that are added up side by side."""
-
-_VALUES_WORTH_A_THREAD = 1 << 20
-"""A million values take milliseconds; starting a thread for fewer costs more than it saves."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -83,25 +71,22 @@ def video_correlations(
     Raises:
         ValueError: shapes or offsets don't belong together, or a value is not finite.
     """
-    _check(predictions, labels, offsets)
-    bounds: list[int] = offsets.tolist()
-    n_frames = np.diff(offsets).astype(np.int64)
-    moments = _raw_moments(predictions, labels, bounds)
-    r, well_conditioned = _from_moments(moments, n_frames[:, None])
-    constant_prediction = np.zeros_like(well_conditioned)
-    constant_truth = np.zeros_like(well_conditioned)
-    for video in np.flatnonzero(~well_conditioned.all(axis=1)).tolist():
-        again = np.flatnonzero(~well_conditioned[video])
-        rows = slice(bounds[video], bounds[video + 1])
-        x, x_constant = _centred(predictions[rows, again], "prediction", video)
-        y, y_constant = _centred(labels[rows, again], "label", video)
-        constant_prediction[video, again] = x_constant
-        constant_truth[video, again] = y_constant
-        r[video, again] = np.vecdot(x, y)
+    if predictions.ndim != 2 or predictions.shape != labels.shape:
+        raise ValueError(
+            f"predictions {predictions.shape} and labels {labels.shape} must both be (frames, expressions)"
+        )
+    if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(labels) or np.any(np.diff(offsets) <= 0):
+        raise ValueError(f"offsets must rise from 0 to the {len(labels)} frames, a video having at least one")
+    r = np.empty((len(offsets) - 1, predictions.shape[1]))
+    constant_prediction, constant_truth = np.zeros(r.shape, dtype=bool), np.zeros(r.shape, dtype=bool)
+    for video, (start, stop) in enumerate(pairwise(offsets.tolist())):
+        x, x_length, constant_prediction[video] = _centred(predictions[start:stop], f"prediction of video {video}")
+        y, y_length, constant_truth[video] = _centred(labels[start:stop], f"label of video {video}")
+        r[video] = np.vecdot(x, y) / x_length / y_length
     np.clip(r, -1.0, 1.0, out=r)
     r[constant_prediction] = 0.0
     r[constant_truth] = np.nan if constant == "left_out" else 0.0
-    return CorrelationTable(r, constant_truth, constant_prediction, n_frames)
+    return CorrelationTable(r, constant_truth, constant_prediction, np.diff(offsets).astype(np.int64))
 
 
 def mean_of_defined(values: _Floats, axis: int) -> _Floats:
@@ -145,100 +130,16 @@ def frames_to_offsets(
     return [str(video_id) for video_id in ids], starts.astype(np.int64)
 
 
-def _check(
-    predictions: npt.NDArray[np.floating[Any]],
-    labels: npt.NDArray[np.floating[Any]],
-    offsets: npt.NDArray[np.integer[Any]],
-) -> None:
-    if predictions.ndim != 2 or predictions.shape != labels.shape:
-        raise ValueError(
-            f"predictions {predictions.shape} and labels {labels.shape} must both be (frames, expressions)"
-        )
-    if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(labels) or np.any(np.diff(offsets) <= 0):
-        raise ValueError(f"offsets must rise from 0 to the {len(labels)} frames, a video having at least one")
-
-
-def _raw_moments(
-    predictions: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.floating[Any]], bounds: list[int]
-) -> _Floats:
-    """(5, V, C) sums of x, y, xy, xx and yy, in the way that is fast for the layout of the tables."""
-    by_frame = predictions.flags.c_contiguous and labels.flags.c_contiguous
-    add_up = _moments_by_frame if by_frame else _moments_by_series
-    n_series = predictions.shape[1]
-    longest = max((stop - start for start, stop in pairwise(bounds)), default=0)
-    moments = np.empty((5, len(bounds) - 1, n_series))
-
-    def add_up_videos(first: int, last: int) -> None:
-        workspace = np.empty((2, (longest + _FOLD) * n_series))
-        for video in range(first, last):
-            start, stop = bounds[video : video + 2]
-            add_up(predictions[start:stop], labels[start:stop], workspace, moments[:, video])
-
-    # NumPy lets go of the interpreter while it adds. A video is one thread's alone: the sums are those of one thread.
-    n_threads = min(os.cpu_count() or 1, 1 + predictions.size // _VALUES_WORTH_A_THREAD)
-    if n_threads == 1:
-        add_up_videos(0, len(bounds) - 1)
-        return moments
-    cuts = np.searchsorted(bounds, np.linspace(0, bounds[-1], n_threads + 1)).tolist()
-    with ThreadPoolExecutor(n_threads) as threads:
-        list(threads.map(add_up_videos, cuts[:-1], cuts[1:]))
-    return moments
-
-
-def _moments_by_series(
-    predictions: npt.NDArray[Any], labels: npt.NDArray[Any], workspace: _Floats, moments: _Floats
-) -> None:
-    """For columns of a table: each series is a row (C, n) of its own."""
-    x, y = (flat[: predictions.size].reshape(predictions.T.shape) for flat in workspace)
-    x[...] = predictions.T
-    y[...] = labels.T
-    np.add.reduce(x, axis=1, out=moments[0])
-    np.add.reduce(y, axis=1, out=moments[1])
-    np.vecdot(x, y, out=moments[2])
-    np.vecdot(x, x, out=moments[3])
-    np.vecdot(y, y, out=moments[4])
-
-
-def _moments_by_frame(
-    predictions: npt.NDArray[Any], labels: npt.NDArray[Any], workspace: _Floats, moments: _Floats
-) -> None:
-    """For frames that lie one after the other: several to a line, so that what is added at once is long."""
-    n_frames, n_series = predictions.shape
-    n_lines = -(-n_frames // _FOLD)
-    both = workspace[:, : n_lines * _FOLD * n_series].reshape(2, n_lines, _FOLD * n_series)
-    frames = both.reshape(2, -1, n_series)
-    frames[0, :n_frames], frames[1, :n_frames] = predictions, labels
-    frames[:, n_frames:] = 0.0
-    sums = np.empty((5, _FOLD * n_series))
-    np.add.reduce(both, axis=1, out=sums[:2])
-    np.einsum("lf,lf->f", both[0], both[1], out=sums[2])
-    np.einsum("klf,klf->kf", both, both, out=sums[3:])
-    np.add.reduce(sums.reshape(5, _FOLD, n_series), axis=1, out=moments)
-
-
-def _from_moments(moments: _Floats, n_frames: npt.NDArray[np.int64]) -> tuple[_Floats, npt.NDArray[np.bool_]]:
-    """Eq. 4 from raw moments, and where they are trustworthy (also false for anything not finite)."""
-    sum_x, sum_y, sum_xy, sum_xx, sum_yy = moments
-    with np.errstate(all="ignore"):
-        var_x = sum_xx - sum_x * sum_x / n_frames
-        var_y = sum_yy - sum_y * sum_y / n_frames
-        r = (sum_xy - sum_x * sum_y / n_frames) / np.sqrt(var_x) / np.sqrt(var_y)
-        normal = np.finfo(np.float64).tiny / np.finfo(np.float64).eps
-        trusted = (var_x > _FRACTION_OF_VARIANCE * sum_xx) & (var_y > _FRACTION_OF_VARIANCE * sum_yy)
-        return r, trusted & (var_x > normal) & (var_y > normal) & np.isfinite(r)
-
-
-def _centred(series: npt.NDArray[np.floating[Any]], what: str, video: int) -> tuple[_Floats, npt.NDArray[np.bool_]]:
-    """Series (n, K) as rows (K, n) of zero mean and unit length, and which of them are constant (those are zeros)."""
+def _centred(series: npt.NDArray[np.floating[Any]], what: str) -> tuple[_Floats, _Floats, npt.NDArray[np.bool_]]:
+    """Series (n, C) as rows (C, n) about their mean; (C,) their lengths, 1 where constant; (C,) which are constant."""
     rows = np.ascontiguousarray(series.T, dtype=np.float64)
-    if not np.isfinite(rows).all():
-        raise ValueError(f"a {what} of video number {video} is not finite")
     low, high = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
+    if not np.isfinite([low, high]).all():
+        raise ValueError(f"a {what} is not finite")
     is_constant = low == high
     # About the lowest value and in units of the range, nothing can over- or underflow, however small the series is.
-    span = np.where(is_constant, 1.0, high - low)
-    rows = (rows - low) / span
+    rows = rows - low
+    rows /= np.where(is_constant, 1.0, high - low)
     rows -= rows.mean(axis=1, keepdims=True)
-    rows -= rows.mean(axis=1, keepdims=True)
-    length = np.sqrt(np.vecdot(rows, rows))[:, None]
-    return rows / np.where(is_constant, 1.0, length), is_constant[:, 0]
+    length = np.sqrt(np.vecdot(rows, rows))
+    return rows, np.where(is_constant[:, 0], 1.0, length), is_constant[:, 0]

@@ -4,66 +4,106 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
 from kedro.validation.exceptions import ParameterValidationError
 
 from mgn_ma.errors import TRACEBACK_VARIABLE, MGNMAError, message_for_people
-from mgn_ma.hooks.catalog_files import layer, unwrapped
+from mgn_ma.hooks.catalog_files import unwrapped
+
+DEFAULT = "__default__"
+SAMPLE = "sample_data"
+"""The pipeline that makes raw data, where an environment has none."""
 
 
 class NoDataError(MGNMAError):
-    """The raw data that a run starts from is not there."""
+    """A file that a run starts from is not there; the message says how to come by it."""
+
+
+class UnknownEnvironmentError(MGNMAError):
+    """No configuration environment goes by the name that was given; the message lists those there are."""
 
 
 class ErrorHooks:
-    """Says early that there is no data, and lets Kedro's output end with the reason for a foreseen error."""
+    """Says early what a run lacks, and lets Kedro's output end with the reason for a foreseen error."""
 
     def __init__(self) -> None:
-        self._env = "base"
-        self._project_path = Path()
+        self._context: KedroContext | None = None
         self._catalog: CatalogProtocol[Any, Any] | None = None
+        self._inputs: set[str] = set()
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """From here on the last line of a failed run is its reason."""
-        self._env = context.env or "base"
-        self._project_path = Path(context.project_path)
+        """From here on the last line of a failed run is its reason.
+
+        Raises:
+            UnknownEnvironmentError: the configuration has no such environment.
+        """
+        self._context = context
         sys.excepthook = show
+        configuration = Path(str(getattr(context.config_loader, "conf_source", "")))
+        if context.env and configuration.is_dir() and not (configuration / context.env).is_dir():
+            known = sorted(folder.name for folder in configuration.iterdir() if folder.is_dir())
+            raise UnknownEnvironmentError(f"there is no environment {context.env!r}; there are {', '.join(known)}")
 
     @hook_impl
     def after_catalog_created(self, catalog: CatalogProtocol[Any, Any]) -> None:
         """Remember the catalog: hooks on datasets are told a name only."""
         self._catalog = catalog
 
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Remember what the run starts from."""
+        self._inputs = pipeline.inputs()
+
     @hook_impl(tryfirst=True)
     def before_dataset_loaded(self, dataset_name: str) -> None:
-        """Stop where a raw file is asked for that is not there.
+        """Stop where a run starts from a file that is not there.
 
         Raises:
-            NoDataError: with the two ways to come by data.
+            NoDataError: with the ways to come by it.
         """
-        dataset: Any = unwrapped(self._catalog.get(dataset_name)) if self._catalog is not None else None
-        # Datasets of this project know themselves what their absence means.
-        ours = type(dataset).__module__.startswith("mgn_ma.")
-        if dataset is None or ours or layer(dataset) != "raw" or dataset.exists():
+        if self._context is None or self._catalog is None or dataset_name not in self._inputs:
             return
-        path = str(getattr(dataset, "_filepath", dataset_name)).removeprefix(f"{self._project_path}/")
-        raise NoDataError(no_data_message(path, self._env))
+        dataset: Any = unwrapped(self._catalog.get(dataset_name))
+        # Datasets of this project know themselves what their absence means.
+        if type(dataset).__module__.startswith("mgn_ma.") or dataset.exists():
+            return
+        path = str(getattr(dataset, "_filepath", dataset_name)).removeprefix(f"{self._context.project_path}/")
+        pipelines.set_requested(None)
+        makers = [name for name, made in pipelines.items() if name != DEFAULT and dataset_name in made.all_outputs()]
+        sample = self._context.config_loader["parameters"].get("sample", {})
+        raise NoDataError(no_data_message(path, makers, self._context.env, renders=bool(sample.get("render"))))
 
 
-def no_data_message(path: str, env: str) -> str:
-    """What to do when the raw file ``path`` of the environment ``env`` is missing."""
-    if env == "sample":
+def no_data_message(path: str, makers: Sequence[str], env: str | None, *, renders: bool) -> str:
+    """What to do when the file ``path`` is missing.
+
+    Args:
+        path: as a reader knows it.
+        makers: the pipelines that make it.
+        env: the environment.
+        renders: whether the raw data of the environment are a sample that it renders itself.
+    """
+    chosen = f" --env {env}" if env else ""
+    if renders and SAMPLE in makers:
         return (
-            f"{path} does not exist: the sample is not rendered yet.\n"
-            "Run `make run`, or put the pipeline first that renders it:\n"
-            "    kedro run --env sample --pipelines sample_data,__default__"
+            f"{path} does not exist: the sample is not rendered yet. Put the pipeline first that renders it:\n"
+            f"    kedro run{chosen} --pipelines {SAMPLE},{DEFAULT}"
+        )
+    makers = [name for name in makers if name != SAMPLE]
+    if makers:
+        return (
+            f"{path} does not exist. Run the pipeline first that makes it:\n"
+            f"    kedro run{chosen} --pipelines {' or '.join(makers)}"
         )
     return (
         f"{path} does not exist: there is no data to run on. Either\n"

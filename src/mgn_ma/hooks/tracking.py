@@ -1,34 +1,31 @@
-"""Every `kedro run` is an MLflow run: parameters, code, data, numbers, figures and tables, and how it ended."""
+"""Every `kedro run` is an MLflow run: parameters, code, data, numbers, figures and tables, and how it ended.
+
+MLflow takes seconds to import, so that happens when a run starts.
+"""
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import shlex
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
-import mlflow
-from kedro.config import MissingConfigException, OmegaConfigLoader
+from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from kedro.pipeline.node import Node
-from mlflow.entities import RunStatus
-from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_BRANCH, MLFLOW_GIT_COMMIT
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mgn_ma.errors import MGNMAError
-from mgn_ma.hooks.catalog_files import layer, metadata, saved_file
-from mgn_ma.hooks.quiet import MlflowHook
+from mgn_ma.hooks.catalog_files import metadata, saved_file
 from mgn_ma.tracking.code_version import code_version
-from mgn_ma.tracking.outage import limit_patience, surviving_outage
-from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
-from mgn_ma.tracking.server import SQLITE, artifact_location, check, redacted, resolve_uri
+from mgn_ma.tracking.server import resolve_uri
+
+if TYPE_CHECKING:
+    from mgn_ma.tracking.run import TrackedRun
 
 logger = logging.getLogger(__name__)
 
@@ -39,176 +36,140 @@ DETAILS = frozenset({"expressions", "calibration", "methods"})
 """Its tables by expression and by method: hundreds of numbers, which are read in the report and not compared by run."""
 FINGERPRINT = "data_fingerprint"
 """The dataset that says by a hash which data a run was made with."""
-LARGEST_ARTIFACT_BYTES = 64 * 1024**2
 _ERROR_LENGTH = 2000
+
+
+class TrackingConfigError(MGNMAError):
+    """``mlflow.yml`` can't be used; the message says why."""
 
 
 class TrackedRunnerError(MGNMAError):
     """The runner that was asked for can't be tracked."""
 
 
-class TrackingHooks(MlflowHook):  # type: ignore[misc]
-    """kedro-mlflow's hook, with what this project wants otherwise.
+class TrackingConfig(BaseModel):
+    """What ``mlflow.yml`` holds.
 
-    It checks that MLflow answers before anything else happens; logs typed parameters flat and all at once, before the
-    first node; opens a thread's run only where it is missing (kedro-mlflow stacks it up once a node); and puts every
-    dataset of the reporting layer beside the run's numbers.
+    Attributes:
+        tracking_uri: a relative SQLite file is meant from the project's root.
+        experiment: name of the experiment that all runs are in.
+        run_name: of every run; by default a run is named by its pipelines and its environment.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._context: KedroContext | None = None
-        self._catalog: CatalogProtocol[Any, Any] | None = None
-        self._own_uri: str | None = None
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    @hook_impl(tryfirst=True)
+    tracking_uri: str = "sqlite:///mlflow.db"
+    experiment: str = "mgn_ma"
+    run_name: str | None = None
+
+
+class TrackingHooks:
+    """Begins an MLflow run with all that is known before the first node, keeps files and scores, and ends it."""
+
+    def __init__(self) -> None:
+        self._config = TrackingConfig()
+        self._project_path = Path()
+        self._own_uri: str | None = None
+        self._run: TrackedRun | None = None
+        self._catalog: CatalogProtocol[Any, Any] | None = None
+
+    @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Settle where to track and make sure that it answers.
+        """Settle where MLflow is: ``MLFLOW_TRACKING_URI`` if the user has set it, else ``mlflow.yml``'s address.
 
         Raises:
-            TrackingUnavailableError: MLflow can't be used there.
+            TrackingConfigError: ``mlflow.yml`` has an entry that is not known, or a wrong value.
         """
-        self._context = context
-        limit_patience()
-        if mlflow.active_run() is None:
-            uri = self._settle_uri(context)
-            check(uri)
-            self._own_uri = uri
-        super().after_context_created(context)
-
-    def _settle_uri(self, context: KedroContext) -> str:
-        """``MLFLOW_TRACKING_URI`` if the user has set it, else mlflow.yml's; written back for kedro-mlflow."""
-        loader = cast(OmegaConfigLoader, context.config_loader)
-        loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
-        given = os.environ.get(URI_VARIABLE)
-        if given == self._own_uri:  # MLflow leaves there what an earlier session of this process has settled
-            given = None
+        self._project_path = Path(context.project_path)
         try:
-            configured = loader["mlflow"]
+            self._config = TrackingConfig.model_validate(context.config_loader["mlflow"])
         except MissingConfigException:
-            configured = {}
-        loader["mlflow"] = settled(configured, given, Path(context.project_path))
-        uri = str(loader["mlflow"]["server"]["mlflow_tracking_uri"])
-        if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
-            logger.info("Creating the tracking database %s (once, takes some seconds)", uri.removeprefix(SQLITE))
-        return uri
+            self._config = TrackingConfig()
+        except ValidationError as error:
+            raise TrackingConfigError(f"mlflow.yml: {error}") from error
+        given = os.environ.get(URI_VARIABLE)
+        if given == self._own_uri:  # set by an earlier session of this process
+            given = None
+        self._own_uri = resolve_uri(given or self._config.tracking_uri, self._project_path)
+        os.environ[URI_VARIABLE] = self._own_uri
 
     @hook_impl
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
-        """Start the run, named by its pipelines and environment, with all that is known before the first node.
+        """Start the run, named by its pipelines and environment.
 
         Raises:
             TrackedRunnerError: Kedro's ParallelRunner, whose processes would each start runs of their own.
+            TrackingUnavailableError: MLflow can't be used.
         """
         if "ParallelRunner" in str(run_params.get("runner")):
             raise TrackedRunnerError(
                 "ParallelRunner can't be tracked: each of its processes would start a run of its own. Use the default "
                 "runner; the parameters `execution` set how many processes extraction and training use."
             )
+        from mgn_ma.tracking.run import start_run
+
+        name = self._config.run_name or run_name(run_params)
         self._catalog = catalog
-        run = self.mlflow_config.tracking.run
-        run.name = run.name or run_name(run_params)
+        self._run = start_run(os.environ[URI_VARIABLE], self._config.experiment, name, self._project_path)
         # Kedro gives the runner's repr, with an address in memory.
         runner = str(run_params.get("runner")).partition(" object")[0].rpartition(".")[2]
-        super().before_pipeline_run(run_params | {"runner": runner}, pipeline, catalog)
-        if not self._is_mlflow_enabled:
-            return
-        atexit.register(self._close_killed)
-        with surviving_outage("the run's parameters and versions"):
-            log_parameters(MlflowClient(), self.run_id, parameters(pipeline, catalog))
-            mlflow.set_tags(
-                self._versions() | {"env": run_params.get("env") or "base", "kedro_command": command(run_params)}
-            )
-            if FINGERPRINT in catalog and FINGERPRINT not in pipeline.all_outputs() and catalog.exists(FINGERPRINT):
-                self._tag_fingerprint(catalog[FINGERPRINT].load())
+        about = {key: value for key, value in run_params.items() if value}
+        about |= {"runner": runner, "env": run_params.get("env") or "base", "kedro_command": command(run_params)}
+        self._run.log_parameters(parameters(pipeline, catalog), about | self._versions())
+        if FINGERPRINT in catalog and FINGERPRINT not in pipeline.all_outputs() and catalog.exists(FINGERPRINT):
+            self._run.set_tag(FINGERPRINT, _fingerprint(catalog[FINGERPRINT].load()))
 
     def _versions(self) -> dict[str, str]:
-        version = code_version(Path(self._context.project_path)) if self._context else None
+        version = code_version(self._project_path)
         if version is None:
             return {"git_commit": "unknown"}
         return {
-            MLFLOW_GIT_COMMIT: version.commit,
-            MLFLOW_GIT_BRANCH: version.branch,
+            "mlflow.source.git.commit": version.commit,
+            "mlflow.source.git.branch": version.branch,
             "git_commit": version.commit,
             "git_dirty": str(version.dirty).lower(),
             "git_changed_files": str(version.changed_files),
         }
 
     @hook_impl
-    def before_node_run(
-        self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any], is_async: bool
-    ) -> None:
-        """Make the run the active one in this thread; parameters are logged already."""
-        if self._is_mlflow_enabled and mlflow.active_run() is None:
-            super().before_node_run(node, catalog, {}, is_async)
+    def before_node_run(self) -> None:
+        """Make the run the active one in this thread."""
+        if self._run is not None:
+            self._run.activate()
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Keep what belongs beside the run: the data's fingerprint, the scores, and each report as a file."""
-        if not (self._is_mlflow_enabled and self.run_id and self._catalog is not None):
+        """Keep what belongs beside the run: the data's fingerprint, the scores, and each file that is tracked."""
+        if self._run is None or self._catalog is None:
             return
-        with surviving_outage(dataset_name):
-            if dataset_name == FINGERPRINT:
-                self._tag_fingerprint(data)
-            if dataset_name == METRICS_REPORT:
-                log_metrics(MlflowClient(), self.run_id, flatten_metrics(data, leave_out=DETAILS))
-            if is_report(self._catalog.get(dataset_name)):
-                self._log_file(dataset_name)
-
-    def _tag_fingerprint(self, data: Mapping[str, Any]) -> None:
-        MlflowClient().set_tag(self.run_id, FINGERPRINT, str(data.get("fingerprint", "unknown")))
-
-    def _log_file(self, dataset_name: str) -> None:
-        file = saved_file(self._catalog.get(dataset_name) if self._catalog else None)
-        if file is None:
-            return
-        size = file.filesystem.size(file.path)
-        if size > LARGEST_ARTIFACT_BYTES:
-            logger.warning("%s (%d MiB) is too large to be copied to MLflow", dataset_name, size // 1024**2)
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            local = Path(folder) / file.name
-            file.filesystem.get_file(file.path, str(local))
-            MlflowClient().log_artifact(self.run_id, str(local), "reports")
+        if dataset_name == FINGERPRINT:
+            self._run.set_tag(FINGERPRINT, _fingerprint(data))
+        if dataset_name == METRICS_REPORT:
+            self._run.log_report(data, leave_out=DETAILS)
+        dataset = self._catalog.get(dataset_name)
+        file = saved_file(dataset) if (metadata(dataset).get("mgn_ma") or {}).get("track") else None
+        if file is not None:
+            self._run.log_file(file.filesystem, file.path)
 
     @hook_impl
-    def after_pipeline_run(
-        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
-    ) -> None:
+    def after_pipeline_run(self) -> None:
         """Close the run and say where it is."""
-        atexit.unregister(self._close_killed)
-        with surviving_outage("the end of the run"):
-            super().after_pipeline_run(run_params, pipeline, catalog)
-            if self._is_mlflow_enabled:
-                logger.info("Tracked as '%s': %s", self.mlflow_config.tracking.run.name, self._address())
+        if self._run is not None:
+            self._run.end("FINISHED")
+            logger.info("Tracked as '%s': %s", self._run.name, self._run.address())
 
     @hook_impl
-    def on_pipeline_error(
-        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
-    ) -> None:
+    def on_pipeline_error(self, error: Exception) -> None:
         """Mark the run FAILED, with the reason."""
-        atexit.unregister(self._close_killed)
-        if not self._is_mlflow_enabled:
-            return
-        with surviving_outage("the run's failure"):
-            MlflowClient().set_tag(self.run_id, "error", f"{type(error).__name__}: {error}"[:_ERROR_LENGTH])
-            super().on_pipeline_error(error, run_params, pipeline, catalog)
+        if self._run is not None:
+            self._run.set_tag("error", f"{type(error).__name__}: {error}"[:_ERROR_LENGTH])
+            self._run.end("FAILED")
 
-    def _close_killed(self) -> None:
-        """An interrupt (Ctrl-C) is no end that Kedro reports; MLflow would call the run finished."""
-        with surviving_outage("the run's interruption"):
-            while mlflow.active_run() is not None:
-                mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
 
-    def _address(self) -> str:
-        """Where a reader finds the run: its page on a server, else the database and what shows it."""
-        uri = str(self.mlflow_config.server.mlflow_tracking_uri)
-        if uri.startswith("http"):
-            experiment = self.mlflow_config.tracking.experiment._experiment.experiment_id
-            return f"{redacted(uri)}/#/experiments/{experiment}/runs/{self.run_id}"
-        return f"run {self.run_id} in {redacted(uri)} (look at it with `make mlflow-ui`)"
+def _fingerprint(data: Mapping[str, Any]) -> str:
+    return str(data.get("fingerprint", "unknown"))
 
 
 def parameters(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, Any]:
@@ -216,28 +177,6 @@ def parameters(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[s
     names = sorted(name for name in pipeline.inputs() if name.startswith("params:"))
     everything = catalog["parameters"].load() if "parameters" in pipeline.inputs() else {}
     return everything | {name.removeprefix("params:"): catalog[name].load() for name in names}
-
-
-def settled(configured: Mapping[str, Any], given: str | None, project_path: Path) -> dict[str, Any]:
-    """The content of mlflow.yml with the address that holds, ``given`` before configured, and a place for artifacts."""
-    server = dict(configured.get("server") or {})
-    uri = resolve_uri(given or server.get("mlflow_tracking_uri") or f"{SQLITE}mlflow.db", project_path)
-    tracking = dict(configured.get("tracking") or {})
-    experiment = dict(tracking.get("experiment") or {})
-    location = artifact_location(uri, project_path)
-    if location is not None:
-        experiment.setdefault("create_experiment_kwargs", {"artifact_location": location})
-    return {
-        **configured,
-        "server": server | {"mlflow_tracking_uri": uri},
-        "tracking": tracking | {"experiment": experiment},
-    }
-
-
-def is_report(dataset: Any) -> bool:
-    """Whether a run keeps what ``dataset`` writes: its ``metadata.mgn_ma.track``, else whether it is a report."""
-    wish = (metadata(dataset).get("mgn_ma") or {}).get("track")
-    return layer(dataset) == "reporting" if wish is None else bool(wish)
 
 
 def run_name(run_params: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.inference.bundle import Bundle, BundleDescription, BundleError, ExtractorContract
 from mgn_ma.modalities import VIDEO
 from mgn_ma.training.checkpoints import Checkpoint
-from mgn_ma.training.video_level import FULL, VideoLevelSettings, networks_fingerprint
+from mgn_ma.training.config import VideoLevelSettings
 
 
 def assemble(
@@ -44,6 +44,8 @@ def assemble(
     read_by_members = {name for member in members.values() for name in member.inputs}
     video_network = None
     if VIDEO.name in read_by_members:
+        from mgn_ma.training.video_level import FULL, networks_fingerprint
+
         _require_same_video_level(members, networks_fingerprint(video_networks))
         video_network = video_networks[FULL]
     read = read_by_members | set(video_network.inputs if video_network else ())

@@ -22,7 +22,7 @@ from mgn_ma.extractors.registry import parse_config
 from mgn_ma.files import Folder
 from mgn_ma.modalities import VIDEO
 from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from mgn_ma.training.video_level import VideoLevelSettings
+from mgn_ma.training.config import VideoLevelSettings
 
 FORMAT: Final = 2
 DESCRIPTION = "bundle.json"

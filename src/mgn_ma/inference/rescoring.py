@@ -15,7 +15,6 @@ from mgn_ma.evaluation.metrics import score_rows
 from mgn_ma.execution.progress import Progress
 from mgn_ma.features.view import TrackView
 from mgn_ma.inference.bundle import Bundle, BundleDescription
-from mgn_ma.inference.predictor import Predictor
 
 Scores = npt.NDArray[np.float64]
 
@@ -45,6 +44,8 @@ def rescore(
     bundles: Mapping[str, Bundle], validation: ValidationVideos, constant: ConstantPolicy = "left_out"
 ) -> dict[str, Scores]:
     """The score (V,) of every video under every bundle; one video is in memory at a time."""
+    from mgn_ma.inference.predictor import Predictor
+
     predictors = {name: Predictor(bundle) for name, bundle in bundles.items()}
     scores: dict[str, list[float]] = {name: [] for name in bundles}
     blocks = validation.frames()

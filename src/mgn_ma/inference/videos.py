@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -29,12 +30,14 @@ from mgn_ma.features.store import TrackStore
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle
-from mgn_ma.inference.predictor import Predictor, VideoPrediction
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
 from mgn_ma.media.folder import MediaFiles, plain_title
 from mgn_ma.media.manifest import look_into
 from mgn_ma.media.source import VideoSource
+
+if TYPE_CHECKING:
+    from mgn_ma.inference.predictor import VideoPrediction
 
 _LONGEST_SUFFIX = 12
 
@@ -121,6 +124,8 @@ class VideoPredictor:
         settings: VideoSettings | None = None,
         execution: ExecutionConfig | None = None,
     ) -> None:
+        from mgn_ma.inference.predictor import Predictor
+
         self.bundle = bundle
         self._settings = settings or VideoSettings()
         self._execution = execution or ExecutionConfig()

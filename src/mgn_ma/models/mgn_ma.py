@@ -6,52 +6,15 @@ Named variants are configuration: attention or concatenation, mixture of experts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from mgn_ma.models.config import MGNMAConfig
 from mgn_ma.models.layers import ContextGating, HiddenLayer
-from mgn_ma.models.mixture_of_experts import MixtureOfExperts, Reading
-from mgn_ma.models.modal_attention import FusionKind, ModalFusion
-from mgn_ma.models.normalisation import Normalisation
-
-
-class MGNMAArchitecture(BaseModel):
-    """What a network is, but for its input; defaults are the paper's, or the documented choice where it is silent.
-
-    Attributes:
-        hidden: the "dimension of the multi-modal feature" (section 3.2).
-        modality_dropout: chance of each modality of each row to be replaced by zeros in training.
-        dropout: of units of the hidden layer; the paper has none.
-        input_dropout: of units of the fused vector; the paper has none.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    fusion: FusionKind = "attention"
-    classifier: Literal["moe", "mlp"] = "moe"
-    experts: int = Field(default=3, ge=1)
-    reading: Reading = "logits"
-    hidden: int = Field(default=1024, ge=1)
-    normalisation: Normalisation = "batch_norm"
-    modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    input_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    context_gating: bool = False
-
-
-class MGNMAConfig(MGNMAArchitecture):
-    """A network's architecture and input.
-
-    Attributes:
-        modalities: widths by name, in the order of the concatenation.
-        classes: how many expressions it predicts.
-    """
-
-    modalities: dict[str, int] = Field(min_length=1)
-    classes: int = Field(ge=1)
+from mgn_ma.models.mixture_of_experts import MixtureOfExperts
+from mgn_ma.models.modal_attention import ModalFusion
 
 
 class MGNMAOutput(NamedTuple):

@@ -11,13 +11,11 @@ Both return log-odds ``log(p / (1 - p))``, so that one stable form of eq. 3 serv
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Reading = Literal["logits", "probabilities"]
+from mgn_ma.models.config import Reading
 
 
 class MixtureOfExperts(nn.Module):

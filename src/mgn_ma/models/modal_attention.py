@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from mgn_ma.models.config import FusionKind, Normalisation
 from mgn_ma.models.layers import ModalityDropout
-from mgn_ma.models.normalisation import Normalisation, make_normalisation
-
-FusionKind = Literal["attention", "concatenation"]
+from mgn_ma.models.normalisation import make_normalisation
 
 
 class ModalAttention(nn.Module):

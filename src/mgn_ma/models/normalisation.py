@@ -6,12 +6,10 @@ A row of an absent modality takes no part in the statistics, and leaves as the z
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-Normalisation = Literal["batch_norm", "layer_norm", "none"]
+from mgn_ma.models.config import Normalisation
 
 
 class MaskedBatchNorm(nn.Module):

@@ -10,55 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from mgn_ma.models.config import Normalisation, VideoLevelConfig
 from mgn_ma.models.layers import ContextGating, HiddenLayer
-from mgn_ma.models.mixture_of_experts import MixtureOfExperts, Reading
-from mgn_ma.models.modal_attention import FusionKind, ModalFusion
+from mgn_ma.models.mixture_of_experts import MixtureOfExperts
+from mgn_ma.models.modal_attention import ModalFusion
 from mgn_ma.models.netvlad import NetVLAD
-from mgn_ma.models.normalisation import Normalisation, make_normalisation
-
-
-class VideoLevelArchitecture(BaseModel):
-    """What the network is, but for its input; the defaults are the paper's, or YouTube-8M's where it is silent.
-
-    Attributes:
-        clusters: NetVLAD clusters of each pooled modality, by name; 64 where not named.
-        tower_width: length that each NetVLAD's K x D vector is projected to before the fusion.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    clusters: dict[str, int] = {}
-    tower_width: int = Field(default=1024, ge=1)
-    hidden: int = Field(default=1024, ge=1)
-    experts: int = Field(default=3, ge=1)
-    reading: Reading = "logits"
-    fusion: FusionKind = "attention"
-    normalisation: Normalisation = "batch_norm"
-    modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    context_gating: bool = False
-
-
-class VideoLevelConfig(VideoLevelArchitecture):
-    """The network's architecture and input.
-
-    Attributes:
-        items: widths of the modalities that are pooled over time, by name.
-        vectors: widths of the modalities that are one vector a video (the title), by name.
-        classes: how many expressions it predicts.
-    """
-
-    items: dict[str, int] = Field(min_length=1)
-    vectors: dict[str, int] = {}
-    classes: int = Field(ge=1)
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """All modalities in the order of the fusion: the pooled ones, then the vectors."""
-        return (*self.items, *self.vectors)
+from mgn_ma.models.normalisation import make_normalisation
 
 
 class VideoBatch(NamedTuple):

@@ -19,8 +19,6 @@ from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle, save_bundle
 from mgn_ma.tracking.signature import input_example, signature
 
-BUNDLE_PLACE = "artifacts/bundle"
-"""Where the bundle stands in the model's folder."""
 _CODE = Path(__file__).with_name("served_code.py")
 
 

@@ -1,32 +1,26 @@
 """One at a time may move the champion: a lock that every MLflow has, whatever stands behind it.
 
 The name of a registered model is unique in the database. Whoever manages to create the model named as the lock has it,
-on SQLite as on PostgreSQL, directly or through a server, and gives it back by deleting it. It is held for as long as it
-takes to move an alias, so that one of ten minutes is a dead process's.
+on SQLite as on PostgreSQL, directly or through a server, and gives it back by deleting it. A lock that a killed process
+has left is removed by a person: MLflow can't delete one only if it is still the same, so that two programs that both
+found it abandoned could delete a fresh one.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import MlflowClient
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.tracking.versions import is_error
 
-logger = logging.getLogger(__name__)
-
 PATIENCE_S = 60.0
-ABANDONED_AFTER_S = 600.0
 _PAUSE_S = 0.2
 
 
@@ -41,55 +35,36 @@ def promotion_lock(client: MlflowClient, name: str, patience_s: float = PATIENCE
     Raises:
         PromotionBusyError: somebody has held it for longer than ``patience_s``.
     """
-    lock, token = f"{name}.promotion-lock", uuid.uuid4().hex
-    tags = {"holder": f"process {os.getpid()} on {socket.gethostname()}", "token": token}
+    lock = f"{name}.promotion-lock"
     deadline = time.monotonic() + patience_s
-    while not _created(client, lock, tags):
-        other = _found(client, lock)
-        if other is not None and time.time() - other.creation_timestamp / 1000 > ABANDONED_AFTER_S:
-            logger.warning("The lock %s of %s is older than ten minutes and is removed", lock, _holder(other))
-            _delete(client, lock)
-        elif time.monotonic() > deadline:
+    while not _created(client, lock):
+        if time.monotonic() > deadline:
             raise PromotionBusyError(
-                f"{_holder(other)} has been moving the champion of {name} for {patience_s:.0f} s. If it is dead, "
-                f"delete the registered model {lock}, or try again in ten minutes"
+                f"{_holder(client, lock)} has been moving the champion of {name} for {patience_s:.0f} s. If it was "
+                f"killed, delete the registered model {lock} in MLflow (make mlflow-ui)"
             )
-        else:
-            time.sleep(_PAUSE_S)
+        time.sleep(_PAUSE_S)
     try:
         yield
     finally:
-        mine = _found(client, lock)
-        if mine is not None and mine.tags.get("token") == token:
-            _delete(client, lock)
+        client.delete_registered_model(lock)
 
 
-def _created(client: MlflowClient, lock: str, tags: dict[str, str]) -> bool:
+def _created(client: MlflowClient, lock: str) -> bool:
+    tags = {"holder": f"process {os.getpid()} on {socket.gethostname()}"}
     try:
         client.create_registered_model(lock, tags=tags, description="Exists while the champion is being moved.")
     except MlflowException as error:
-        if not is_error(error, RESOURCE_ALREADY_EXISTS):
+        if not is_error(error, "RESOURCE_ALREADY_EXISTS"):
             raise
         return False
     return True
 
 
-def _found(client: MlflowClient, lock: str) -> RegisteredModel | None:
+def _holder(client: MlflowClient, lock: str) -> str:
     try:
-        return client.get_registered_model(lock)
+        return str(client.get_registered_model(lock).tags.get("holder", "somebody"))
     except MlflowException as error:
-        if not is_error(error, RESOURCE_DOES_NOT_EXIST):
+        if not is_error(error, "RESOURCE_DOES_NOT_EXIST"):
             raise
-        return None
-
-
-def _delete(client: MlflowClient, lock: str) -> None:
-    try:
-        client.delete_registered_model(lock)
-    except MlflowException as error:
-        if not is_error(error, RESOURCE_DOES_NOT_EXIST):
-            raise
-
-
-def _holder(lock: RegisteredModel | None) -> str:
-    return str(lock.tags.get("holder", "somebody")) if lock else "somebody"
+        return "somebody"

@@ -2,6 +2,7 @@
 
 An ensemble is a version of one registered model. Two aliases name what matters: ``challenger``, the one registered
 last, and ``champion``, the one in use. The alias is the only truth; tags and descriptions tell how it came about.
+MLflow is imported when it is asked: it takes seconds.
 """
 
 from __future__ import annotations
@@ -11,20 +12,11 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import mlflow
-from mlflow.artifacts import download_artifacts
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    RESOURCE_ALREADY_EXISTS,
-)
-from mlflow.tracking import MlflowClient
+from typing import TYPE_CHECKING
 
 from mgn_ma.evaluation.promotion import Decision
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import DESCRIPTION, Bundle, load_bundle
-from mgn_ma.tracking.logged_model import BUNDLE_PLACE, log_bundle
-from mgn_ma.tracking.promotion_lock import promotion_lock
 from mgn_ma.tracking.server import SQLITE, check, redacted
 from mgn_ma.tracking.version_tags import (
     DECISION_TAGS,
@@ -49,8 +41,13 @@ from mgn_ma.tracking.versions import (
     is_error,
 )
 
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
 logger = logging.getLogger(__name__)
 
+BUNDLE_PLACE = "artifacts/bundle"
+"""Where the bundle stands in the folder of an MLflow model."""
 _GIT_TAGS = ("git_commit", "git_dirty")
 
 
@@ -75,6 +72,8 @@ class ModelRegistry:
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow's own; to make one makes the database, where there is none."""
+        from mlflow.tracking import MlflowClient
+
         return MlflowClient(self.tracking_uri, self.registry_uri)
 
     def bundle(self, uri: str) -> Bundle:
@@ -93,6 +92,9 @@ class ModelRegistry:
             folder = Folder(uri)
             inside = f"{BUNDLE_PLACE}/{DESCRIPTION}"
             return load_bundle(Folder(f"{uri.rstrip('/')}/{BUNDLE_PLACE}") if folder.exists(inside) else folder)
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
         self._require_answer()
         location = find_location(self.client, uri)
         with TemporaryDirectory(prefix="mgn_ma-model-") as folder_name:
@@ -155,6 +157,8 @@ class ModelRegistry:
         Raises:
             ChampionChangedError: the champion is another by now; nothing was changed.
         """
+        from mgn_ma.tracking.promotion_lock import promotion_lock
+
         if not decision.changes_champion:
             self._write_down(version, decision, at)
             return
@@ -188,9 +192,11 @@ class ModelRegistry:
 
     def _same(self, bundle: Bundle) -> RegisteredVersion | None:
         found = self.client.search_model_versions(f"name = '{self.name}' and tag.{DIGEST_TAG} = '{bundle.digest()}'")
-        return max(map(RegisteredVersion.of, found), key=lambda version: version.number, default=None)
+        return max(map(RegisteredVersion.from_mlflow, found), key=lambda version: version.number, default=None)
 
     def _add(self, bundle: Bundle) -> RegisteredVersion:
+        from mgn_ma.tracking.logged_model import log_bundle
+
         if self.run_id is None:
             raise RegistryError("a model is registered in a run, and tracking is switched off: switch it on")
         run = self.client.get_run(self.run_id)
@@ -208,15 +214,17 @@ class ModelRegistry:
             tags=tags_of(bundle),
             description=describe(bundle),
         )
-        return RegisteredVersion.of(created)
+        return RegisteredVersion.from_mlflow(created)
 
     def _require_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
         try:
             self.client.create_registered_model(
                 self.name, description="Evoked expressions of a video's viewers: an MGN-MA ensemble a version."
             )
         except MlflowException as error:
-            if not is_error(error, RESOURCE_ALREADY_EXISTS):
+            if not is_error(error, "RESOURCE_ALREADY_EXISTS"):
                 raise
 
     def _require_answer(self) -> None:
@@ -228,6 +236,8 @@ class ModelRegistry:
 
 def current_registry(name: str = MODEL) -> ModelRegistry:
     """The registry of the MLflow that is set, with the active run if there is one."""
+    import mlflow
+
     active = mlflow.active_run()
     run_id = active.info.run_id if active else None
     return ModelRegistry(mlflow.get_tracking_uri(), mlflow.get_registry_uri(), name, run_id)

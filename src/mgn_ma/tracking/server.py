@@ -10,9 +10,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import sqlalchemy
-from mlflow.tracking import MlflowClient
-
 from mgn_ma.errors import MGNMAError
 
 SQLITE = "sqlite:///"
@@ -64,6 +61,8 @@ def check(uri: str) -> None:
     Raises:
         TrackingUnavailableError: nobody answers within seconds, the scheme is unknown, or the database can't be used.
     """
+    from mlflow.tracking import MlflowClient
+
     scheme = _scheme(uri)
     try:
         if scheme == "sqlite":
@@ -96,6 +95,8 @@ def _check_sqlite(path: Path) -> None:
 
 def _check_database(uri: str, scheme: str) -> None:
     """One attempt; MLflow alone would try ten times, doubling its pause."""
+    import sqlalchemy
+
     engine = sqlalchemy.create_engine(uri, connect_args={_CONNECT_TIMEOUT[scheme]: TIMEOUT_S})
     with engine.connect():
         pass

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
-from mlflow.tracking import MlflowClient
+from typing import TYPE_CHECKING
 
 from mgn_ma.errors import MGNMAError
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
 
 MODEL = "mgn-ma"
 CHAMPION = "champion"
@@ -51,7 +51,7 @@ class RegisteredVersion:
     tags: Mapping[str, str]
 
     @classmethod
-    def of(cls, version: ModelVersion) -> RegisteredVersion:
+    def from_mlflow(cls, version: ModelVersion) -> RegisteredVersion:
         """As MLflow gives it."""
         return cls(version.name, int(version.version), version.run_id or None, dict(version.tags))
 
@@ -67,10 +67,12 @@ def find_version(client: MlflowClient, name: str, number: int) -> RegisteredVers
     Raises:
         RegistryError: there is none; the message lists those that there are.
     """
+    from mlflow.exceptions import MlflowException
+
     try:
-        return RegisteredVersion.of(client.get_model_version(name, str(number)))
+        return RegisteredVersion.from_mlflow(client.get_model_version(name, str(number)))
     except MlflowException as error:
-        if not is_error(error, RESOURCE_DOES_NOT_EXIST):
+        if not is_error(error, "RESOURCE_DOES_NOT_EXIST"):
             raise
     numbers = sorted(int(found.version) for found in client.search_model_versions(f"name = '{name}'"))
     if not numbers:
@@ -80,11 +82,13 @@ def find_version(client: MlflowClient, name: str, number: int) -> RegisteredVers
 
 def find_holder(client: MlflowClient, name: str, alias: str) -> RegisteredVersion | None:
     """The version that an alias names; ``None`` where none does."""
+    from mlflow.exceptions import MlflowException
+
     try:
-        return RegisteredVersion.of(client.get_model_version_by_alias(name, alias))
+        return RegisteredVersion.from_mlflow(client.get_model_version_by_alias(name, alias))
     except MlflowException as error:
         # MLflow calls a missing alias an invalid parameter.
-        if is_error(error, RESOURCE_DOES_NOT_EXIST) or is_error(error, INVALID_PARAMETER_VALUE):
+        if is_error(error, "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
 
@@ -110,12 +114,14 @@ def find_location(client: MlflowClient, uri: str) -> str:
     return str(client.get_model_version_download_uri(name, str(version.number)))
 
 
-def is_error(error: MlflowException, code: Any) -> bool:
-    """Whether MLflow means this by its error, a code of its protocol."""
-    return bool(error.error_code == ErrorCode.Name(code))
+def is_error(error: MlflowException, *codes: str) -> bool:
+    """Whether MLflow means one of these by its error, names of codes of its protocol."""
+    return error.error_code in codes
 
 
 def _location_of_run(client: MlflowClient, run_id: str, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
     try:
         logged = client.get_run(run_id).outputs
     except MlflowException as error:

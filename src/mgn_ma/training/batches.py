@@ -9,45 +9,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.execution.memory import usable_memory
 from mgn_ma.extractors.prefetch import Prefetch
+from mgn_ma.training.config import BatchConfig, Shuffle
 from mgn_ma.training.gather import AlignedRows, Batch, DeviceRows
 from mgn_ma.training.order import Frames, batch_sizes, block_windows, full_order
 from mgn_ma.training.packed import PackedSplit
 
 logger = logging.getLogger(__name__)
-
-Shuffle = Literal["full", "blocks"]
-
-
-class BatchConfig(BaseModel):
-    """How batches come; all but ``batch_size`` decide speed and memory, and which random order it is.
-
-    Attributes:
-        shuffle: ``full``, ``blocks`` (see `mgn_ma.training.order`), or ``auto``, see `resolve_shuffle`.
-        page_cache_gib: how much memory may be counted on to cache files; ``None`` is half of what this process may use.
-        prefetch: batches that wait ready.
-        device_cache: keep the whole split on a CUDA device: ``on``, ``off``, or ``auto``, where it takes at most
-            ``device_cache_share`` of the device's free memory. Without a CUDA device there is nothing to keep it on.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    batch_size: int = Field(default=1536, ge=2)
-    shuffle: Shuffle | Literal["auto"] = "auto"
-    block_frames: int = Field(default=8, ge=1)
-    window_frames: int = Field(default=131_072, ge=1)
-    page_cache_gib: float | None = Field(default=None, ge=0.0)
-    prefetch: int = Field(default=3, ge=1)
-    device_cache: Literal["auto", "on", "off"] = "auto"
-    device_cache_share: float = Field(default=0.6, gt=0.0, le=1.0)
 
 
 class FrameBatches:

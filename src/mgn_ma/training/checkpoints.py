@@ -1,7 +1,7 @@
 """A trained network with what it must know of its input: weights as safetensors, everything else as JSON.
 
 A checkpoint is two files, ``<name>.safetensors`` and ``<name>.json``; the JSON holds the digest of the weights, so that
-halves of two checkpoints are never taken for one. Nothing is pickled.
+halves of two checkpoints are never taken for one. Nothing is pickled. Torch is imported where tensors are.
 """
 
 from __future__ import annotations
@@ -9,22 +9,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-import safetensors.torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
 
 from mgn_ma.eev.targets import Targets
 from mgn_ma.errors import MGNMAError
 from mgn_ma.files import Folder
-from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
-from mgn_ma.models.video_level import VideoLevelConfig, VideoLevelNetwork
+from mgn_ma.models.config import MGNMAConfig, VideoLevelConfig
 from mgn_ma.training.packed import PackedModality
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mgn_ma.models.mgn_ma import MGNMA
+    from mgn_ma.models.video_level import VideoLevelNetwork
 
 FORMAT: Final = 2
 
-Network = TypeVar("Network", bound=nn.Module)
+Network = TypeVar("Network", bound="nn.Module")
 
 
 class CheckpointError(MGNMAError):
@@ -74,6 +77,8 @@ class Checkpoint:
         Raises:
             CheckpointError: another network, or weights that don't fit it.
         """
+        from mgn_ma.models.mgn_ma import MGNMA
+
         self._require("mgn_ma")
         return self._filled(MGNMA(MGNMAConfig.model_validate(self.description.architecture)))
 
@@ -83,12 +88,14 @@ class Checkpoint:
         Raises:
             CheckpointError: another network, or weights that don't fit it.
         """
+        from mgn_ma.models.video_level import VideoLevelNetwork
+
         self._require("video_level")
         return self._filled(VideoLevelNetwork(VideoLevelConfig.model_validate(self.description.architecture)))
 
     def digest(self) -> str:
         """Hex digest of description and weights."""
-        content = self.description.model_dump_json().encode() + safetensors.torch.save(dict(self.weights))
+        content = self.description.model_dump_json().encode() + _to_bytes(self.weights)
         return hashlib.sha256(content).hexdigest()
 
     def _require(self, kind: str) -> None:
@@ -104,12 +111,12 @@ class Checkpoint:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Bytes, because torch would send tensors between processes through shared memory that may be gone on arrival.
-        return _from_bytes, (self.description, safetensors.torch.save(dict(self.weights)))
+        return _from_bytes, (self.description, _to_bytes(self.weights))
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Folder, name: str) -> None:
     """Write a checkpoint's two files, each atomically."""
-    weights = safetensors.torch.save({key: value.contiguous() for key, value in checkpoint.weights.items()})
+    weights = _to_bytes({key: value.contiguous() for key, value in checkpoint.weights.items()})
     described = _Stored(description=checkpoint.description, weights_sha256=hashlib.sha256(weights).hexdigest())
     folder.write(f"{name}.safetensors", weights)
     folder.write(f"{name}.json", described.model_dump_json(indent=1).encode())
@@ -133,7 +140,7 @@ def load_checkpoint(folder: Folder, name: str) -> Checkpoint:
         ) from error
     if hashlib.sha256(weights).hexdigest() != stored.weights_sha256:
         raise CheckpointError(f"{place}.safetensors is damaged, or belongs to another {name}.json")
-    return Checkpoint(stored.description, safetensors.torch.load(weights))
+    return _from_bytes(stored.description, weights)
 
 
 class _Stored(BaseModel):
@@ -143,5 +150,13 @@ class _Stored(BaseModel):
     weights_sha256: str
 
 
+def _to_bytes(weights: Mapping[str, Tensor]) -> bytes:
+    import safetensors.torch
+
+    return safetensors.torch.save(dict(weights))
+
+
 def _from_bytes(description: CheckpointDescription, weights: bytes) -> Checkpoint:
+    import safetensors.torch
+
     return Checkpoint(description, safetensors.torch.load(weights))

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.extractors.pretrained import Precision
-from mgn_ma.modalities import IN_MODEL
-from mgn_ma.models.mgn_ma import MGNMAArchitecture, MGNMAConfig
-from mgn_ma.training.batches import BatchConfig
+from mgn_ma.modalities import IN_MODEL, extracted
+from mgn_ma.models.config import MGNMAArchitecture, MGNMAConfig, VideoLevelArchitecture, VideoLevelConfig
 from mgn_ma.training.errors import TrainingError
 
 ZeroRows = Literal["left_out", "kept", "dropped"]
 """Rows whose labels are all zero (no face was seen): left out of training and kept in evaluation, kept in both, or
 dropped from both."""
+
+Shuffle = Literal["full", "blocks"]
 
 _Config = TypeVar("_Config", bound=BaseModel)
 
@@ -59,6 +61,29 @@ class OptimisationConfig(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0.0)
 
 
+class BatchConfig(BaseModel):
+    """How batches come; all but ``batch_size`` decide speed and memory, and which random order it is.
+
+    Attributes:
+        shuffle: ``full``, ``blocks`` (see `mgn_ma.training.order`), or ``auto``, see `resolve_shuffle`.
+        page_cache_gib: how much memory may be counted on to cache files; ``None`` is half of what this process may use.
+        prefetch: batches that wait ready.
+        device_cache: keep the whole split on a CUDA device: ``on``, ``off``, or ``auto``, where it takes at most
+            ``device_cache_share`` of the device's free memory. Without a CUDA device there is nothing to keep it on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_size: int = Field(default=1536, ge=2)
+    shuffle: Shuffle | Literal["auto"] = "auto"
+    block_frames: int = Field(default=8, ge=1)
+    window_frames: int = Field(default=131_072, ge=1)
+    page_cache_gib: float | None = Field(default=None, ge=0.0)
+    prefetch: int = Field(default=3, ge=1)
+    device_cache: Literal["auto", "on", "off"] = "auto"
+    device_cache_share: float = Field(default=0.6, gt=0.0, le=1.0)
+
+
 class TrainingConfig(OptimisationConfig):
     """The parameter ``training``: how one MGN-MA is trained.
 
@@ -76,6 +101,41 @@ class TrainingConfig(OptimisationConfig):
     all_zero_rows: ZeroRows = "left_out"
     snapshot: Literal["best", "last"] = "best"
     early_stopping: int | None = Field(default=None, ge=1)
+
+
+class VideoLevelSettings(OptimisationConfig):
+    """The parameter ``video_level``; the paper gives the 80 items and the 1024-D hidden layer, and no more.
+
+    Attributes:
+        pooled: modalities that are pooled over time by a NetVLAD each.
+        single: modalities that are one vector a video.
+        items: how many frames or patches of a video are pooled.
+        fold_vectors: ``k_fold`` or ``in_sample``, see `mgn_ma.training.video_level`.
+        folds: K.
+        alignment: bring the folds' vectors into one space, or take them as they are.
+    """
+
+    pooled: tuple[str, ...] = extracted("frame")
+    single: tuple[str, ...] = extracted("video")
+    items: int = Field(default=80, ge=1)
+    fold_vectors: Literal["k_fold", "in_sample"] = "k_fold"
+    folds: int = Field(default=5, ge=2)
+    alignment: Literal["rigid", "none"] = "rigid"
+    architecture: VideoLevelArchitecture = VideoLevelArchitecture()
+    batch_size: int = Field(default=64, ge=2)
+    seed: int = Field(default=0, ge=0)
+    device: str = "auto"
+
+    def sized(
+        self, items: Mapping[str, npt.NDArray[Any]], vectors: Mapping[str, npt.NDArray[Any]], classes: int
+    ) -> VideoLevelConfig:
+        """The network for the widths of ``items`` (V, T, D) and ``vectors`` (V, D), by modality, and C expressions."""
+        return VideoLevelConfig(
+            items={name: array.shape[2] for name, array in items.items()},
+            vectors={name: array.shape[1] for name, array in vectors.items()},
+            classes=classes,
+            **self.architecture.model_dump(),
+        )
 
 
 class EnsembleConfig(BaseModel):

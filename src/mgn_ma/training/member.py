@@ -17,11 +17,12 @@ from torch import Tensor
 
 from mgn_ma.eev.correlation import ConstantPolicy, challenge_score, video_correlations
 from mgn_ma.extractors.device import resolve_device
-from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
+from mgn_ma.models.config import MGNMAConfig
+from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.training.batches import FrameBatches, Shuffle, resolve_shuffle
+from mgn_ma.training.batches import FrameBatches, resolve_shuffle
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
-from mgn_ma.training.config import TrainingConfig
+from mgn_ma.training.config import Shuffle, TrainingConfig
 from mgn_ma.training.control import shuffled_label_rows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.gather import Batch

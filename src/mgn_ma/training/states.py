@@ -8,12 +8,12 @@ import math
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from mgn_ma.files import Folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,8 @@ class StateStore:
         content = self.folder.read(_file(name, fingerprint))
         if content is None:
             return None
+        import torch
+
         try:
             kept = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             if (kept["format"], kept["fingerprint"]) != (FORMAT, fingerprint):
@@ -80,6 +82,8 @@ class StateStore:
 
     def save(self, name: str, fingerprint: str, state: TrainingState) -> None:
         """Replace the last state, atomically."""
+        import torch
+
         content = io.BytesIO()
         torch.save({"format": FORMAT, "fingerprint": fingerprint, "state": vars(state)}, content)
         self.folder.write(_file(name, fingerprint), content.getvalue())

@@ -16,22 +16,20 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.device import resolve_device
-from mgn_ma.modalities import extracted
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.models.video_level import VideoLevelArchitecture, VideoLevelConfig, VideoLevelNetwork
+from mgn_ma.models.video_level import VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
-from mgn_ma.training.config import OptimisationConfig, ZeroRows
+from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
 from mgn_ma.training.order import batch_sizes
@@ -48,39 +46,6 @@ FULL = "full"
 """Name of the network that is trained on all training videos."""
 
 Vectors = npt.NDArray[np.float32]
-
-
-class VideoLevelSettings(OptimisationConfig):
-    """The parameter ``video_level``; the paper gives the 80 items and the 1024-D hidden layer, and no more.
-
-    Attributes:
-        pooled: modalities that are pooled over time by a NetVLAD each.
-        single: modalities that are one vector a video.
-        items: how many frames or patches of a video are pooled.
-        fold_vectors: ``k_fold`` or ``in_sample``, see the module.
-        folds: K.
-        alignment: bring the folds' vectors into one space, or take them as they are.
-    """
-
-    pooled: tuple[str, ...] = extracted("frame")
-    single: tuple[str, ...] = extracted("video")
-    items: int = Field(default=80, ge=1)
-    fold_vectors: Literal["k_fold", "in_sample"] = "k_fold"
-    folds: int = Field(default=5, ge=2)
-    alignment: Literal["rigid", "none"] = "rigid"
-    architecture: VideoLevelArchitecture = VideoLevelArchitecture()
-    batch_size: int = Field(default=64, ge=2)
-    seed: int = Field(default=0, ge=0)
-    device: str = "auto"
-
-    def sized(self, items: VideoItems, classes: int) -> VideoLevelConfig:
-        """The network for these items' widths and so many expressions."""
-        return VideoLevelConfig(
-            items={name: array.shape[2] for name, array in items.items.items()},
-            vectors={name: array.shape[1] for name, array in items.vectors.items()},
-            classes=classes,
-            **self.architecture.model_dump(),
-        )
 
 
 @dataclass(frozen=True)
@@ -250,7 +215,8 @@ def _trained(
     fingerprint = hashlib.sha256(key.encode()).hexdigest()
     # One seed for all, lest their hidden spaces differ more than they must.
     with own_random_numbers(settings.seed, device):
-        network = VideoLevelNetwork(settings.sized(videos.items, len(videos.targets.names))).to(device)
+        sizes = settings.sized(videos.items.items, videos.items.vectors, len(videos.targets.names))
+        network = VideoLevelNetwork(sizes).to(device)
         task = _VideoLevelTask(f"video_level_{name}", network, rows, videos, settings)
         state = train(task, fingerprint, states=states, on_epoch=on_epoch)
     network.load_state_dict(dict(state.best_weights))

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.execution.progress import duration
-from mgn_ma.models.mgn_ma import MGNMAConfig
+from mgn_ma.models.config import MGNMAConfig
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, changed
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.member import MemberJob
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
+
+if TYPE_CHECKING:
+    from mgn_ma.training.member import MemberJob
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ def make_plan(
     Raises:
         EvaluationError: a variant's changes don't make a network or a training; the message names the variant.
     """
+    from mgn_ma.training.member import MemberJob
+
     jobs: dict[str, MemberJob] = {}
     networks: dict[Trained, tuple[str, ...]] = {}
     for name, variant in config.wanted.items():

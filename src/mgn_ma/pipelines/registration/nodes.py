@@ -7,7 +7,7 @@ from mgn_ma.features.settings import Modalities
 from mgn_ma.inference.assembly import assemble, scores_of
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.training.checkpoints import Checkpoint
-from mgn_ma.training.video_level import VideoLevelSettings
+from mgn_ma.training.config import VideoLevelSettings
 
 
 def bundle_ensemble(

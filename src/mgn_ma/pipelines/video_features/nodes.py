@@ -14,13 +14,12 @@ from mgn_ma.features.track import Selection, Track, TrackHeader
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.modalities import MODALITIES
 from mgn_ma.training.checkpoints import Checkpoint
-from mgn_ma.training.config import ZeroRows
+from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import collect, sources_digest
 from mgn_ma.training.video_level import (
     FULL,
-    VideoLevelSettings,
     check_tracks,
     made_from,
     networks_fingerprint,

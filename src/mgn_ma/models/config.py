@@ -1,0 +1,88 @@
+"""What both networks can be, without torch: parameters are checked before anything is trained or even loaded."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FusionKind = Literal["attention", "concatenation"]
+Reading = Literal["logits", "probabilities"]
+Normalisation = Literal["batch_norm", "layer_norm", "none"]
+
+
+class MGNMAArchitecture(BaseModel):
+    """What a network is, but for its input; defaults are the paper's, or the documented choice where it is silent.
+
+    Attributes:
+        hidden: the "dimension of the multi-modal feature" (section 3.2).
+        modality_dropout: chance of each modality of each row to be replaced by zeros in training.
+        dropout: of units of the hidden layer; the paper has none.
+        input_dropout: of units of the fused vector; the paper has none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fusion: FusionKind = "attention"
+    classifier: Literal["moe", "mlp"] = "moe"
+    experts: int = Field(default=3, ge=1)
+    reading: Reading = "logits"
+    hidden: int = Field(default=1024, ge=1)
+    normalisation: Normalisation = "batch_norm"
+    modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    input_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    context_gating: bool = False
+
+
+class MGNMAConfig(MGNMAArchitecture):
+    """A network's architecture and input.
+
+    Attributes:
+        modalities: widths by name, in the order of the concatenation.
+        classes: how many expressions it predicts.
+    """
+
+    modalities: dict[str, int] = Field(min_length=1)
+    classes: int = Field(ge=1)
+
+
+class VideoLevelArchitecture(BaseModel):
+    """What the network is, but for its input; the defaults are the paper's, or YouTube-8M's where it is silent.
+
+    Attributes:
+        clusters: NetVLAD clusters of each pooled modality, by name; 64 where not named.
+        tower_width: length that each NetVLAD's K x D vector is projected to before the fusion.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clusters: dict[str, int] = {}
+    tower_width: int = Field(default=1024, ge=1)
+    hidden: int = Field(default=1024, ge=1)
+    experts: int = Field(default=3, ge=1)
+    reading: Reading = "logits"
+    fusion: FusionKind = "attention"
+    normalisation: Normalisation = "batch_norm"
+    modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    context_gating: bool = False
+
+
+class VideoLevelConfig(VideoLevelArchitecture):
+    """The network's architecture and input.
+
+    Attributes:
+        items: widths of the modalities that are pooled over time, by name.
+        vectors: widths of the modalities that are one vector a video (the title), by name.
+        classes: how many expressions it predicts.
+    """
+
+    items: dict[str, int] = Field(min_length=1)
+    vectors: dict[str, int] = {}
+    classes: int = Field(ge=1)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """All modalities in the order of the fusion: the pooled ones, then the vectors."""
+        return (*self.items, *self.vectors)

@@ -1,0 +1,126 @@
+"""The MLflow run of one `kedro run`: begun before the first node, and ended however the nodes end."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.entities import LifecycleStage
+from mlflow.tracking import MlflowClient
+
+from mgn_ma.tracking.outage import limit_patience, surviving_outage
+from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
+from mgn_ma.tracking.server import SQLITE, artifact_location, check, redacted
+
+logger = logging.getLogger(__name__)
+
+LARGEST_ARTIFACT_BYTES = 64 * 1024**2
+
+
+class TrackedRun:
+    """A run that is the active one of this process; a server that goes away meanwhile costs warnings, not the run.
+
+    Args:
+        run_id: of the run.
+        name: of the run.
+        adopted: whether somebody else has begun it, who then ends it, too.
+    """
+
+    def __init__(self, run_id: str, name: str, *, adopted: bool) -> None:
+        self.run_id = run_id
+        self.name = name
+        self._adopted = adopted
+        # An interrupt (Ctrl-C) is no end that Kedro reports; MLflow would call the run finished.
+        atexit.register(self.end, "KILLED")
+
+    def activate(self) -> None:
+        """Make it the active run of this thread, too."""
+        if mlflow.active_run() is None:
+            mlflow.start_run(run_id=self.run_id)
+
+    def log_parameters(self, values: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
+        """Keep what is known before the first node."""
+        with surviving_outage("the run's parameters and versions"):
+            log_parameters(MlflowClient(), self.run_id, values)
+            mlflow.set_tags(dict(tags))
+
+    def log_report(self, report: Mapping[str, Any], leave_out: frozenset[str]) -> None:
+        """Keep the numbers of a report as metrics, but for what stands under the keys ``leave_out``."""
+        with surviving_outage("the scores"):
+            log_metrics(MlflowClient(), self.run_id, flatten_metrics(report, leave_out))
+
+    def set_tag(self, name: str, value: str) -> None:
+        """Keep one tag."""
+        with surviving_outage(f"the tag {name}"):
+            MlflowClient().set_tag(self.run_id, name, value)
+
+    def log_file(self, filesystem: Any, path: str) -> None:
+        """Keep a copy of a file of an fsspec file system, if it is not too large."""
+        size = filesystem.size(path)
+        if size > LARGEST_ARTIFACT_BYTES:
+            logger.warning("%s (%d MiB) is too large to be copied to MLflow", path, size // 1024**2)
+            return
+        with surviving_outage(path), tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / Path(path).name
+            filesystem.get_file(path, str(local))
+            MlflowClient().log_artifact(self.run_id, str(local), "reports")
+
+    def end(self, status: str) -> None:
+        """Close the run, and any that was left open under it, as FINISHED, FAILED or KILLED."""
+        atexit.unregister(self.end)
+        if self._adopted:
+            return
+        ended = set()
+        with surviving_outage("the end of the run"):
+            while (active := mlflow.active_run()) is not None:
+                ended.add(active.info.run_id)
+                mlflow.end_run(status)
+            if self.run_id not in ended:  # it was begun in another thread
+                MlflowClient().set_terminated(self.run_id, status)
+
+    def address(self) -> str:
+        """Where a reader finds the run: its page on a server, else the database and what shows it."""
+        uri = mlflow.get_tracking_uri()
+        if uri.startswith("http"):
+            experiment = MlflowClient().get_run(self.run_id).info.experiment_id
+            return f"{redacted(uri)}/#/experiments/{experiment}/runs/{self.run_id}"
+        return f"run {self.run_id} in {redacted(uri)} (look at it with `make mlflow-ui`)"
+
+
+def start_run(uri: str, experiment: str, name: str, project_path: Path) -> TrackedRun:
+    """Begin a run, or go on in the one that is active.
+
+    Args:
+        uri: the MLflow to track in.
+        experiment: name; made where it is not there, restored where it was deleted.
+        name: of the run.
+        project_path: where artifacts go, unless a server decides.
+
+    Raises:
+        TrackingUnavailableError: MLflow can't be used there.
+    """
+    active = mlflow.active_run()
+    if active is not None:
+        return TrackedRun(active.info.run_id, active.info.run_name, adopted=True)
+    limit_patience()
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+        logger.info("Creating the tracking database %s (once, takes some seconds)", uri.removeprefix(SQLITE))
+    check(uri)
+    mlflow.set_tracking_uri(uri)
+    run = mlflow.start_run(experiment_id=_experiment_id(experiment, uri, project_path), run_name=name)
+    return TrackedRun(run.info.run_id, name, adopted=False)
+
+
+def _experiment_id(name: str, uri: str, project_path: Path) -> str:
+    client = MlflowClient()
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return str(mlflow.create_experiment(name, artifact_location=artifact_location(uri, project_path)))
+    if found.lifecycle_stage == LifecycleStage.DELETED:
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
