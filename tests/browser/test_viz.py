@@ -27,7 +27,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 LAYERS = {"raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting"}
-VERSION = "2026-01-01T00.00.00.000Z"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,7 @@ def built(tmp_path_factory, figures):
     (project / "conf/local").mkdir()
     shutil.copy(ROOT / "pyproject.toml", project)
     for name, figure in figures.items():
-        path = project / "data/sample/08_reporting/versions" / f"{name}.json" / VERSION / f"{name}.json"
+        path = project / "data/sample/08_reporting" / f"{name}.json"
         path.parent.mkdir(parents=True)
         path.write_text(figure.to_json())
     command = [sys.executable, "-m", "kedro", "viz", "build", "--include-previews"]

@@ -62,12 +62,14 @@ def test_inputs_come_from_earlier_pipelines_only():
     assert {name for name in create_pipeline().inputs() if not name.startswith("params:")} == set(tables())
 
 
-def test_figures_are_versioned_previewable_and_published():
+def test_figures_are_previewable_plain_files_that_go_along_with_the_run():
     catalog = yaml.safe_load((ROOT / "conf/base/reporting/catalog.yml").read_text())
-    for name in FIGURES:
-        assert catalog[name]["type"] == "plotly.JSONDataset"
-        assert catalog[name]["versioned"]
-        assert catalog[name]["metadata"]["mgn_ma"]["publish"].endswith(f"08_reporting/{name}.json")
+    assert all(name.endswith("_figure") for name in FIGURES)
+    entry = catalog["{name}_figure"]
+    assert entry["type"] == "plotly.JSONDataset"
+    assert entry["filepath"].endswith("08_reporting/{name}_figure.json")
+    assert "versioned" not in entry
+    assert entry["metadata"]["mgn_ma"]["track"]
     parameters = yaml.safe_load((ROOT / "conf/base/reporting/parameters.yml").read_text())
     assert ReportingConfig(**parameters["reporting"]).video_id is None
 

@@ -57,3 +57,8 @@ def kedro(project, *arguments, **environment):
     output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return output
+
+
+def newest(path):
+    """The file of a versioned dataset that was saved last."""
+    return max(path.glob(f"*/{path.name}"))
