@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 
-from mgn_ma.privacy import stay_silent
+from mgn_ma.telemetry import disable_telemetry
 
-stay_silent()  # before Kedro loads its plugins, which read the switches on import
+disable_telemetry()  # before Kedro loads its plugins, which read the switches on import
 # What Kedro's and MLflow's insides say about themselves helps nobody who reads a run's output.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
