@@ -216,7 +216,7 @@ def test_predictions_are_probabilities_for_every_frame_of_the_available_videos(u
     values = predictions[list(EEV.names)].to_numpy()
     assert np.isfinite(values).all()
     assert ((values > 0) & (values < 1)).all()
-    labels = pd.read_parquet(project / "data/sample/03_primary/labels_validation.parquet")
+    labels = pd.read_parquet(project / "data/sample/02_intermediate/labels_validation.parquet")
     present = set(account(project).query("modality == 'image' and status == 'present'")["video_id"])
     expected = labels[labels["video_id"].isin(present)]
     both = predictions.merge(expected[["video_id", "timestamp_us"]], on=["video_id", "timestamp_us"])

@@ -30,7 +30,7 @@ def make_project(path, parameters):
     shutil.copy(ROOT / "pyproject.toml", path)
     shutil.copy(ROOT / ".telemetry", path)
     merged = {}
-    for file in (path / "conf/sample").glob("parameters*.yml"):
+    for file in (path / "conf/sample").rglob("parameters*.yml"):
         merged = _merged(merged, yaml.safe_load(file.read_text()))
         file.unlink()
     (path / "conf/sample/parameters.yml").write_text(yaml.safe_dump(_merged(merged, parameters)))

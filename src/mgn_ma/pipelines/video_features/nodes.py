@@ -73,9 +73,10 @@ def _embedded(
     views: Sequence[TrackView],
 ) -> Iterator[Selection | Track]:
     from mgn_ma.training.video_items import collect, sources_digest
-    from mgn_ma.training.video_level import networks_fingerprint, video_vectors
+    from mgn_ma.training.video_level import check_tracks, made_from, networks_fingerprint, video_vectors
 
     tracks = _chosen(settings, views)
+    check_tracks(networks, tracks)
     video_ids = list(dict.fromkeys(video_id for view in tracks.values() for video_id in view))
     selection = Selection(
         modality=on_disk.modality,
@@ -85,7 +86,14 @@ def _embedded(
     yield selection
     items = collect(on_disk.view(selection).missing, tracks, settings.pooled, settings.items)
     for video_id, vector in video_vectors(networks, items, settings):
-        header = TrackHeader(video_id, selection.modality, "whole", selection.fingerprint, selection.wanted[video_id])
+        header = TrackHeader(
+            video_id,
+            selection.modality,
+            "whole",
+            selection.fingerprint,
+            selection.wanted[video_id],
+            made_from(networks, tracks, video_id),
+        )
         # A track of one row that holds for the whole video.
         yield Track(header, TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None]))
 
