@@ -12,6 +12,8 @@ from typing import Any
 import mlflow
 from mlflow.entities import LifecycleStage
 from mlflow.tracking import MlflowClient
+from mlflow.tracking.context.default_context import DefaultRunContext
+from mlflow.tracking.context.system_environment_context import SystemEnvironmentContext
 
 from mgn_ma.tracking.outage import limit_retries, warn_on_outage
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
@@ -112,7 +114,11 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
         logger.info("Creating the tracking database %s (once, takes some seconds)", uri.removeprefix(SQLITE))
     check(uri)
     mlflow.set_tracking_uri(uri)
-    run = mlflow.start_run(experiment_id=_experiment_id(experiment, uri, project_path), run_name=name)
+    # As mlflow.start_run makes one, without its search for notebooks and repositories, which imports IPython.
+    given = SystemEnvironmentContext()
+    tags = DefaultRunContext().tags() | (given.tags() if given.in_context() else {})  # type: ignore[no-untyped-call]
+    run = MlflowClient().create_run(_experiment_id(experiment, uri, project_path), tags=tags, run_name=name)
+    mlflow.start_run(run_id=run.info.run_id)
     return TrackedRun(run.info.run_id, name, adopted=False)
 
 
