@@ -33,7 +33,7 @@ from mgn_ma.media.source import VideoSource
 name, path, precision = sys.argv[1:]
 info = probe(path)
 source = VideoSource("clip", video_path=path, has_audio=info.has_audio, duration_us=info.duration_us)
-((_, rows),) = build(parse_config(name, {"pretrained": "random:0", "precision": precision})).extract([source])
+rows = build(parse_config(name, {"pretrained": "random:0", "precision": precision})).extract(source)
 if isinstance(rows, Exception):
     raise rows
 print(len(rows), re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])

@@ -39,7 +39,8 @@ from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, Trac
 from mgn_ma.features.track import Track, TrackHeader
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.training.batches import Batch, BatchConfig, FrameBatches
+from mgn_ma.training.batches import BatchConfig, FrameBatches
+from mgn_ma.training.gather import Batch
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tomllib
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -17,6 +16,7 @@ from tiny_project import CHAIN as WHOLE_RUN
 from tiny_project import ROOT, kedro, make_project
 
 from mgn_ma.datasets.packed_split import PackedSplitDataset
+from mgn_ma.inference.bundle import BundleError
 from mgn_ma.modalities import IN_MODEL
 from mgn_ma.pipeline_registry import CHAIN
 from mgn_ma.tracking.registry import ModelRegistry
@@ -132,7 +132,7 @@ def test_the_sixth_modality_is_in_the_registered_model_which_predicts_with_it(fa
 
 def test_a_model_whose_sixth_modality_is_not_installed_says_so_in_a_line(faces, tmp_path):
     project, _ = faces
-    with pytest.raises(Exception, match="faces.*there is no extractor 'faces:Faces': No module named 'faces'"):
+    with pytest.raises(BundleError, match=r"faces.*there is no extractor 'faces:Faces': No module named 'faces'"):
         registered(project).configs()
 
 

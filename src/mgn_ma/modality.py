@@ -1,4 +1,4 @@
-"""What a modality is; which there are is said by :mod:`mgn_ma.modalities`, which packages that add one need not import."""
+"""What a modality is. Which there are is in :mod:`mgn_ma.modalities`, which imports the packages that add one."""
 
 from __future__ import annotations
 

@@ -1,68 +1,100 @@
-"""Workers that tests send to other processes, in a module that those can import."""
+"""Functions that tests send to other processes, in a module that those can import."""
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from mgn_ma.execution.work import Worker
-
-
-def square(item: int) -> int:
-    return item * item
-
-
-def make_square() -> Callable[[int], int]:
-    return square
+import numpy as np  # noqa: F401 - its threads are counted
+from threadpoolctl import threadpool_info
 
 
 @dataclass(frozen=True)
-class SquaresInBatches:
-    """Reads ahead: no result before ``size`` items are there."""
+class Make:
+    """Picklable: builds a function of this module by its name."""
 
-    size: int = 3
+    name: str
 
-    def __call__(self) -> Worker[int, tuple[int, int]]:
-        return self.work
+    def __call__(self) -> Callable[[Any], Any]:
+        return globals()[self.name]
 
-    def work(self, items: Iterable[int]) -> Iterator[tuple[int, int]]:
-        items = iter(items)
-        while batch := list(islice(items, self.size)):
-            yield from ((item * item, os.getpid()) for item in batch)
+
+def square(item: int) -> tuple[int, int]:
+    return item * item, os.getpid()
+
+
+def warn(item: int) -> int:
+    logging.getLogger("mgn_ma.extractors.fake").warning("halved the batch at %d", item)
+    return item
+
+
+def threads(item: int) -> tuple[str, set[int]]:
+    """What a library that is still to be loaded will go by, and what numpy's goes by."""
+    blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return os.environ["OMP_NUM_THREADS"], set(blas)
+
+
+def bits(item: int) -> tuple[int, bytes]:
+    """Threads of torch, and a product whose last bits depend on them."""
+    import torch
+
+    generator = torch.Generator().manual_seed(item)
+    a, b = torch.randn(2, 700, 700, generator=generator)
+    return torch.get_num_threads(), bytes((a @ b).numpy().tobytes())
+
+
+def misbehave(item: str) -> str:
+    """Do what a bad file or a bad library does to a process, by its name."""
+    if item == "crash":
+        ctypes.string_at(0)
+    if item == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item == "hang":
+        time.sleep(3600)
+    if item == "hang_in_c":
+        ctypes.PyDLL(None).sleep(3600)  # holds the interpreter's lock
+    if item == "bomb":
+        bytearray(8 << 30)
+    if item == "exit":
+        sys.exit(7)
+    if item == "raise":
+        raise ValueError("no, thanks")
+    if item == "unpicklable":
+        raise UnpicklableError("left ", "right")
+    return item
+
+
+class UnpicklableError(Exception):
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Squares, in batches, but for some items.
+    """Squares, but for some items.
 
     Attributes:
-        folder: where builds are counted and the first try of an item leaves its mark.
+        folder: where builds are counted and each try of an item leaves its mark.
         killer_once: kills its process on the first try.
         killer: kills its process on every try.
-        raiser: raises.
     """
 
     folder: Path
     killer_once: int | None = None
     killer: int | None = None
-    raiser: int | None = None
-    size: int = 2
     pause: float = 0.0
 
-    def __call__(self) -> Worker[int, int]:
+    def __call__(self) -> Callable[[int], int]:
         (self.folder / f"built-{os.getpid()}").touch()
-        return self.work
-
-    def work(self, items: Iterable[int]) -> Iterator[int]:
-        items = iter(items)
-        while batch := list(islice(items, self.size)):
-            yield from (self.one(item) for item in batch)
+        return self.one
 
     def one(self, item: int) -> int:
         with (self.folder / f"tries-{item}").open("a") as tries:
@@ -71,28 +103,13 @@ class Trouble:
         if item == self.killer or (item == self.killer_once and not (self.folder / "killed").exists()):
             (self.folder / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        if item == self.raiser:
-            raise ValueError(f"no {item}, please")
         return item * item
 
     def tries(self, item: int) -> int:
         return len((self.folder / f"tries-{item}").read_text())
 
-    def builds(self) -> int:
-        return len(list(self.folder.glob("built-*")))
-
-
-class UnpicklableError(Exception):
-    def __init__(self, one: str, two: str) -> None:
-        super().__init__(one + two)
-
-
-def raise_unpicklable(item: int) -> int:
-    raise UnpicklableError("left ", "right")
-
-
-def make_raise_unpicklable() -> Callable[[int], int]:
-    return raise_unpicklable
+    def builds(self) -> set[int]:
+        return {int(path.name.removeprefix("built-")) for path in self.folder.glob("built-*")}
 
 
 def make_broken() -> Callable[[int], int]:
@@ -102,47 +119,3 @@ def make_broken() -> Callable[[int], int]:
 def make_dying() -> Callable[[int], int]:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
-
-
-def warn(item: int) -> int:
-    logging.getLogger("mgn_ma.extractors.fake").warning("halved the batch at %d", item)
-    return item
-
-
-def make_warn() -> Callable[[int], int]:
-    return warn
-
-
-def sleep_and_mark(folder: Path, item: int) -> int:
-    (folder / str(os.getpid())).touch()
-    time.sleep(60)
-    return item
-
-
-@dataclass(frozen=True)
-class Sleeper:
-    folder: Path
-
-    def __call__(self) -> Callable[[int], int]:
-        return self.work
-
-    def work(self, item: int) -> int:
-        return sleep_and_mark(self.folder, item)
-
-
-def threads(item: int) -> str:
-    return os.environ["OMP_NUM_THREADS"]
-
-
-def make_threads() -> Callable[[int], str]:
-    return threads
-
-
-class TakesNothing:
-    """A worker whose stream is over before it began."""
-
-    def __call__(self) -> Worker[int, int]:
-        return self.work
-
-    def work(self, items: Iterable[int]) -> Iterator[int]:
-        return iter(())

@@ -18,7 +18,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, ExtractionError, TrackRows
+from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, ExtractionError
 from mgn_ma.extractors.bert.config import BertConfig
 from mgn_ma.extractors.bert.extractor import BertExtractor
 from mgn_ma.extractors.bert.network import pool
@@ -131,41 +131,42 @@ def test_a_row_a_cue_and_each_text_through_the_network_once(tmp_path: Path) -> N
     assert extractor.clock == "cues"
     extractor._tokenize = counting = Counting(extractor._tokenize)
     (tmp_path / "a.en.vtt").write_text(CAPTIONS)
-    (tmp_path / "empty.en.vtt").write_text("WEBVTT\n")
-    videos = [
-        VideoSource("a", captions_path=str(tmp_path / "a.en.vtt")),
-        VideoSource("empty", captions_path=str(tmp_path / "empty.en.vtt")),
-        VideoSource("none"),
-        VideoSource("b", captions_path=str(tmp_path / "a.en.vtt")),
-    ]
-    first, *failed, last = [rows for _, rows in extractor.extract(videos)]
-    assert isinstance(first, TrackRows)
-    assert isinstance(last, TrackRows)
-    assert first.timestamps_us.tolist() == [1_000_000, 2_500_000, 5_000_000, 6_000_000]
-    assert first.ends_us.tolist() == [2_500_000, 4_000_000, 6_000_000, 7_000_000]
-    np.testing.assert_array_equal(first.vectors[[0, 1]], first.vectors[[2, 3]])
-    np.testing.assert_array_equal(first.vectors, last.vectors)
-    assert all(isinstance(rows, ExtractionError) for rows in failed)
+    rows = extractor.extract(VideoSource("a", captions_path=str(tmp_path / "a.en.vtt")))
+    assert rows.timestamps_us.tolist() == [1_000_000, 2_500_000, 5_000_000, 6_000_000]
+    assert rows.ends_us.tolist() == [2_500_000, 4_000_000, 6_000_000, 7_000_000]
+    np.testing.assert_array_equal(rows.vectors[[0, 1]], rows.vectors[[2, 3]])
     assert sorted(counting.texts) == ["[Music]", "we did it"]
 
 
-def test_vectors_do_not_depend_on_what_else_is_extracted(encoder: BertExtractor) -> None:
-    titles = ["cats", "a much longer title, " * 9, "dogs at play", "cats", "Ünïcode 🎉", "the end of all this " * 3] * 2
-    videos = [VideoSource(str(i), title=title) for i, title in enumerate(titles)]
-    together = [rows for _, rows in BertExtractor(config(REAL, batch_size=4)).extract(videos)]
-    for video, rows in zip(videos, together, strict=True):
-        ((_, alone),) = BertExtractor(config(REAL, batch_size=4)).extract([video])
-        assert isinstance(rows, TrackRows)
-        assert isinstance(alone, TrackRows)
-        np.testing.assert_array_equal(rows.vectors, alone.vectors)
+@pytest.mark.parametrize(("content", "reason"), [("WEBVTT\n", "hold no text"), (None, "no captions")])
+def test_captions_without_a_text_are_an_error(tmp_path: Path, content: str | None, reason: str) -> None:
+    path = tmp_path / "a.en.vtt"
+    if content is not None:
+        path.write_text(content)
+    video = VideoSource("a", captions_path=None if content is None else str(path))
+    with pytest.raises(ExtractionError, match=reason):
+        BertExtractor(config(REAL, source="captions")).extract(video)
 
 
-def test_a_title_holds_for_all_time_and_titles_share_a_batch(encoder: BertExtractor) -> None:
-    titles = ["Cat fails 2019", None, "   ", "Cat fails 2019", "Ünïcode 🎉 title"]
-    made = [rows for _, rows in encoder.extract(VideoSource(str(i), title=t) for i, t in enumerate(titles))]
-    assert [isinstance(rows, ExtractionError) for rows in made] == [False, True, True, False, False]
-    assert isinstance(made[0], TrackRows)
-    assert (made[0].timestamps_us.tolist(), made[0].ends_us.tolist()) == ([START_OF_TIME_US], [END_OF_TIME_US])
+def test_each_text_has_its_own_vector_whatever_shares_its_batch(tmp_path: Path) -> None:
+    texts = ["cats", "a much longer text, " * 9, "dogs at play", "Ünïcode 🎉", "the end of all this " * 3, "cats"]
+    cues = [f"00:{k:02}.000 --> 00:{k:02}.900\n{text}\n" for k, text in enumerate(texts)]
+    (tmp_path / "a.en.vtt").write_text("WEBVTT\n\n" + "\n".join(cues), encoding="utf-8")
+    titles, extractor = BertExtractor(config(REAL)), BertExtractor(config(REAL, source="captions", batch_size=4))
+    rows = extractor.extract(VideoSource("a", captions_path=str(tmp_path / "a.en.vtt")))
+    for vector, text in zip(rows.vectors, texts, strict=True):
+        alone = titles.extract(VideoSource("b", title=text)).vectors[0]
+        # The shape of a batch may change the last bits.
+        np.testing.assert_allclose(vector, alone, rtol=0, atol=1e-5 * np.abs(alone).max())
+
+
+def test_a_title_holds_for_all_time(encoder: BertExtractor) -> None:
+    rows = encoder.extract(VideoSource("a", title=" Ünïcode 🎉  title "))
+    assert (rows.timestamps_us.tolist(), rows.ends_us.tolist()) == ([START_OF_TIME_US], [END_OF_TIME_US])
+    np.testing.assert_array_equal(rows.vectors, encoder.extract(VideoSource("b", title="Ünïcode 🎉 title")).vectors)
+    for title in (None, "   "):
+        with pytest.raises(ExtractionError, match="no title"):
+            encoder.extract(VideoSource("c", title=title))
 
 
 class TestUntrained:

@@ -21,6 +21,7 @@ from mgn_ma.extractors.descriptors.action import (
 )
 from mgn_ma.extractors.descriptors.image import ImageDescriptorConfig, ImageDescriptorExtractor, describe
 from mgn_ma.extractors.descriptors.motion import N_GLOBAL, N_MOTION, motion
+from mgn_ma.media.errors import MediaError
 from mgn_ma.media.source import VideoSource
 
 IMAGE = ImageDescriptorExtractor(ImageDescriptorConfig())
@@ -36,8 +37,7 @@ def clips() -> Any:
 
 
 def one(extractor: Any, path: Path, duration_us: int | None) -> Any:
-    ((_, rows),) = extractor.extract([VideoSource("v", str(path), "digest", duration_us)])
-    return rows
+    return extractor.extract(VideoSource("v", str(path), "digest", duration_us))
 
 
 def plain(colour: tuple[int, int, int], size: tuple[int, int] = (48, 64)) -> npt.NDArray[np.uint8]:
@@ -127,23 +127,14 @@ def test_a_video_of_one_frame_and_one_of_unknown_length(extractor: Any, clips: A
 
 
 @pytest.mark.parametrize("extractor", [IMAGE, ACTION])
-def test_what_is_no_video_is_an_error_and_the_next_one_is_worked_on(extractor: Any, clips: Any, tmp_path: Path) -> None:
+def test_what_is_no_video_is_an_error(extractor: Any, clips: Any, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("these are not the bytes you are looking for")
     silent = clips.Clip(video=False, audio=np.zeros(48_000, np.float32)).write(tmp_path / "audio.mp4")
-    good = clips.Clip(n_frames=30).write(tmp_path / "good.mp4")
-    sources = [
-        VideoSource("text", str(tmp_path / "text.mp4"), "d", 1_000_000),
-        VideoSource("audio", str(silent), "d", 1_000_000),
-        VideoSource("nowhere", None, None, 1_000_000),
-        VideoSource("good", str(good), "d", 1_000_000),
-    ]
-    found = {video.video_id: rows for video, rows in extractor.extract(iter(sources))}
-    assert list(found) == ["text", "audio", "nowhere", "good"]
-    assert len(found.pop("good")) == 6
-    for error in found.values():
-        assert isinstance(error, ExtractionError)
-        assert not error.transient
-        assert str(tmp_path) not in str(error)
+    for path, reason in ((tmp_path / "text.mp4", "no video file"), (silent, "no video stream")):
+        with pytest.raises(MediaError, match=reason):
+            one(extractor, path, 1_000_000)
+    with pytest.raises(ExtractionError, match="no video file"):
+        extractor.extract(VideoSource("nowhere", None, None, 1_000_000))
 
 
 @pytest.mark.parametrize(("right", "down"), [(0, 0), (1, 0), (0, -2), (2, 1), (-1, -1)])

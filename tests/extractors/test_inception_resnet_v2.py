@@ -15,12 +15,13 @@ from safetensors.torch import save_file
 from timm.data import create_transform, resolve_data_config
 from torch import nn
 
-from mgn_ma.extractors.base import ExtractionError, TrackRows
+from mgn_ma.extractors.base import ExtractionError
 from mgn_ma.extractors.inception_resnet_v2.config import InceptionResnetV2Config
 from mgn_ma.extractors.inception_resnet_v2.extractor import InceptionResnetV2Extractor
 from mgn_ma.extractors.inception_resnet_v2.network import fold_batch_norms, from_state, load_network
 from mgn_ma.extractors.pretrained import Pretrained, WeightsError
 from mgn_ma.extractors.weights import randomise
+from mgn_ma.media.errors import MediaError
 from mgn_ma.media.source import VideoSource
 
 Picture = npt.NDArray[np.uint8]
@@ -109,8 +110,7 @@ def test_from_a_video_the_vectors_are_those_of_timms_transform(
     tmp_path: Path, extractor: InceptionResnetV2Extractor, timms_own: nn.Module, height: int, width: int
 ) -> None:
     pictures = [picture(seed, height, width) for seed in range(4)]
-    ((_, rows),) = extractor.extract([write_video(tmp_path / "v.mov", pictures)])
-    assert isinstance(rows, TrackRows)
+    rows = extractor.extract(write_video(tmp_path / "v.mov", pictures))
     assert rows.timestamps_us.tolist() == [0, 166_666, 333_333, 500_000]
     assert rows.ends_us.tolist() == [166_666, 333_333, 500_000, 666_666]
     assert rows.vectors.shape == (4, extractor.width) == (4, 1536)
@@ -119,34 +119,23 @@ def test_from_a_video_the_vectors_are_those_of_timms_transform(
 
 
 @pytest.mark.slow
-def test_a_grid_row_shows_the_frame_of_its_time_and_videos_do_not_mix(
-    tmp_path: Path, extractor: InceptionResnetV2Extractor
-) -> None:
+def test_a_grid_row_shows_the_frame_of_its_time(tmp_path: Path, extractor: InceptionResnetV2Extractor) -> None:
     red, green = np.zeros((2, 64, 64, 3), np.uint8)
     red[..., 0] = green[..., 1] = 255
     # At 12 per second every other picture is on the grid.
     first = write_video(tmp_path / "a.mov", [red, green, green, red], rate=12)
     second = write_video(tmp_path / "b.mov", [green], rate=6)
-    broken = VideoSource(video_id="broken", video_path=str(tmp_path / "none.mov"))
-    made = dict(extractor.extract([first, broken, second]))
-    assert list(made) == [first, broken, second]
-    assert isinstance(made[broken], ExtractionError)
     of_red, of_green = extractor.forward([np.broadcast_to(image[0, 0], (299, 299, 3)) for image in (red, green)])
     for video, expected in ((first, [of_red, of_green]), (second, [of_green])):
-        rows = made[video]
-        assert isinstance(rows, TrackRows)
-        torch.testing.assert_close(torch.from_numpy(rows.vectors), torch.stack(expected), rtol=1e-4, atol=1e-4)
-    # Alone, a video gets the same vectors to the last bit: no batch has another shape than the rest.
-    ((_, alone),) = extractor.extract([second])
-    of_second = made[second]
-    assert isinstance(alone, TrackRows)
-    assert isinstance(of_second, TrackRows)
-    np.testing.assert_array_equal(alone.vectors, of_second.vectors)
+        vectors = torch.from_numpy(extractor.extract(video).vectors)
+        torch.testing.assert_close(vectors, torch.stack(expected), rtol=1e-4, atol=1e-4)
 
 
-def test_a_video_without_a_file_is_accounted(extractor: InceptionResnetV2Extractor) -> None:
-    ((_, rows),) = extractor.extract([VideoSource(video_id="x")])
-    assert isinstance(rows, ExtractionError)
+def test_a_video_that_cannot_be_read_is_an_error(tmp_path: Path, extractor: InceptionResnetV2Extractor) -> None:
+    with pytest.raises(ExtractionError, match="no video file"):
+        extractor.extract(VideoSource(video_id="x"))
+    with pytest.raises(MediaError, match="no such file"):
+        extractor.extract(VideoSource("x", video_path=str(tmp_path / "none.mov"), duration_us=1_000_000))
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from mgn_ma.extractors.s3d import S3DConfig, S3DExtractor
 from mgn_ma.extractors.s3d import extractor as extractor_module
 from mgn_ma.extractors.s3d.extractor import GEOMETRY, window_starts
 from mgn_ma.extractors.s3d.network import S3D
+from mgn_ma.media.errors import MediaError
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.video import iter_frames_at
 
@@ -90,9 +91,8 @@ def seeing(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def rows_of(extractor: S3DExtractor, video: VideoSource) -> TrackRows:
-    ((given_back, rows),) = extractor.extract([video])
-    assert given_back is video
-    assert isinstance(rows, TrackRows), rows
+    rows = extractor.extract(video)
+    assert isinstance(rows, TrackRows)
     return rows
 
 
@@ -150,74 +150,24 @@ def test_a_shorter_duration_cuts_the_video(seeing: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(rows.vectors[11], expected_levels(11, 20), atol=6)
 
 
-@pytest.mark.parametrize("readers", [1, 2, 3])
-def test_videos_that_fail_stop_no_other_and_order_is_kept(seeing: Any, tmp_path: Path, readers: int) -> None:
-    broken = tmp_path / "broken.mp4"
-    broken.write_bytes(b"not a video at all")
-    clips = [write_clip(tmp_path / f"clip{n}.mp4", n) for n in (40, 3, 12, 1, 9, 2, 5)]
-    videos = [
-        VideoSource("gone", video_path=str(tmp_path / "gone.mp4"), duration_us=1_000_000),
-        clips[0],
-        VideoSource("broken", video_path=str(broken), duration_us=1_000_000),
-        *clips[1:4],
-        VideoSource("none", video_path=None),
-        *clips[4:],
-        replace(clips[1], video_id="empty", duration_us=0),
-    ]
-    results = list(seeing(readers=readers, batch_size=2).extract(iter(videos)))
-    assert [video for video, _ in results] == videos
-    failed = {video.video_id: str(rows) for video, rows in results if isinstance(rows, ExtractionError)}
-    assert set(failed) == {"gone", "broken", "none", "empty"}
-    assert failed["none"] == "there is no video file"
-    assert failed["empty"] == "its video shows no frame"
-    assert not any(str(tmp_path) in reason for reason in failed.values())
-    for video, rows in results:
-        if isinstance(rows, TrackRows):
-            alone = rows_of(seeing(batch_size=2), video)
-            assert np.array_equal(rows.vectors, alone.vectors)
-
-
-def test_an_unforeseen_error_in_reading_is_that_videos_own(
-    seeing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"video_path": "gone.mp4"}, "no such file"),
+        ({"video_path": __file__}, "is no video file"),
+        ({"video_path": None}, "there is no video file"),
+        ({"duration_us": 0}, "its video shows no frame"),
+    ],
+)
+def test_a_video_without_frames_is_an_error_and_leaves_no_thread(
+    seeing: Any, tmp_path: Path, changes: dict[str, Any], error: str
 ) -> None:
-    good = write_clip(tmp_path / "good.mp4", 3)
-    real = extractor_module.iter_frames_at
-
-    def odd(path: str, *arguments: Any, **settings: Any) -> Any:
-        if "odd" in path:
-            raise OSError("the disk went away")
-        return real(path, *arguments, **settings)
-
-    monkeypatch.setattr(extractor_module, "iter_frames_at", odd)
-    (_, failed), (_, rows) = seeing().extract([replace(good, video_path="odd"), good])
-    assert isinstance(failed, ExtractionError)
-    assert failed.transient
-    assert "the disk went away" in str(failed)
-    assert len(rows) == 2
-
-
-def test_leaving_half_way_stops_the_reading_threads(seeing: Any, tmp_path: Path) -> None:
-    clips = [write_clip(tmp_path / f"clip{k}.mp4", 200) for k in range(3)]
-    results = seeing(readers=3, batch_size=1).extract(clips)
-    next(results)
-    results.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read clip")]
-
-
-def test_no_more_videos_are_opened_than_are_read(seeing: Any, tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "clip.mp4", 5)
-    taken = 0
-
-    def many() -> Iterator[VideoSource]:
-        nonlocal taken
-        for k in range(100):
-            taken += 1
-            yield replace(clip, video_id=str(k))
-
-    results = seeing(readers=2).extract(many())
-    next(results)
-    assert taken <= 2 * 4
-    results.close()
+    extractor, good = seeing(batch_size=2), write_clip(tmp_path / "clip.mp4", 12)
+    before = rows_of(extractor, good)
+    with pytest.raises((ExtractionError, MediaError), match=error):
+        extractor.extract(replace(good, **changes))
+    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
+    assert np.array_equal(rows_of(extractor, good).vectors, before.vectors)
 
 
 @given(st.integers(0, 10**8))
@@ -230,7 +180,7 @@ def test_windows_start_at_the_grid_frame_nearest_to_t(duration_us: int) -> None:
 
 def test_settings_and_fingerprint() -> None:
     config = S3DConfig(pretrained=RANDOM)
-    assert config.fingerprint() == S3DConfig(pretrained=RANDOM, batch_size=9, device="cpu", readers=3).fingerprint()
+    assert config.fingerprint() == S3DConfig(pretrained=RANDOM, batch_size=9, device="cpu").fingerprint()
     changed = [
         S3DConfig(pretrained=Pretrained(random=1)),
         S3DConfig(pretrained=RANDOM, edge="zeros"),
@@ -253,7 +203,7 @@ def test_the_real_network_through_the_registry(tmp_path: Path) -> None:
     extractor = build(config)
     assert (extractor.width, extractor.clock) == (512, "grid")
     clip = write_clip(tmp_path / "clip.mp4", 4)
-    ((_, rows),) = extractor.extract([clip])
+    rows = extractor.extract(clip)
     assert isinstance(rows, TrackRows)
     assert rows.vectors.shape == (3, 512)
     assert rows.vectors.dtype == np.float32

@@ -204,7 +204,7 @@ class TestFingerprint:
         elsewhere = tmp_path / "copy.pth"
         elsewhere.write_bytes(checkpoint.read_bytes())
         here = TinyConfig(pretrained=Pretrained(path=str(checkpoint)))
-        there = TinyConfig(pretrained=Pretrained(path=str(elsewhere)), batch_size=3, device="cpu", readers=7)
+        there = TinyConfig(pretrained=Pretrained(path=str(elsewhere)), batch_size=3, device="cpu")
         assert here.fingerprint() == there.fingerprint()
         torch.save(tiny().state_dict(), elsewhere)
         assert here.fingerprint() != there.fingerprint()

@@ -13,7 +13,7 @@ import pytest
 from kedro.io import DatasetError
 
 from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
-from mgn_ma.execution import ExecutionConfig, Outcome, WorkerDiedError
+from mgn_ma.execution import ExecutionConfig, Outcome, TimeLimitError, WorkerDiedError
 from mgn_ma.extractors import registry
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, ExtractorConfig, Source, TrackRows
 from mgn_ma.features import extraction
@@ -21,12 +21,12 @@ from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, make_plan, 
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Track, TrackError, TrackFailure
 from mgn_ma.features.view import ModalityOnDisk
+from mgn_ma.media.errors import MediaError
 from mgn_ma.media.source import VideoSource
-
-HERE = ExecutionConfig()
 
 
 class LengthsConfig(ExtractorConfig):
+    ISOLATED: ClassVar[bool] = False  # it reads text, and other processes could not import it
     source: ClassVar[Source] = "video"
 
     name: Literal["lengths"] = "lengths"
@@ -45,21 +45,21 @@ class LengthsExtractor(Extractor):
     def __init__(self, config: LengthsConfig) -> None:
         self._config = config
 
-    def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:
-        for video in videos:
-            self.seen.append(video.video_id)
-            assert video.video_path is not None
-            content = Path(video.video_path).read_text()
-            if content == "broken":
-                yield video, ExtractionError("moov atom not found")
-            elif content == "busy":
-                yield video, ExtractionError("out of memory", transient=True)
-            elif content == "bug":
-                raise ZeroDivisionError("a fault of ours")
-            else:
-                starts = np.arange(4, dtype=np.int64) * 1_000_000
-                value = np.nan if content == "nan" else self._config.scale * len(video.video_id)
-                yield video, TrackRows(starts, starts + 1_000_000, np.full((4, 3), value, np.float32))
+    def extract(self, video: VideoSource) -> TrackRows:
+        self.seen.append(video.video_id)
+        assert video.video_path is not None
+        content = Path(video.video_path).read_text()
+        if content == "broken":
+            raise ExtractionError("moov atom not found")
+        if content == "cut":
+            raise MediaError(video.video_path, "it ends in its middle")
+        if content == "busy":
+            raise ExtractionError("out of memory", transient=True)
+        if content == "bug":
+            raise ZeroDivisionError("a fault of ours")
+        starts = np.arange(4, dtype=np.int64) * 1_000_000
+        value = np.nan if content == "nan" else self._config.scale * len(video.video_id)
+        return TrackRows(starts, starts + 1_000_000, np.full((4, 3), value, np.float32))
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +69,9 @@ def _lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     original = registry._member
     monkeypatch.setattr(registry, "_member", lambda n, s: members[s] if n == "lengths" else original(n, s))
     LengthsExtractor.seen.clear()
+
+
+HERE = ExecutionConfig()
 
 
 class Data:
@@ -211,6 +214,11 @@ def test_a_broken_video_is_tried_again_when_it_changed_or_when_told_to(data: Dat
     assert not list(data.folder.rglob("*.failed.json"))
 
 
+def test_what_media_says_of_a_file_is_the_reason_without_its_path(data: Data) -> None:
+    data.add("dddd", "cut")
+    assert data.run().loc["dddd", ["status", "reason"]].tolist() == ["failed", "it ends in its middle"]
+
+
 def test_a_transient_failure_is_tried_again_by_itself(data: Data) -> None:
     data.add("dddd", "busy")
     assert data.run().loc["dddd", "reason"] == "out of memory"
@@ -232,13 +240,22 @@ def test_values_that_are_none_are_a_failure(data: Data) -> None:
     assert "not finite" in data.run().loc["b", "reason"]
 
 
-def test_a_dead_worker_is_transient_and_a_bug_is_not(data: Data) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason", "transient"),
+    [
+        (WorkerDiedError("ended by SIGKILL"), "ended by SIGKILL", True),
+        (TimeLimitError("took longer than 9 s"), "took longer than 9 s", True),
+        (MemoryError(), "it needs more memory than a worker may have (memory_limit_gib)", True),
+        (OSError("no space"), "OSError: no space", True),
+        (MediaError("/videos/a.mp4", "it is cut"), "it is cut", False),
+        (TypeError("x"), "TypeError: x", False),
+    ],
+)
+def test_what_says_nothing_of_the_file_is_transient(data: Data, error: Exception, reason: str, transient: bool) -> None:
     plan = data.plan()
-    video = plan.todo[0]
-    dead = extraction._of_outcome(plan.selection, Outcome(video, None, WorkerDiedError("SIGKILL"), 1.0))
-    full = extraction._of_outcome(plan.selection, Outcome(video, None, OSError("no space"), 1.0))
-    bug = extraction._of_outcome(plan.selection, Outcome(video, None, TypeError("x"), 1.0))
-    assert [isinstance(f, TrackFailure) and f.transient for f in (dead, full, bug)] == [True, True, False]
+    failure = extraction._of_outcome(plan.selection, Outcome(plan.todo[0], None, error, 1.5))
+    assert isinstance(failure, TrackFailure)
+    assert (failure.reason, failure.transient, failure.seconds) == (reason, transient, 1.5)
 
 
 @pytest.mark.parametrize("keep", [0, 300])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from media_clips import Clip, sine
 
 from mgn_ma.media.digest import digest
 from mgn_ma.media.folder import MediaFolder
+from mgn_ma.media.inspection import ListedVideo, VideoRow, inspect_video
 from mgn_ma.media.manifest import ManifestConfig, SplitError, build_manifest, exclusions, iter_digests
 
-CONFIG = ManifestConfig(threads=2)
+CONFIG = ManifestConfig()
 
 
 def frames(**seconds: float) -> pd.DataFrame:
@@ -35,7 +37,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def build(folder: Path, **splits: pd.DataFrame) -> pd.DataFrame:
-    return build_manifest(splits, MediaFolder(str(folder)), CONFIG)
+    return build_manifest(splits, MediaFolder(str(folder)), CONFIG, in_any_order)
+
+
+def in_any_order(videos: Sequence[ListedVideo]) -> list[VideoRow]:
+    return [inspect_video(video) for video in reversed(videos)]
 
 
 def test_a_row_a_video_in_the_order_of_the_annotations(folder: Path) -> None:
@@ -104,7 +110,7 @@ def test_a_cut_file_is_used_and_noted(folder: Path) -> None:
 
 
 def test_what_a_hostile_file_provokes_concerns_it_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mgn_ma.media import manifest as module
+    from mgn_ma.media import inspection as module
 
     def probe(path: str) -> object:
         if "mute" in path:
@@ -116,18 +122,6 @@ def test_what_a_hostile_file_provokes_concerns_it_alone(folder: Path, monkeypatc
     manifest = build(folder, train=frames(mute=1, good=1))
     assert manifest["status"].tolist() == ["unavailable", "available"]
     assert manifest["reason"][0] == "can't be read: OverflowError: int too big"
-
-
-def test_progress_sees_every_row(folder: Path) -> None:
-    seen = []
-
-    def show(rows, total):  # type: ignore[no-untyped-def]
-        for row in rows:
-            seen.append((row.video_id, total))
-            yield row
-
-    build_manifest({"train": frames(good=1, gone=1)}, MediaFolder(str(folder)), CONFIG, show)
-    assert seen == [("good", 2), ("gone", 2)]
 
 
 def test_digests_change_with_what_tracks_depend_on(folder: Path) -> None:

@@ -19,6 +19,7 @@ from kedro.runner import SequentialRunner
 from mgn_ma.datasets.media_folder import MediaFolderDataset
 from mgn_ma.eev.annotations import AnnotationError
 from mgn_ma.eev.targets import EEV
+from mgn_ma.execution import ExecutionConfig
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import MediaFolder, local_folder
 from mgn_ma.media.manifest import ManifestConfig, SplitError
@@ -69,6 +70,7 @@ class Project:
         self.catalog["params:ingestion"] = MemoryDataset(
             ManifestConfig.model_validate(loader["parameters"]["ingestion"])
         )
+        self.catalog["params:execution"] = MemoryDataset(ExecutionConfig())
 
     def annotate(self, name: str, table: pd.DataFrame) -> None:
         table.to_csv(self.raw / "annotations" / f"{name}.csv", index=False)

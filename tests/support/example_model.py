@@ -78,7 +78,7 @@ def tracks_by_hand(bundle, video):
     )
     tracks = {}
     for modality, config in bundle.configs().items():
-        ((_, tracks[modality]),) = build(config).extract([source])
+        tracks[modality] = build(config).extract(source)
     return tracks
 
 

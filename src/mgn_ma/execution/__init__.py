@@ -1,7 +1,7 @@
-"""Run a function over videos or members: in this process, or on a Ray cluster."""
+"""Run a function over videos or networks: in processes of this machine, or on a Ray cluster."""
 
 from mgn_ma.execution.config import ExecutionConfig
-from mgn_ma.execution.fan_out import run
-from mgn_ma.execution.work import ExecutionError, Outcome, PerItem, WorkerDiedError
+from mgn_ma.execution.outcome import ExecutionError, Outcome, TimeLimitError, WorkerDiedError, ready
+from mgn_ma.execution.running import run
 
-__all__ = ["ExecutionConfig", "ExecutionError", "Outcome", "PerItem", "WorkerDiedError", "run"]
+__all__ = ["ExecutionConfig", "ExecutionError", "Outcome", "TimeLimitError", "WorkerDiedError", "ready", "run"]

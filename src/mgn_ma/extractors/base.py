@@ -1,4 +1,4 @@
-"""The interface of every extractor: videos in, rows of vectors on the modality's own clock out.
+"""The interface of every extractor: a video in, rows of vectors on the modality's own clock out.
 
 An extractor is described by a configuration class (Pydantic, unknown keys refused) whose ``name`` selects it, and built
 from it once per worker, because building may load a network.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -83,6 +82,9 @@ class ExtractorConfig(BaseModel):
     NOT_IN_FINGERPRINT: ClassVar[frozenset[str]] = frozenset({"device", "batch_size"})
     """Settings that change how fast a vector comes, not what it is."""
 
+    ISOLATED: ClassVar[bool] = True
+    """Whether it has to run in a process that may crash: it decodes files that we did not make, or is worth one."""
+
     VERSION: ClassVar[int] = 1
     """Raised by hand when the code of an extractor changes what it computes."""
 
@@ -113,8 +115,10 @@ class Extractor(ABC):
     clock: ClassVar[Clock]
 
     @abstractmethod
-    def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:
-        """Turn videos into rows, in the order given; several may share a batch, none is held whole in memory.
+    def extract(self, video: VideoSource) -> TrackRows:
+        """Turn one video into rows; it is never held whole in memory.
 
-        A video that can't be read yields its ``ExtractionError`` and never stops the others.
+        Raises:
+            ExtractionError: its source holds nothing to make rows from, or memory doesn't suffice.
+            MediaError: its source can't be read.
         """

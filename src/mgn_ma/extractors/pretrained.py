@@ -144,11 +144,9 @@ class NetworkConfig(ExtractorConfig):
         PUBLIC: the public weights for each field of type :class:`Pretrained`.
         pretrained: its weights.
         precision: what the network computes in; the vectors are handed on as float32.
-        batch_size: units (frames, patches, texts) a forward pass, always so many: the last batch of all is filled up. A
-            CPU gains nothing by more than the default, a large GPU takes 128 and more. Halved by itself where memory
-            doesn't suffice.
+        batch_size: units (frames, patches, texts) of one video a forward pass. A CPU gains nothing by more than the
+            default, a large GPU takes 128 and more. Halved by itself where memory doesn't suffice.
         device: ``auto`` (CUDA, then MPS, then CPU) or a torch device such as ``cuda:1``.
-        readers: videos that are decoded at a time, each in a thread of its own, to feed one batch.
     """
 
     PUBLIC: ClassVar[Mapping[str, PublicWeights]]
@@ -157,9 +155,6 @@ class NetworkConfig(ExtractorConfig):
     precision: Precision = "float32"
     batch_size: PositiveInt = 32
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    readers: PositiveInt = 2
-
-    NOT_IN_FINGERPRINT: ClassVar[frozenset[str]] = frozenset({"device", "batch_size", "readers"})
 
     def weights_needed(self) -> tuple[WeightsNeed, ...]:
         """Every set of weights that this configuration asks for, that of the network first."""

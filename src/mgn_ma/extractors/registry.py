@@ -1,6 +1,6 @@
 """Every extractor by its name. Nothing is imported before it is asked for, so that a configuration costs no network.
 
-An extractor of another package is named by its class, ``module:Class``, and needs no line here (docs/add-a-modality.md).
+An extractor of another package is named by its class, ``module:Class``: docs/add-a-modality.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXTRACTORS: dict[str, tuple[str, str]] = {
 
 
 class UnknownExtractorError(MGNMAError, ValueError):
-    """No extractor goes by that name, or what does is none; a ``ValueError`` too, as validators of parameters meet it."""
+    """No extractor goes by that name, or what does is none; a ``ValueError``, too: validators of parameters meet it."""
 
 
 def config_class(name: str) -> type[ExtractorConfig]:
@@ -80,9 +80,7 @@ def _class_elsewhere(name: str) -> type[Extractor]:
     except (ImportError, AttributeError, ValueError) as error:
         raise UnknownExtractorError(f"there is no extractor {name!r}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Extractor)):
-        raise UnknownExtractorError(
-            f"{name!r} is no extractor: it has to be a subclass of {Extractor.__module__}.Extractor"
-        )
+        raise UnknownExtractorError(f"{name!r} is no subclass of {Extractor.__module__}.Extractor")
     return found
 
 

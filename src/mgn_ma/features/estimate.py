@@ -9,12 +9,11 @@ from itertools import cycle, islice
 
 import pandas as pd
 
-from mgn_ma.execution import ExecutionConfig, Outcome, run
+from mgn_ma.execution import ExecutionConfig, Outcome
 from mgn_ma.execution.progress import duration
-from mgn_ma.features.extraction import worth_it
-from mgn_ma.features.making import MakeTracks
+from mgn_ma.features.extraction import reason_of, run_extractor
 from mgn_ma.features.plan import ExtractionPlan, hours
-from mgn_ma.features.track import Track, TrackFailure
+from mgn_ma.features.track import Track
 from mgn_ma.media.source import VideoSource
 
 logger = logging.getLogger(__name__)
@@ -34,8 +33,8 @@ class _Cost:
 def estimate(plan: ExtractionPlan, execution: ExecutionConfig, calibration_seconds: float) -> dict[str, object]:
     """Try a plan on the first seconds of a few of its videos, with the workers that it will have.
 
-    The first video of every worker warms up and isn't counted. Extractors that read a file whole, whatever the length
-    that is asked of them, are counted by what they gave.
+    The first half of the videos, about one a worker, warms up and isn't counted. Extractors that read a file whole,
+    whatever the length that is asked of them, are counted by what they gave.
 
     Args:
         plan: what is to be done.
@@ -55,32 +54,28 @@ def estimate(plan: ExtractionPlan, execution: ExecutionConfig, calibration_secon
     if cost is None:
         return row | {"hours_of_work": None, "gigabytes": None, "remark": _why_not(outcomes)}
     units = len(plan.todo) if cost.per_video else hours(plan.todo) * 3600
-    workers = min(worth_it(plan, execution).workers, len(plan.todo))
+    workers = min(execution.workers if plan.isolated else 1, len(plan.todo))
     work = round(units * cost.seconds / 3600 / workers, 7)
     return row | {"hours_of_work": work, "gigabytes": round(units * cost.bytes / 1e9, 7)}
 
 
-def _try(
-    plan: ExtractionPlan, execution: ExecutionConfig, length_us: int
-) -> Iterator[Outcome[VideoSource, Track | TrackFailure]]:
+def _try(plan: ExtractionPlan, execution: ExecutionConfig, length_us: int) -> Iterator[Outcome[VideoSource, Track]]:
     # Spread over the whole list: neighbours in a data set resemble each other.
-    execution = worth_it(plan, execution)
     n_clips = 2 * execution.workers
     spread = plan.todo[:: max(1, len(plan.todo) // n_clips)]
     clips = [_shortened(video, length_us) for video in islice(cycle(spread), n_clips)]
-    make_worker = MakeTracks(plan.config, plan.selection, plan.dtype)
-    return run(make_worker, clips, execution.model_copy(update={"retries": 0}))
+    return run_extractor(plan, clips, execution.model_copy(update={"retries": 0}))
 
 
 def _shortened(video: VideoSource, length_us: int) -> VideoSource:
     return replace(video, duration_us=min(length_us, video.duration_us or length_us))
 
 
-def _cost(plan: ExtractionPlan, outcomes: Iterable[Outcome[VideoSource, Track | TrackFailure]]) -> _Cost | None:
+def _cost(plan: ExtractionPlan, outcomes: Iterable[Outcome[VideoSource, Track]]) -> _Cost | None:
     seconds, size, units, per_video = 0.0, 0.0, 0.0, False
     for outcome in outcomes:
         track = outcome.result
-        if not isinstance(track, Track) or not len(track.rows):
+        if track is None or not len(track.rows):
             continue
         per_video = track.header.clock in ("cues", "whole")
         covered = 1.0 if per_video else float(track.rows.ends_us[-1] - track.rows.timestamps_us[0]) / 1e6
@@ -89,12 +84,10 @@ def _cost(plan: ExtractionPlan, outcomes: Iterable[Outcome[VideoSource, Track | 
     return _Cost(seconds / units, size / units, per_video) if units else None
 
 
-def _why_not(outcomes: Iterable[Outcome[VideoSource, Track | TrackFailure]]) -> str:
+def _why_not(outcomes: Iterable[Outcome[VideoSource, Track]]) -> str:
     for outcome in outcomes:
-        if isinstance(outcome.result, TrackFailure):
-            return f"every video that was tried failed, the first with: {outcome.result.reason}"
         if outcome.error is not None:
-            return f"every video that was tried failed, the first with: {outcome.error}"
+            return f"every video that was tried failed, the first with: {reason_of(outcome.error)}"
     return "the videos that were tried have no rows"
 
 

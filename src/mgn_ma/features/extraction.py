@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
-from mgn_ma.execution import ExecutionConfig, Outcome, WorkerDiedError, run
+from mgn_ma.errors import MGNMAError
+from mgn_ma.execution import ExecutionConfig, Outcome, TimeLimitError, WorkerDiedError, run
 from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.base import ExtractionError
-from mgn_ma.features.making import MakeTracks, failure
+from mgn_ma.features.making import MakeExtraction
 from mgn_ma.features.plan import ExtractionPlan
 from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure
 from mgn_ma.features.view import TrackView
+from mgn_ma.media.errors import MediaError
 from mgn_ma.media.source import VideoSource
 
 logger = logging.getLogger(__name__)
 
 ACCOUNT_COLUMNS = ("video_id", "modality", "status", "reason", "seconds")
 
-_TRANSIENT = (WorkerDiedError, MemoryError, OSError)
-"""What another try may not meet; anything else that an extractor raises would be raised again."""
+_FORESEEN = (ExtractionError, MediaError, TrackError, WorkerDiedError, TimeLimitError, MemoryError)
+_TRANSIENT = (WorkerDiedError, TimeLimitError, MemoryError, OSError)
+"""What another try, or other limits, may not meet; anything else would be met again."""
 
 
 def extract(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Track | TrackFailure]:
-    """Compute what is missing, as it is asked for.
+    """Compute what is missing, as it is asked for: a track or a failure for each video to be done, when it is done.
 
     Args:
         plan: what to do.
         execution: where.
-
-    Returns:
-        A track or a failure for each video that was to be done, in the order of completion.
     """
-    if plan.config is None:
-        return
-    make_worker = MakeTracks(plan.config, plan.selection, plan.dtype)
     n_failed = 0
     with Progress(len(plan.todo), f"{plan.modality} tracks", unit="video") as meter:
-        for outcome in run(make_worker, plan.todo, worth_it(plan, execution)):
+        for outcome in run_extractor(plan, plan.todo, execution):
             result = _of_outcome(plan.selection, outcome)
             if isinstance(result, TrackFailure):
                 n_failed += 1
@@ -49,29 +46,41 @@ def extract(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator[Track 
             meter.update(note=f"{n_failed} failed" if n_failed else "")
 
 
-def worth_it(plan: ExtractionPlan, execution: ExecutionConfig) -> ExecutionConfig:
-    """Where to do it: here, for an extractor whose whole work takes less time than starting a process does."""
-    return execution if getattr(plan.config, "WORTH_A_PROCESS", True) else ExecutionConfig()
+def run_extractor(
+    plan: ExtractionPlan, videos: Sequence[VideoSource], execution: ExecutionConfig
+) -> Iterator[Outcome[VideoSource, Track]]:
+    """Run a plan's extractor over videos; in this process where it need not be isolated."""
+    if plan.config is None:
+        return iter(())
+    make = MakeExtraction(plan.config, plan.selection, plan.dtype)
+    return run(make, videos, execution if plan.isolated else ExecutionConfig(), isolated=plan.isolated)
 
 
-def _of_outcome(selection: Selection, outcome: Outcome[VideoSource, Track | TrackFailure]) -> Track | TrackFailure:
-    """What is kept of an outcome; an exception that is no ``ExtractionError`` is our own fault, and goes to the log."""
-    if isinstance(outcome.result, Track):
-        if outcome.result.header.video_id != outcome.item.video_id:
-            given, expected = outcome.result.header.video_id, outcome.item.video_id
-            raise RuntimeError(
-                f"the {selection.modality} extractor gave {given} where {expected} was next: it has to keep their order"
-            )
-        header = replace(outcome.result.header, seconds=outcome.seconds)
-        return Track(header, outcome.result.rows)
-    if isinstance(outcome.result, TrackFailure):
-        return replace(outcome.result, seconds=outcome.seconds)
+def _of_outcome(selection: Selection, outcome: Outcome[VideoSource, Track]) -> Track | TrackFailure:
+    """What is kept of an outcome; an exception that nobody foresaw is our own fault, and goes to the log."""
+    if outcome.result is not None:
+        return Track(replace(outcome.result.header, seconds=outcome.seconds), outcome.result.rows)
     error = outcome.error
-    if not isinstance(error, ExtractionError | WorkerDiedError):
+    if not isinstance(error, _FORESEEN):
         logger.error("Unexpected error in the %s extractor", selection.modality, exc_info=error)
-    is_transient = error.transient if isinstance(error, ExtractionError) else isinstance(error, _TRANSIENT)
-    reason = str(error) if isinstance(error, ExtractionError | WorkerDiedError) else f"{type(error).__name__}: {error}"
-    return replace(failure(selection, outcome.item.video_id, reason, transient=is_transient), seconds=outcome.seconds)
+    return TrackFailure(
+        video_id=outcome.item.video_id,
+        modality=selection.modality,
+        fingerprint=selection.fingerprint,
+        source_digest=selection.wanted[outcome.item.video_id],
+        reason=reason_of(error),
+        transient=error.transient if isinstance(error, ExtractionError) else isinstance(error, _TRANSIENT),
+        seconds=outcome.seconds,
+    )
+
+
+def reason_of(error: Exception | None) -> str:
+    """What an account says of an error."""
+    if isinstance(error, MediaError):
+        return error.reason
+    if isinstance(error, MemoryError):
+        return f"it needs more memory than a worker may have (memory_limit_gib): {error}".rstrip(": ")
+    return str(error) if isinstance(error, MGNMAError) else f"{type(error).__name__}: {error}"
 
 
 def account(plan: ExtractionPlan, view: TrackView) -> pd.DataFrame:

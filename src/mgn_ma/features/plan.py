@@ -77,6 +77,11 @@ class ExtractionPlan:
         """Name of the extractor."""
         return self.config.name if self.config is not None else "none"
 
+    @property
+    def isolated(self) -> bool:
+        """Whether it has to run in a process that may crash."""
+        return self.config is not None and self.config.ISOLATED
+
 
 def make_plan(
     manifest: pd.DataFrame, config: ExtractorConfig, on_disk: ModalityOnDisk, settings: ExtractionSettings

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.pretrained import Pretrained, WeightsError
 from mgn_ma.extractors.weights import require_weights
 from mgn_ma.features.extraction import extract
+from mgn_ma.features.inspection import inspect_videos
 from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, make_plan, sources
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.view import ModalityOnDisk, TrackView
@@ -162,7 +164,7 @@ class VideoPredictor:
                     yield from self._of_group(files, tracks)
 
     def _of_group(self, group: Sequence[_LocalVideo], store: TrackStore) -> Iterator[VideoOutcome]:
-        manifest = _manifest(group)
+        manifest = _manifest(group, self._execution)
         views, plans = self._extracted(manifest, store)
         found = {source.video_id: source for source in sources(manifest)}
         rows = manifest.set_index("video_id")
@@ -297,9 +299,10 @@ def _local(path: str, folder: Path, name: str, config: FetchConfig) -> str:
     return str(place)
 
 
-def _manifest(group: Sequence[_LocalVideo]) -> pd.DataFrame:
+def _manifest(group: Sequence[_LocalVideo], execution: ExecutionConfig) -> pd.DataFrame:
     """The group as extraction wants it, without those that could not be fetched."""
     here = {local.name: local for local in group if local.files is not None}
-    manifest = look_into({name: local.files for name, local in here.items() if local.files is not None})
+    files = {name: local.files for name, local in here.items() if local.files is not None}
+    manifest = look_into(files, partial(inspect_videos, execution=execution))
     manifest["title"] = [plain_title(here[name].video.title or "") for name in manifest["video_id"]]
     return manifest

@@ -151,6 +151,8 @@ def decode_packet(stream: Any, packet: Any) -> list[Any]:
     """The frames that a packet (``None``: the end) completes; none if it is damaged."""
     try:
         frames: list[Any] = stream.decode(packet)
+    except MemoryError:  # says nothing of the file; PyAV's is an FFmpegError, too
+        raise
     except av.FFmpegError:
         return []
     for frame in frames:

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.errors import MGNMAError
-from mgn_ma.media.digest import digest
-from mgn_ma.media.errors import MediaError
-from mgn_ma.media.folder import VIDEO_SUFFIXES, MediaFiles, MediaFolder, read_title
-from mgn_ma.media.probe import probe
+from mgn_ma.media.folder import MediaFiles, MediaFolder
+from mgn_ma.media.inspection import AVAILABLE, UNAVAILABLE, ListedVideo, VideoRow
 
 logger = logging.getLogger(__name__)
-
-AVAILABLE = "available"
-UNAVAILABLE = "unavailable"
 
 
 class ManifestConfig(BaseModel):
@@ -27,39 +21,17 @@ class ManifestConfig(BaseModel):
 
     Attributes:
         caption_languages: which captions to take, in order of preference.
-        threads: how many files are looked into at a time; it is reading that takes the time, not computing.
+        workers: processes that look into files; it is reading that takes the time, not computing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     caption_languages: tuple[str, ...] = ("en",)
-    threads: int = Field(default=8, gt=0)
+    workers: int = Field(default=4, gt=0)
 
 
 class SplitError(MGNMAError):
     """The splits contradict each other, or none of their videos can be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of the manifest; the types of its columns are in ``_TYPES``."""
-
-    video_id: str
-    split: str
-    status: str
-    reason: str = ""
-    note: str = ""
-    path: str | None = None
-    digest: str | None = None
-    duration_us: int | None = None
-    fps: float | None = None
-    width: int | None = None
-    height: int | None = None
-    has_audio: bool = False
-    audio_duration_us: int | None = None
-    captions_path: str | None = None
-    captions_digest: str | None = None
-    title: str | None = None
 
 
 _TYPES = {
@@ -68,14 +40,15 @@ _TYPES = {
     "has_audio": "bool",
 }
 
-ShowProgress = Callable[[Iterable[_Row], int], Iterable[_Row]]
+Inspect = Callable[[Sequence[ListedVideo]], Iterable[VideoRow]]
+"""Applies :func:`mgn_ma.media.inspection.inspect_video` to each video, in any order: where a crash costs it alone."""
 
 
 def build_manifest(
     splits: Mapping[str, pd.DataFrame],
     folder: MediaFolder,
     config: ManifestConfig,
-    show_progress: ShowProgress = lambda rows, _: rows,
+    inspect: Inspect,
 ) -> pd.DataFrame:
     """Look into the file of every annotated video.
 
@@ -86,7 +59,7 @@ def build_manifest(
         splits: name -> frame table with ``video_id`` and ``timestamp_us``.
         folder: where the files are.
         config: how to look.
-        show_progress: wraps the rows as they come, given their number.
+        inspect: looks into the videos.
 
     Returns:
         One row a video, split by split, in the order of the annotations: ``video_id``, ``split``, ``status``,
@@ -97,30 +70,29 @@ def build_manifest(
     Raises:
         SplitError: if a video is in two splits, or not one video is available.
     """
-    videos = _videos(splits)
-
-    def look(video: tuple[str, str]) -> _Row:
-        return _row(*video, folder.files(video[0], config.caption_languages))
-
-    with ThreadPoolExecutor(config.threads) as pool:
-        rows = list(show_progress(pool.map(look, videos), len(videos)))
-    manifest = _with_frame_counts(_table(rows), splits)
+    videos = [
+        ListedVideo(video_id, split, folder.files(video_id, config.caption_languages))
+        for video_id, split in _videos(splits)
+    ]
+    manifest = _with_frame_counts(_table(videos, inspect), splits)
     _report(manifest, folder)
     return manifest
 
 
-def look_into(videos: Mapping[str, MediaFiles]) -> pd.DataFrame:
+def look_into(videos: Mapping[str, MediaFiles], inspect: Inspect) -> pd.DataFrame:
     """The manifest of videos that nobody annotated: the same columns but those that count frames; no split.
 
     Args:
         videos: id -> its files.
+        inspect: looks into them.
     """
-    return _table([_row(video_id, "", files) for video_id, files in videos.items()])
+    return _table([ListedVideo(video_id, "", files) for video_id, files in videos.items()], inspect)
 
 
-def _table(rows: Sequence[_Row]) -> pd.DataFrame:
-    names = [field.name for field in fields(_Row)]
-    return pd.DataFrame([asdict(row) for row in rows], columns=names).astype(_TYPES)
+def _table(videos: Sequence[ListedVideo], inspect: Inspect) -> pd.DataFrame:
+    rows = {row.video_id: row for row in inspect(videos)}
+    names = [field.name for field in fields(VideoRow)]
+    return pd.DataFrame([asdict(rows[video.video_id]) for video in videos], columns=names).astype(_TYPES)
 
 
 def _videos(splits: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
@@ -136,49 +108,6 @@ def _videos(splits: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
             seen[video_id] = split
             videos.append((str(video_id), split))
     return videos
-
-
-def _row(video_id: str, split: str, files: MediaFiles) -> _Row:
-    if files.video_path is None:
-        wanted = ", ".join(f".{suffix}" for suffix in VIDEO_SUFFIXES)
-        return _Row(video_id, split, UNAVAILABLE, f"no file {video_id} with one of {wanted}")
-    try:
-        return _available(video_id, split, files, files.video_path)
-    except MediaError as error:
-        return _Row(video_id, split, UNAVAILABLE, error.reason)
-    except Exception as error:
-        # Whatever a damaged file provokes concerns that video only.
-        logger.debug("Looking into %s", files.video_path, exc_info=True)
-        return _Row(video_id, split, UNAVAILABLE, f"can't be read: {type(error).__name__}: {error}")
-
-
-def _available(video_id: str, split: str, files: MediaFiles, video_path: str) -> _Row:
-    info = probe(video_path)
-    notes = ["the file is cut short: it ends before the time that its header promises"] if info.truncated else []
-    title: str | None = None
-    captions_digest: str | None = None
-    try:
-        title = None if files.info_path is None else read_title(files.info_path)
-        captions_digest = None if files.captions_path is None else digest(files.captions_path)
-    except MediaError as error:
-        notes.append(str(error))
-    return _Row(
-        video_id,
-        split,
-        AVAILABLE,
-        note="; ".join(notes),
-        path=video_path,
-        digest=digest(video_path),
-        duration_us=info.duration_us,
-        fps=info.fps,
-        width=info.width,
-        height=info.height,
-        has_audio=info.has_audio,
-        audio_duration_us=info.audio_duration_us,
-        captions_path=None if captions_digest is None else files.captions_path,
-        captions_digest=captions_digest,
-        title=title,
-    )
 
 
 def _with_frame_counts(manifest: pd.DataFrame, splits: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

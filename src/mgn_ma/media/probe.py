@@ -92,8 +92,12 @@ def _first_frame(container: InputContainer, stream: av.VideoStream, path: str) -
             try:
                 for frame in packet.decode():
                     return frame
+            except MemoryError:
+                raise
             except av.FFmpegError:
                 continue
+    except MemoryError:
+        raise
     except (av.FFmpegError, OSError):
         pass
     raise VideoError(path, "not one frame of its video can be decoded")

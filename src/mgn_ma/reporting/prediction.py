@@ -107,7 +107,7 @@ def predict_videos(
         WeightsError: weights of extractors are absent or wrong.
     """
     predictor = VideoPredictor(bundle, settings.reading, execution)
-    folder = PageFolder(pages, settings.page, bundle, model)
+    folder = PageFolder(pages, settings.page, bundle, model, execution)
     results = _Results(bundle)
     for outcome in progress(predictor.predict(videos, tracks), len(videos), "predicted videos", unit="video"):
         if outcome.prediction is None or outcome.source is None:

@@ -15,6 +15,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.eev.video_ids import file_name_of
+from mgn_ma.execution import ExecutionConfig
+from mgn_ma.features.inspection import take_thumbnails
 from mgn_ma.files import Folder, atomic_path
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.moments import Moment
@@ -23,7 +25,6 @@ from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import is_remote
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
-from mgn_ma.media.thumbnails import thumbnails
 from mgn_ma.modalities import VIDEO
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
 
@@ -95,11 +96,15 @@ class PageFolder:
         settings: what to make.
         bundle: what predicted.
         model: what the pages call it.
+        execution: where pictures are taken of a video.
     """
 
-    def __init__(self, root: str | Path, settings: PageSettings, bundle: Bundle, model: str) -> None:
+    def __init__(
+        self, root: str | Path, settings: PageSettings, bundle: Bundle, model: str, execution: ExecutionConfig
+    ) -> None:
         self.root = Path(root)
         self._settings = settings
+        self._execution = execution
         self._bundle = bundle
         self._facts = {"Model": model} | _score_facts(bundle.description.scores)
         self._entries: list[Mapping[str, object]] = []
@@ -169,11 +174,8 @@ class PageFolder:
     def _thumbnails(self, source: VideoSource, moments: Sequence[Moment]) -> dict[int, bytes]:
         if source.video_path is None or not moments:
             return {}
-        try:
-            peaks_us = (moment.peak_us for moment in moments)
-            return thumbnails(source.video_path, peaks_us, self._settings.thumbnail_width)
-        except MediaError:
-            return {}  # a video of which only the sound can be read
+        peaks_us = [moment.peak_us for moment in moments]
+        return take_thumbnails(source.video_path, peaks_us, self._settings.thumbnail_width, self._execution)
 
     def _address(self, outcome: VideoOutcome, pages: Path, name: str) -> str | None:
         """Where the browser finds the video: in the page, or beside it."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mgn_ma.execution.config import ExecutionConfig
-from mgn_ma.execution.fan_out import run
+from mgn_ma.execution import ExecutionConfig, ready, run
 from mgn_ma.execution.progress import progress
-from mgn_ma.execution.work import PerItem
 from mgn_ma.files import write_atomically
 from mgn_ma.sample.captions import automatic_captions
 from mgn_ma.sample.movie import write_movie
@@ -47,20 +44,10 @@ def render_videos(plans: Sequence[VideoPlan], folder: Path, workers: int) -> Non
     # The longest first, so that no process ends with a long one while the others wait.
     todo.sort(key=lambda plan: -plan.duration_us)
     logger.info("Sample: %d videos to render, %d are there already", len(todo), len(wanted) - len(todo))
-    outcomes = run(PerItem(_MakeRenderer(folder)), todo, ExecutionConfig(workers=workers))
+    outcomes = run(ready(partial(render_video, folder)), todo, ExecutionConfig(workers=workers), isolated=False)
     errors = [outcome.error for outcome in progress(outcomes, len(todo), "sample videos") if outcome.error is not None]
     if errors:
         raise errors[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _MakeRenderer:
-    """Picklable, so that other processes can have it."""
-
-    folder: Path
-
-    def __call__(self) -> Callable[[VideoPlan], str]:
-        return partial(render_video, self.folder)
 
 
 def render_video(folder: Path, plan: VideoPlan) -> str:

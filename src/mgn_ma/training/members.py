@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mgn_ma.eev.correlation import ConstantPolicy
-from mgn_ma.execution import ExecutionConfig, PerItem, run
+from mgn_ma.execution import ExecutionConfig, run
 from mgn_ma.execution.progress import progress
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.training.batches import FrameBatches
@@ -82,10 +82,10 @@ def train_members(
     Raises:
         NonFiniteLossError: see `mgn_ma.training.loop.train`.
     """
-    make = PerItem(partial(_Trainer, train, validation, tracker, states))
+    make = partial(_Trainer, train, validation, tracker, states)
     trained: dict[str, TrainedMember] = {}
     errors: list[Exception] = []
-    for outcome in progress(run(make, jobs, execution), len(jobs), "networks", unit="network"):
+    for outcome in progress(run(make, jobs, execution, isolated=False), len(jobs), "networks", unit="network"):
         if outcome.result is not None:
             trained[outcome.item.name] = outcome.result
         else:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from itertools import groupby
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from mgn_ma.extractors.base import (
@@ -14,21 +17,18 @@ from mgn_ma.extractors.base import (
     Extractor,
     TrackRows,
 )
-from mgn_ma.extractors.batching import Batches, Memo, extract_in_batches
+from mgn_ma.extractors.batching import Batches, vectors_of
 from mgn_ma.extractors.bert.config import BertConfig
 from mgn_ma.extractors.bert.network import load_network, load_tokenizer, pool, width_of
 from mgn_ma.extractors.device import place, resolve_device
-from mgn_ma.extractors.reading import Unit
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
 
-_REMEMBERED_TEXTS = 20_000
-"""60 MB of 768-D vectors; `[Music]` and its like come again in most videos."""
 _LENGTHS = (16, 32, 64, 128, 256, 512)
 
 
 class BertExtractor(Extractor):
-    """Frozen BERT-like encoder; each distinct text goes through it once, whichever videos it comes in.
+    """Frozen BERT-like encoder.
 
     Captions: a row holds from a merged cue's start to its end, and cues of sounds such as ``[Music]`` are texts like
     others. Title: one row holds for all time.
@@ -48,19 +48,25 @@ class BertExtractor(Extractor):
         self.clock = "cues" if config.source == "captions" else "whole"
         self._device = resolve_device(config.device)
         self._pooling = config.pooling
-        self._readers = config.readers
         need = config.weights_needed()[0]
         self._tokenize = load_tokenizer(need, config.max_tokens)
         self._network = place(load_network(need), self._device, config.precision)
         self.width = width_of(self._network)
-        self._batches = Batches(self.forward, config.batch_size, self._device)
-        self._memo = Memo(_REMEMBERED_TEXTS)
+        self._batches = Batches(config.batch_size, self._device, "text")
 
-    def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:
-        """See :meth:`Extractor.extract`."""
-        read = _read_captions if self._source == "captions" else _read_title
-        return extract_in_batches(
-            videos, read, self._batches, readers=self._readers, group=self._padded_length, memo=self._memo
+    def extract(self, video: VideoSource) -> TrackRows:
+        """One row for each merged cue, or one for the title; each distinct text goes through the network once."""
+        starts_us, ends_us, texts = _captions_of(video) if self._source == "captions" else _title_of(video)
+        vectors: dict[str, npt.NDArray[np.float32]] = {}
+        # Texts share a batch with those of their padded length, so that no padding is wasted.
+        for _, alike in groupby(sorted(dict.fromkeys(texts), key=self._padded_length), self._padded_length):
+            of_length = list(alike)
+            found = vectors_of(of_length, self.forward, self._batches, lacking="there is no text")
+            vectors |= zip(of_length, found, strict=True)
+        return TrackRows(
+            np.array(starts_us, dtype=np.int64),
+            np.array(ends_us, dtype=np.int64),
+            np.stack([vectors[text] for text in texts]),
         )
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
@@ -72,23 +78,22 @@ class BertExtractor(Extractor):
             return pool(hidden, tokens["attention_mask"], self._pooling)
 
     def _padded_length(self, text: str) -> int:
-        """The least of a few lengths that holds a text: texts of one length share a batch, and no padding is wasted."""
+        """The least of a few lengths, in tokens, that holds a text."""
         needed = self._tokenize([text], 0)["input_ids"].shape[1]
         return next((length for length in _LENGTHS if length >= needed), needed)
 
 
-def _read_captions(video: VideoSource) -> Iterator[Unit]:
+def _captions_of(video: VideoSource) -> tuple[list[int], list[int], list[str]]:
     if video.captions_path is None:
         raise ExtractionError("there are no captions")
     cues = read_captions(video.captions_path).cues
     if not cues:
         raise ExtractionError("its captions hold no text")
-    for cue in cues:
-        yield Unit(cue.start_us, cue.end_us, cue.text)
+    return [cue.start_us for cue in cues], [cue.end_us for cue in cues], [cue.text for cue in cues]
 
 
-def _read_title(video: VideoSource) -> Iterator[Unit]:
+def _title_of(video: VideoSource) -> tuple[list[int], list[int], list[str]]:
     title = " ".join((video.title or "").split())
     if not title:
         raise ExtractionError("there is no title")
-    yield Unit(START_OF_TIME_US, END_OF_TIME_US, title)
+    return [START_OF_TIME_US], [END_OF_TIME_US], [title]

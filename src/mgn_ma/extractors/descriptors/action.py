@@ -13,15 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from mgn_ma.extractors.base import Clock, ExtractionError, ExtractorConfig, Source, TrackRows
-from mgn_ma.extractors.descriptors.motion import BLOCKS, N_GLOBAL, N_MOTION, motion
-from mgn_ma.extractors.descriptors.per_video import (
-    Floats,
-    PerVideoExtractor,
-    decoder_threads,
-    grid_rows,
-    path_and_duration,
-)
+from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, ExtractorConfig, Source, TrackRows
+from mgn_ma.extractors.descriptors.motion import BLOCKS, N_GLOBAL, N_MOTION, Floats, motion
+from mgn_ma.extractors.reading import decoder_threads, grid_rows, path_and_duration
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.source import VideoSource
@@ -49,7 +43,7 @@ class ActionDescriptorConfig(ExtractorConfig):
     size: int = Field(default=64, ge=16, le=512)
 
 
-class ActionDescriptorExtractor(PerVideoExtractor):
+class ActionDescriptorExtractor(Extractor):
     """Statistics of motion over a clip, (N, 160).
 
     Of what concerns the whole picture (16 numbers a step) mean and deviation over the clip, and the mean over its
@@ -63,7 +57,7 @@ class ActionDescriptorExtractor(PerVideoExtractor):
     def __init__(self, config: ActionDescriptorConfig) -> None:
         self._geometry = FrameGeometry(kind="fit", size=config.size, interpolation="area")
 
-    def rows(self, video: VideoSource) -> TrackRows:
+    def extract(self, video: VideoSource) -> TrackRows:
         """One row for each grid timestamp within the steps that have a frame."""
         path, duration_us = path_and_duration(video)
         # The last window wants frames from up to 1.6 s after the last timestamp; those that exist are decoded.

@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from mgn_ma.extractors.audio_patches import MEL_BANDS, PATCH_US, Patch, log_mel_patches
-from mgn_ma.extractors.base import Clock, ExtractionError, ExtractorConfig, Source, TrackRows
-from mgn_ma.extractors.descriptors.per_video import Floats, PerVideoExtractor
+from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, ExtractorConfig, Source, TrackRows
 from mgn_ma.media.audio import iter_audio
 from mgn_ma.media.source import VideoSource
 
@@ -21,7 +20,7 @@ class AudioDescriptorConfig(ExtractorConfig):
     name: Literal["audio_descriptor"] = "audio_descriptor"
 
 
-class AudioDescriptorExtractor(PerVideoExtractor):
+class AudioDescriptorExtractor(Extractor):
     """Mean, deviation and mean absolute change of each mel band over a 960 ms patch, and its loudness, (N, 196)."""
 
     width = 3 * MEL_BANDS + 4
@@ -30,7 +29,7 @@ class AudioDescriptorExtractor(PerVideoExtractor):
     def __init__(self, config: AudioDescriptorConfig) -> None:
         del config
 
-    def rows(self, video: VideoSource) -> TrackRows:
+    def extract(self, video: VideoSource) -> TrackRows:
         """One row for each whole patch."""
         if video.video_path is None:
             raise ExtractionError("there is no video file")
@@ -41,7 +40,7 @@ class AudioDescriptorExtractor(PerVideoExtractor):
         return TrackRows(starts, starts + PATCH_US, np.stack(vectors))
 
 
-def describe(patch: Patch) -> Floats:
+def describe(patch: Patch) -> Patch:
     """(96, 64) log-mel energies to (196,): means, deviations, changes by band; mean, deviation, range, trend of all."""
     loudness = patch.mean(axis=1)
     halves = loudness[len(loudness) // 2 :].mean() - loudness[: len(loudness) // 2].mean()

@@ -9,14 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from mgn_ma.extractors.base import Clock, ExtractionError, ExtractorConfig, Source, TrackRows
-from mgn_ma.extractors.descriptors.per_video import (
-    Floats,
-    PerVideoExtractor,
-    decoder_threads,
-    grid_rows,
-    path_and_duration,
-)
+from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, ExtractorConfig, Source, TrackRows
+from mgn_ma.extractors.reading import decoder_threads, grid_rows, path_and_duration
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.source import VideoSource
@@ -29,6 +23,7 @@ PERCENTILES = (5, 25, 50, 75, 95)
 CHUNK = 64
 
 AnyFloats = npt.NDArray[np.floating[Any]]
+Floats = npt.NDArray[np.float32]
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -46,7 +41,7 @@ class ImageDescriptorConfig(ExtractorConfig):
     size: int = Field(default=64, ge=16, le=512)
 
 
-class ImageDescriptorExtractor(PerVideoExtractor):
+class ImageDescriptorExtractor(Extractor):
     """Statistics of colour, luminance, edges and layout, (N, 132), all of them about 0 to 1.
 
     - 64: square root of the joint histogram of 4 x 4 x 4 colours;
@@ -61,7 +56,7 @@ class ImageDescriptorExtractor(PerVideoExtractor):
     def __init__(self, config: ImageDescriptorConfig) -> None:
         self._geometry = FrameGeometry(kind="fit", size=config.size, interpolation="area")
 
-    def rows(self, video: VideoSource) -> TrackRows:
+    def extract(self, video: VideoSource) -> TrackRows:
         """One row for each grid timestamp at which a frame is shown."""
         path, duration_us = path_and_duration(video)
         times = grid_timestamps_us(duration_us).tolist()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from mgn_ma.extractors.base import (
@@ -13,10 +14,10 @@ from mgn_ma.extractors.base import (
     START_OF_TIME_US,
     Clock,
     ExtractionError,
+    Extractor,
     ExtractorConfig,
     TrackRows,
 )
-from mgn_ma.extractors.descriptors.per_video import Floats, PerVideoExtractor
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
 
@@ -32,8 +33,8 @@ class TextDescriptorConfig(ExtractorConfig):
         ngrams: buckets for character n-grams of 3 to 5 within words.
     """
 
-    WORTH_A_PROCESS: ClassVar[bool] = False
-    """Thousands of titles take less time than it takes to start a process."""
+    ISOLATED: ClassVar[bool] = False
+    """Nothing is decoded: our own parser reads text, and thousands of titles take less time than a process to start."""
 
     name: Literal["text_descriptor"] = "text_descriptor"
     source: Literal["captions", "title"] = "captions"  # type: ignore[misc]
@@ -41,7 +42,7 @@ class TextDescriptorConfig(ExtractorConfig):
     ngrams: int = Field(default=128, ge=8)
 
 
-class TextDescriptorExtractor(PerVideoExtractor):
+class TextDescriptorExtractor(Extractor):
     """Signed hash counts of words and of character n-grams, each half of length sqrt(1/2), (N, words + ngrams)."""
 
     clock: Clock  # type: ignore[misc]
@@ -58,7 +59,7 @@ class TextDescriptorExtractor(PerVideoExtractor):
             HashingVectorizer(n_features=config.ngrams, analyzer="char_wb", ngram_range=(3, 5), dtype=np.float32),
         )
 
-    def rows(self, video: VideoSource) -> TrackRows:
+    def extract(self, video: VideoSource) -> TrackRows:
         """One row for each merged cue, or one for the title."""
         if self._source == "title":
             if not video.title:
@@ -72,7 +73,7 @@ class TextDescriptorExtractor(PerVideoExtractor):
         ends = np.array([cue.end_us for cue in cues], dtype=np.int64)
         return TrackRows(starts, ends, self.describe([cue.text for cue in cues]))
 
-    def describe(self, texts: Sequence[str]) -> Floats:
+    def describe(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Texts to (N, words + ngrams); each distinct text is hashed once."""
         distinct = list(dict.fromkeys(texts))
         if not distinct:
@@ -80,5 +81,5 @@ class TextDescriptorExtractor(PerVideoExtractor):
         halves = [part.transform(distinct).toarray() for part in self._parts]
         vectors = np.concatenate(halves, axis=1) * np.float32(np.sqrt(0.5))
         place = {text: row for row, text in enumerate(distinct)}
-        described: Floats = vectors[[place[text] for text in texts]]
+        described: npt.NDArray[np.float32] = vectors[[place[text] for text in texts]]
         return described

@@ -29,7 +29,6 @@ class S3DConfig(NetworkConfig):
 
     Attributes:
         batch_size: windows that go through the network at a time; a large GPU takes 32 and more.
-        readers: videos that are decoded at a time, each in a thread of its own; their windows take turns.
         edge: what stands in for frames before the first and after the last one: the nearest frame again, or black.
     """
 
@@ -38,7 +37,6 @@ class S3DConfig(NetworkConfig):
 
     name: Literal["s3d"] = "s3d"
     batch_size: PositiveInt = 4
-    readers: PositiveInt = 1
     edge: Literal["repeat", "zeros"] = "repeat"
 
     def load(self) -> S3D:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import itertools
-import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -14,15 +14,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mgn_ma.extractors.base import ExtractionError
 from mgn_ma.extractors.batching import Batches
-from mgn_ma.extractors.device import is_out_of_memory, place, release_memory
+from mgn_ma.extractors.device import place
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.extractors.s3d.network import S3D, WINDOW_FRAMES
 from mgn_ma.extractors.s3d.stem import SharedStem, Window, WindowStream
 from mgn_ma.extractors.s3d.trunk import Trunk
-
-log = logging.getLogger(__name__)
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -55,8 +52,8 @@ class DenseS3D:
         self._stem = _placed(SharedStem(network), self._device, precision)
         self._trunk = _placed(Trunk(network), self._device, precision)
         self._window_frames = window_frames
-        self._batches = Batches(self._through_trunk, batch_size, self._device)
-        self._piece = frames_per_batch(batch_size)
+        self._batches = Batches(batch_size, self._device, "window")
+        self._pieces = Batches(frames_per_batch(batch_size), self._device, "frame")
 
     def vectors(self, frames: Iterable[npt.NDArray[np.uint8]], starts: Iterable[int]) -> Iterator[Tensor]:
         """Vectors of the windows that start at the frames named, in that order, a few at a time.
@@ -73,43 +70,14 @@ class DenseS3D:
             ValueError: if starts don't ascend, or the size of a frame is odd.
         """
         stream = WindowStream(self._stem, starts, self._window_frames)
-        remaining = iter(frames)
-        waiting: list[Window] = []
-        while not stream.is_exhausted and (piece := list(itertools.islice(remaining, self._piece))):
-            waiting += self._push(stream, piece)
-            n_full = len(waiting) // self._batches.size * self._batches.size
-            yield from self._batches(waiting[:n_full])
-            waiting = waiting[n_full:]
-        yield from self._batches(waiting)
+        pieces = self._pieces.map(partial(self._through_stem, stream), _until_exhausted(stream, frames))
+        yield from self._batches.map(self._through_trunk, itertools.chain.from_iterable(pieces))
 
-    def _push(self, stream: WindowStream, frames: list[npt.NDArray[np.uint8]]) -> list[Window]:
-        windows: list[Window] = []
-        while frames:
-            piece = frames[: self._piece]
-            complete = self._try(stream, piece)
-            if complete is not None:
-                windows += complete
-                frames = frames[len(piece) :]
-                continue
-            release_memory(self._device)
-            if len(piece) == 1:
-                raise ExtractionError(f"{self._device} has too little memory for even one frame", transient=True)
-            self._piece = len(piece) // 2
-            log.warning(
-                "%d frames are too many for the memory of %s: going on with %d", len(piece), self._device, self._piece
-            )
-        return windows
+    def _through_stem(self, stream: WindowStream, frames: Sequence[npt.NDArray[np.uint8]]) -> list[Window]:
+        with torch.inference_mode():
+            return stream.push(torch.from_numpy(np.stack(frames)).to(self._device))
 
-    def _try(self, stream: WindowStream, frames: list[npt.NDArray[np.uint8]]) -> list[Window] | None:
-        try:
-            with torch.inference_mode():
-                return stream.push(torch.from_numpy(np.stack(frames)).to(self._device))
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return None
-
-    def _through_trunk(self, windows: Iterable[Window]) -> Tensor:
+    def _through_trunk(self, windows: Sequence[Window]) -> Tensor:
         with torch.inference_mode():
             vectors: Tensor = self._trunk(self._stem.gated(list(windows)))
             return vectors
@@ -118,6 +86,13 @@ class DenseS3D:
 def frames_per_batch(batch_size: int) -> int:
     """How many 10 fps frames bring about as many 6 Hz windows."""
     return math.ceil(batch_size * 10 / 6)
+
+
+def _until_exhausted(stream: WindowStream, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
+    for frame in frames:
+        if stream.is_exhausted:
+            return
+        yield frame
 
 
 def _placed(module: ModuleT, device: torch.device, precision: Precision) -> ModuleT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,9 +10,8 @@ import torch
 
 from mgn_ma.extractors.audio_patches import PATCH_US, SAMPLE_RATE, Patch, log_mel_patches
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, TrackRows
-from mgn_ma.extractors.batching import Batches, extract_in_batches
+from mgn_ma.extractors.batching import Batches, vectors_of
 from mgn_ma.extractors.device import dtype_of, place, resolve_device
-from mgn_ma.extractors.reading import Unit
 from mgn_ma.extractors.vggish.config import VGGishConfig
 from mgn_ma.extractors.vggish.network import WIDTH, load_network
 from mgn_ma.media.audio import iter_audio
@@ -36,17 +35,22 @@ class VGGishExtractor(Extractor):
     def __init__(self, config: VGGishConfig) -> None:
         self._device = resolve_device(config.device)
         self._dtype = dtype_of(config.precision)
-        self._readers = config.readers
         network, postprocessor = load_network(
             *config.weights_needed(), final_relu=config.final_relu, postprocess=config.postprocess
         )
         self._network = place(network, self._device, config.precision, torch.channels_last)
         self._postprocess = torch.nn.Identity() if postprocessor is None else postprocessor.to(self._device)
-        self._batches = Batches(self.forward, config.batch_size, self._device)
+        self._batches = Batches(config.batch_size, self._device, "patch")
 
-    def extract(self, videos: Iterable[VideoSource]) -> Iterator[tuple[VideoSource, TrackRows | ExtractionError]]:
-        """See :meth:`Extractor.extract`."""
-        return extract_in_batches(videos, self._read, self._batches, readers=self._readers)
+    def extract(self, video: VideoSource) -> TrackRows:
+        """One row for each whole patch."""
+        if video.video_path is None or not video.has_audio:
+            raise ExtractionError("the video has no sound")
+        patches = log_mel_patches(iter_audio(video.video_path, SAMPLE_RATE))
+        lacking = "its sound is shorter than one patch of 0.975 s"
+        vectors = vectors_of(patches, self.forward, self._batches, lacking=lacking)
+        starts = np.arange(len(vectors), dtype=np.int64) * PATCH_US
+        return TrackRows(starts, starts + PATCH_US, vectors)
 
     def forward(self, patches: Sequence[Patch]) -> torch.Tensor:
         """B patches (96, 64) float32 to (B, 128)."""
@@ -55,12 +59,3 @@ class VGGishExtractor(Extractor):
             embedding = self._network(batch.unsqueeze(1).contiguous(memory_format=torch.channels_last))
             vectors: torch.Tensor = self._postprocess(embedding)
         return vectors
-
-    def _read(self, video: VideoSource) -> Iterator[Unit]:
-        if video.video_path is None or not video.has_audio:
-            raise ExtractionError("the video has no sound")
-        i = -1
-        for i, patch in enumerate(log_mel_patches(iter_audio(video.video_path, SAMPLE_RATE))):
-            yield Unit(i * PATCH_US, (i + 1) * PATCH_US, patch)
-        if i < 0:
-            raise ExtractionError("its sound is shorter than one patch of 0.975 s")

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from mgn_ma.eev.annotations import validate_annotations
 from mgn_ma.eev.targets import Targets
-from mgn_ma.execution.progress import progress
+from mgn_ma.execution import ExecutionConfig
+from mgn_ma.features.inspection import inspect_videos
 from mgn_ma.media.folder import MediaFolder
 from mgn_ma.media.manifest import ManifestConfig, build_manifest, exclusions, iter_digests
 
@@ -33,15 +35,12 @@ def list_videos(
     labels_test: pd.DataFrame,
     videos: MediaFolder,
     ingestion: ManifestConfig,
+    execution: ExecutionConfig,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Manifest of all annotated videos, and the part of it that can't be used."""
     splits = {"train": labels_train, "validation": labels_validation, "test": labels_test}
-    manifest = build_manifest(
-        splits,
-        videos,
-        ingestion,
-        show_progress=lambda rows, total: progress(rows, total, "probing videos", unit="video"),
-    )
+    execution = execution.model_copy(update={"workers": ingestion.workers})
+    manifest = build_manifest(splits, videos, ingestion, partial(inspect_videos, execution=execution))
     return manifest, exclusions(manifest)
 
 

@@ -29,7 +29,7 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 list_videos,
-                [*LABELS, "raw_videos", "params:ingestion"],
+                [*LABELS, "raw_videos", "params:ingestion", "params:execution"],
                 ["manifest", "exclusions"],
                 name="list_videos",
             ),

@@ -1,0 +1,44 @@
+"""Video files looked into in processes that may crash: a file that takes its process with it costs that video only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from mgn_ma.execution import ExecutionConfig, ready, run
+from mgn_ma.execution.progress import progress
+from mgn_ma.features.extraction import reason_of
+from mgn_ma.media.inspection import ListedVideo, VideoRow, inspect_video, unavailable
+from mgn_ma.media.thumbnails import thumbnails
+
+logger = logging.getLogger(__name__)
+
+TIME_LIMIT_S = 600.0
+"""A header, the first frame and the last seconds take this long from no disk that still answers."""
+
+
+def inspect_videos(videos: Sequence[ListedVideo], execution: ExecutionConfig) -> Iterator[VideoRow]:
+    """The manifest's row of each video, in the order of completion.
+
+    Args:
+        videos: what to look into; those without a file cost no process.
+        execution: where, by how many, and within which memory.
+    """
+    with_file = [video for video in videos if video.files.video_path is not None]
+    yield from (inspect_video(video) for video in videos if video.files.video_path is None)
+    outcomes = run(ready(inspect_video), with_file, execution.model_copy(update={"time_limit_s": TIME_LIMIT_S}))
+    for outcome in progress(outcomes, len(with_file), "probing videos", unit="video"):
+        yield outcome.result or unavailable(outcome.item, reason_of(outcome.error))
+
+
+def take_thumbnails(
+    path: str, timestamps_us: Sequence[int], longer_side: int, execution: ExecutionConfig
+) -> dict[int, bytes]:
+    """See :func:`mgn_ma.media.thumbnails.thumbnails`; a file that can't be decoded has none."""
+    one = execution.model_copy(update={"workers": 1, "time_limit_s": TIME_LIMIT_S})
+    take = partial(thumbnails, timestamps_us=timestamps_us, longer_side=longer_side)
+    (outcome,) = run(ready(take), [path], one)
+    if outcome.error is not None:
+        logger.warning("No thumbnails of %s: %s", path, reason_of(outcome.error))
+    return outcome.result or {}

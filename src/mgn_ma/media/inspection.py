@@ -1,0 +1,98 @@
+"""What there is to know of a video before it is used: its files, looked into. What is decoded here may be hostile."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from mgn_ma.media.digest import digest
+from mgn_ma.media.errors import MediaError
+from mgn_ma.media.folder import VIDEO_SUFFIXES, MediaFiles, read_title
+from mgn_ma.media.probe import probe
+
+logger = logging.getLogger(__name__)
+
+AVAILABLE = "available"
+UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVideo:
+    """A video that somebody wants; ``split`` is "" where it belongs to none."""
+
+    video_id: str
+    split: str
+    files: MediaFiles
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRow:
+    """A row of the manifest, see `mgn_ma.media.manifest.build_manifest`."""
+
+    video_id: str
+    split: str
+    status: str
+    reason: str = ""
+    note: str = ""
+    path: str | None = None
+    digest: str | None = None
+    duration_us: int | None = None
+    fps: float | None = None
+    width: int | None = None
+    height: int | None = None
+    has_audio: bool = False
+    audio_duration_us: int | None = None
+    captions_path: str | None = None
+    captions_digest: str | None = None
+    title: str | None = None
+
+
+def inspect_video(video: ListedVideo) -> VideoRow:
+    """Look into the files of a video; whatever a damaged file provokes becomes the reason why it is unavailable."""
+    path = video.files.video_path
+    if path is None:
+        wanted = ", ".join(f".{suffix}" for suffix in VIDEO_SUFFIXES)
+        return unavailable(video, f"no file {video.video_id} with one of {wanted}")
+    try:
+        return _available(video, path)
+    except MemoryError:
+        raise
+    except MediaError as error:
+        return unavailable(video, error.reason)
+    except Exception as error:
+        logger.debug("Looking into %s", path, exc_info=True)
+        return unavailable(video, f"can't be read: {type(error).__name__}: {error}")
+
+
+def unavailable(video: ListedVideo, reason: str) -> VideoRow:
+    """The row of a video that can't be used."""
+    return VideoRow(video.video_id, video.split, UNAVAILABLE, reason)
+
+
+def _available(video: ListedVideo, video_path: str) -> VideoRow:
+    files, info = video.files, probe(video_path)
+    notes = ["the file is cut short: it ends before the time that its header promises"] if info.truncated else []
+    title: str | None = None
+    captions_digest: str | None = None
+    try:
+        title = None if files.info_path is None else read_title(files.info_path)
+        captions_digest = None if files.captions_path is None else digest(files.captions_path)
+    except MediaError as error:
+        notes.append(str(error))
+    return VideoRow(
+        video.video_id,
+        video.split,
+        AVAILABLE,
+        note="; ".join(notes),
+        path=video_path,
+        digest=digest(video_path),
+        duration_us=info.duration_us,
+        fps=info.fps,
+        width=info.width,
+        height=info.height,
+        has_audio=info.has_audio,
+        audio_duration_us=info.audio_duration_us,
+        captions_path=None if captions_digest is None else files.captions_path,
+        captions_digest=captions_digest,
+        title=title,
+    )
