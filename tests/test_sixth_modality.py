@@ -1,4 +1,4 @@
-"""One modality more, as docs/add-a-modality.md adds it from outside of the package, and one less: the whole chain does."""
+"""The chain with one modality more, added from outside as docs/add-a-modality.md says, and with one or two less."""
 
 import configparser
 import json
@@ -16,11 +16,13 @@ from tiny_project import CHAIN as WHOLE_RUN
 from tiny_project import ROOT, kedro, make_project
 
 from mgn_ma.datasets.packed_split import PackedSplitDataset
+from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import BundleError
 from mgn_ma.modalities import IN_MODEL
 from mgn_ma.pipeline_registry import CHAIN
 from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.versions import CHALLENGER
+from mgn_ma.training.checkpoints import load_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -172,4 +174,4 @@ def test_without_vectors_of_videos_no_network_for_them_is_trained_and_an_ensembl
 def test_without_what_vectors_of_videos_are_made_from_they_are_made_from_the_rest(without):
     project = without(",".join(CHAIN_TO_TRAINING), "image", "title")
     (networks,) = (project / "data/sample/06_models/video_level_networks").glob("*/*/full.json")
-    assert list(json.loads(networks.read_text())["inputs"]) == ["audio"]
+    assert list(load_checkpoint(Folder(networks.parent), "full").inputs) == ["audio"]
