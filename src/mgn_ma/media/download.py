@@ -239,11 +239,11 @@ def _options(video_id: str, folder: Path, config: DownloadConfig) -> dict[str, A
         "no_warnings": True,
         "noprogress": True,
         "color": "never",
-        "logger": _Silence(),
+        "logger": _DebugLogger(),
     }
 
 
-class _Silence:
+class _DebugLogger:
     """yt-dlp's messages go to our debug log: what matters of them is in the account."""
 
     def debug(self, message: str) -> None:
