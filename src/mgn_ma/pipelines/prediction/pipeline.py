@@ -37,5 +37,4 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(check_account, "prediction_account", None, name="check_prediction_account"),
         ],
-        tags="prediction",
     )
