@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -195,6 +194,7 @@ from pathlib import Path
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.video import iter_frames_at
+from mgn_ma.machine import usable_cpus
 geometry = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize_shorter=333)
 n = sum(1 for _ in iter_frames_at(sys.argv[1], grid_timestamps_us(int(sys.argv[2])), geometry))
 print(n, re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
@@ -230,7 +230,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["decode", "geometry", "audio", "memory"])
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cpus()
     machine = {"processor": platform.processor() or platform.machine(), "cores": cores}
     report: dict[str, Any] = {"machine": {**machine, "av": av.__version__}}
     with tempfile.TemporaryDirectory() as name:
