@@ -31,6 +31,7 @@ from sklearn.datasets import load_sample_images
 
 from clips import RATE, SIZES, render, repeat
 from mgn_ma.grid import grid_timestamps_us
+from mgn_ma.machine import usable_cpus
 from mgn_ma.media import video as video_module
 from mgn_ma.media.geometry import FrameGeometry, Framer
 from mgn_ma.media.video import iter_frames_at
@@ -194,7 +195,6 @@ from pathlib import Path
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.video import iter_frames_at
-from mgn_ma.machine import usable_cpus
 geometry = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize_shorter=333)
 n = sum(1 for _ in iter_frames_at(sys.argv[1], grid_timestamps_us(int(sys.argv[2])), geometry))
 print(n, re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
