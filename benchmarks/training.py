@@ -40,7 +40,8 @@ from mgn_ma.features.track import Track, TrackHeader
 from mgn_ma.machine import usable_cpus
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.training.batches import Batch, BatchConfig, FrameBatches
+from mgn_ma.training.batches import BatchConfig, FrameBatches
+from mgn_ma.training.gather import Batch
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from nbclient import NotebookClient
-from tiny_project import CHAIN, kedro, make_project, start
+from tiny_project import CHAIN, kedro, make_project, newest, start
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.features.store import TrackStore
@@ -95,13 +95,15 @@ def test_a_killed_run_ends_as_an_undisturbed_one_and_keeps_what_it_had(undisturb
     assert made.keys() == reference.keys()
     assert all(table(made[name]).equals(table(reference[name])) for name in made)
     file = "data/sample/07_model_output/ensemble_predictions.parquet"
-    pd.testing.assert_frame_equal(pd.read_parquet(project / file), pd.read_parquet(undisturbed[0] / file))
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(newest(project / file)), pd.read_parquet(newest(undisturbed[0] / file))
+    )
 
 
 def test_the_files_that_others_look_for(undisturbed):
     project, _ = undisturbed
     reporting = project / "data/sample/08_reporting"
-    evaluation = json.loads((reporting / "evaluation.json").read_text())
+    evaluation = json.loads(newest(reporting / "evaluation.json").read_text())
     assert evaluation["validation"].keys() >= {
         "oracle",
         "time_only",
@@ -114,7 +116,7 @@ def test_the_files_that_others_look_for(undisturbed):
     assert set(evaluation["validation"]["per_expression"]) == set(EEV.names)
     assert evaluation.keys() >= {"undefined", "n_videos", "n_frames"}
     assert list(account(project).columns) == ["video_id", "modality", "status", "reason", "seconds"]
-    predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
+    predictions = pd.read_parquet(newest(project / "data/sample/07_model_output/ensemble_predictions.parquet"))
     assert list(predictions.columns) == ["video_id", "timestamp_us", *EEV.names]
 
 
@@ -138,7 +140,7 @@ def test_run_again_it_extracts_nothing_and_an_earlier_version_can_be_loaded(resu
     client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
     (registered,) = client.search_model_versions("name = 'mgn-ma'")
     assert client.get_registered_model("mgn-ma").aliases == {"challenger": registered.version}
-    versions = sorted(p.name for p in (project / "data/sample/08_reporting/versions/evaluation.json").iterdir())
+    versions = sorted(p.name for p in (project / "data/sample/08_reporting/evaluation.json").iterdir())
     assert len(versions) == 2
     kedro(project, "run", "--env", "sample", "--pipelines", "reporting", "--load-versions", f"evaluation:{versions[0]}")
 
@@ -175,7 +177,7 @@ def test_the_run_is_tracked_with_a_nested_run_a_member(undisturbed):
     assert members.keys() >= {"member_1", "member_2"}
     curve = client.get_metric_history(members["member_1"].info.run_id, "validation_correlation")
     assert [point.step for point in curve] == [1, 2]
-    evaluation = json.loads((project / "data/sample/08_reporting/evaluation.json").read_text())
+    evaluation = json.loads(newest(project / "data/sample/08_reporting/evaluation.json").read_text())
     assert parent.data.metrics["validation/ensemble"] == pytest.approx(evaluation["validation"]["ensemble"], abs=1e-12)
 
 
@@ -187,12 +189,12 @@ def test_the_registered_ensemble_predicts_from_tracks_what_the_chain_predicted(u
     challenger = registry.holder(CHALLENGER)
     assert challenger.run_id == run.info.run_id
     bundle = registry.bundle(challenger.uri)
-    evaluation = json.loads((project / "data/sample/08_reporting/evaluation.json").read_text())
+    evaluation = json.loads(newest(project / "data/sample/08_reporting/evaluation.json").read_text())
     assert bundle.description.scores["validation"] == evaluation["validation"]["ensemble"]
     predictor = Predictor(bundle)
     store = TrackStore(project / "data/sample/04_feature")
     views = {name: TrackView(store, store.selection(name)) for name in bundle.description.extractors}
-    predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
+    predictions = pd.read_parquet(newest(project / "data/sample/07_model_output/ensemble_predictions.parquet"))
     assert predictions["video_id"].nunique() > 2
     for video_id, frames in predictions.groupby("video_id"):
         tracks = {name: view.read(video_id).rows for name, view in views.items() if video_id in view}
@@ -210,11 +212,11 @@ def test_the_notebook_runs_on_a_finished_run(undisturbed, monkeypatch):
 
 def test_predictions_are_probabilities_for_every_frame_of_the_available_videos(undisturbed):
     project, _ = undisturbed
-    predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
+    predictions = pd.read_parquet(newest(project / "data/sample/07_model_output/ensemble_predictions.parquet"))
     values = predictions[list(EEV.names)].to_numpy()
     assert np.isfinite(values).all()
     assert ((values > 0) & (values < 1)).all()
-    labels = pd.read_parquet(project / "data/sample/03_primary/labels_validation.parquet")
+    labels = pd.read_parquet(project / "data/sample/02_intermediate/labels_validation.parquet")
     present = set(account(project).query("modality == 'image' and status == 'present'")["video_id"])
     expected = labels[labels["video_id"].isin(present)]
     both = predictions.merge(expected[["video_id", "timestamp_us"]], on=["video_id", "timestamp_us"])
@@ -223,7 +225,7 @@ def test_predictions_are_probabilities_for_every_frame_of_the_available_videos(u
 
 def test_the_registered_model_predicts_a_video_as_the_chain_did(undisturbed, tmp_path):
     project, _ = undisturbed
-    predictions = pd.read_parquet(project / "data/sample/07_model_output/ensemble_predictions.parquet")
+    predictions = pd.read_parquet(newest(project / "data/sample/07_model_output/ensemble_predictions.parquet"))
     asked = pd.read_csv(project / "data/sample/01_raw/annotations/test.csv", dtype={"Video ID": str})
     video_id = next(name for name in predictions["video_id"].unique() if (asked["Video ID"] == name).any())
     command = [sys.executable, "-c", "from mgn_ma.command import main; main()", "predict", "-o", str(tmp_path)]

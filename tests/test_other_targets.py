@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_project import kedro, make_project
+from tiny_project import kedro, make_project, newest
 
 from mgn_ma.eev.targets import EEV, Targets
 from mgn_ma.execution import ExecutionConfig
@@ -71,11 +71,11 @@ def values_of(table):
 
 def test_labels_and_predictions_are_of_the_two_and_fall_below_zero(project):
     data = project / "data/sample"
-    assert all((values_of(pd.read_parquet(data / f"03_primary/{name}.parquet")) < 0).any() for name in LABELS)
-    predictions = pd.read_parquet(data / "07_model_output/ensemble_predictions.parquet")
+    assert all((values_of(pd.read_parquet(data / f"02_intermediate/{name}.parquet")) < 0).any() for name in LABELS)
+    predictions = pd.read_parquet(newest(data / "07_model_output/ensemble_predictions.parquet"))
     assert (values_of(predictions) < 0).any()
     # The level of the labels is out of the reach of shares.
-    level = pd.read_parquet(data / "03_primary/labels_train.parquet")["arousal"].mean()
+    level = pd.read_parquet(data / "02_intermediate/labels_train.parquet")["arousal"].mean()
     assert level < -0.2 and predictions["arousal"].mean() == pytest.approx(level, abs=0.3)
     submission = pd.read_csv(data / "08_reporting/submission.csv", dtype={"Video ID": str})
     assert list(submission.columns) == ["Video ID", "Timestamp (milliseconds)", *AFFECT.names]
@@ -83,7 +83,7 @@ def test_labels_and_predictions_are_of_the_two_and_fall_below_zero(project):
 
 def test_the_report_and_the_figures_know_no_other_targets(project):
     reporting = project / "data/sample/08_reporting"
-    evaluation = json.loads((reporting / "evaluation.json").read_text())
+    evaluation = json.loads(newest(reporting / "evaluation.json").read_text())
     for by_expression in (
         evaluation["validation"]["expressions"],
         evaluation["validation"]["per_expression"],

@@ -55,6 +55,8 @@ BY_NAME = {modality.name: modality for modality in MODALITIES}
 EXTRACTED = tuple(modality.name for modality in MODALITIES if modality.source is not None)
 IN_MODEL = tuple(modality.name for modality in MODALITIES if modality.in_model)
 """In the order of the concatenation."""
+NOT_IN_MODEL = tuple(modality.name for modality in MODALITIES if not modality.in_model)
+"""What only learned modalities are made from."""
 
 
 def extracted(granularity: Granularity) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 
 from kedro.config import OmegaConfigLoader  # noqa: E402
 
-from mgn_ma.hooks import ErrorHooks, PublishingHooks, TrackingHooks  # noqa: E402
+from mgn_ma.hooks import ErrorHooks, TrackingHooks  # noqa: E402
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
@@ -29,6 +29,6 @@ CONFIG_LOADER_ARGS = {
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
 }
 # The last one registered is asked first: errors are shown well from the start on, and tracking is checked before work.
-HOOKS = (PublishingHooks(), TrackingHooks(), ErrorHooks())
+HOOKS = (TrackingHooks(), ErrorHooks())
 # Where kedro-mlflow is installed beside this project, a run must not be two.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro_mlflow")

@@ -60,6 +60,17 @@ def page(view, folder):
     return view
 
 
+def test_values_are_shown_in_the_unit_of_the_labels(view, tmp_path):
+    timestamps = np.arange(N_FRAMES, dtype=np.int64) * 1_000_000 // 6
+    curves = {"valence": np.full(N_FRAMES, -40.0), "arousal": np.full(N_FRAMES, 25.0)}
+    video = PageVideo("-abc", "Affect", None, timestamps, (-100.0, 100.0), curves, {})
+    (tmp_path / "page.html").write_text(render_page(video), encoding="utf-8")
+    view.goto((tmp_path / "page.html").as_uri())
+    assert view.locator("#chart").get_attribute("aria-valuetext") == "0:00.0, highest: arousal 25.0"
+    if view.locator("#chart").bounding_box()["width"] >= 600:
+        assert view.locator("[data-expression=valence]").inner_text() == "-40.0"
+
+
 def test_it_plays_and_the_cursor_follows(page):
     before = page.evaluate("parseFloat(document.getElementById('cursor').style.left)")
     page.evaluate("document.getElementById('video').play()")

@@ -9,7 +9,7 @@ import pytest
 from mgn_ma.eev.errors import FrameTableError
 from mgn_ma.eev.frames import KEY_COLUMNS, expression_matrix, locate_frames
 from mgn_ma.eev.submission import SubmissionError, check_submission, make_submission
-from mgn_ma.eev.targets import EEV
+from mgn_ma.eev.targets import EEV, Targets
 
 TEST_FRAMES = pd.DataFrame({"video_id": ["-b", "-b", "gone", "a", "a"], "timestamp_us": [0, 166666, 0, 0, 166666]})
 
@@ -85,3 +85,16 @@ def test_the_matrix_has_the_expressions_in_their_order_whatever_the_table_has():
     assert KEY_COLUMNS == ("video_id", "timestamp_us")
     shuffled = PREDICTIONS[["timestamp_us", *EEV.names[::-1], "video_id"]]
     np.testing.assert_array_equal(expression_matrix(shuffled, EEV.names), expression_matrix(PREDICTIONS, EEV.names))
+
+
+def test_other_targets_have_columns_and_a_range_of_their_own():
+    affect = Targets(names=("valence", "arousal"), minimum=1.0, maximum=9.0)
+    keys = PREDICTIONS[["video_id", "timestamp_us"]]
+    predictions = keys.assign(arousal=np.float32(7.5), valence=np.float32(1.0))
+    submission = make_submission(TEST_FRAMES, predictions, affect)
+    assert list(submission.columns) == ["Video ID", "Timestamp (milliseconds)", "valence", "arousal"]
+    assert submission["arousal"].tolist() == [7.5, 7.5, 1.0, 7.5, 7.5], "a scale of 1 to 9 has no zero"
+    with pytest.raises(SubmissionError, match=r"row 3: arousal is 9\.5, not between 1 and 9"):
+        make_submission(TEST_FRAMES, predictions.assign(arousal=[9.5, *[7.5] * 4]), affect)
+    with pytest.raises(FrameTableError, match="no column 'valence', only arousal"):
+        make_submission(TEST_FRAMES, predictions.drop(columns="valence"), affect)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.correlation import video_correlations
-from mgn_ma.eev.targets import EEV
+from mgn_ma.eev.targets import EEV, Targets
 from mgn_ma.evaluation.controls import TimeOnlyBaseline, TimeOnlyConfig
 from mgn_ma.evaluation.errors import EvaluationError
 
@@ -87,3 +87,16 @@ def test_gaps_are_bridged_and_the_end_is_held(make_frames, make_table):
     curve = baseline.predict(np.array([3_000_000, 5_000_000, 7_000_000, 10**9, 10**12]))[:, 14]
     assert curve[0] > curve[1] > curve[2] > curve[3] == curve[4]
     assert np.isfinite(curve).all()
+
+
+def test_the_baseline_stays_in_the_targets_range_and_takes_zeros_for_values_where_they_are(make_frames, make_table):
+    frames = make_frames((60, 60))
+    times = frames["timestamp_us"].to_numpy()
+    values = np.where(times < 5_000_000, 0.0, -0.9)[:, None] * np.ones(15)
+    affect = Targets(minimum=-0.8, zero_rows_mean_no_face=False)
+    config = TimeOnlyConfig(smoothing_seconds=0)
+    predicted = TimeOnlyBaseline.learn(make_table(frames, values), affect, config).predict(times[:60])
+    assert predicted.min() == np.float32(-0.8)
+    np.testing.assert_allclose(predicted[2], 0, atol=1e-6)
+    early = TimeOnlyBaseline.learn(make_table(frames, values), Targets(minimum=-0.8), config).predict(times[:1])
+    np.testing.assert_allclose(early, -0.8, err_msg="zeros are no labels")

@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 from scipy.stats import pearsonr, zscore
 
 from mgn_ma.eev.correlation import challenge_score, video_correlations
-from mgn_ma.eev.targets import EEV
+from mgn_ma.eev.targets import EEV, Targets
 from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig, combine, deal_folds, learn, learn_all
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 
@@ -205,3 +205,15 @@ def test_standardised_mixtures_keep_the_members_level_and_never_leave_0_to_1():
         np.testing.assert_allclose(combined.mean(axis=0), np.mean(members, axis=0).mean(axis=0), atol=1e-6)
         scores = np.mean([zscore(member, axis=0) for member in members], axis=0)
         assert video_correlations(combined, scores, offsets).r.min() > 1 - 1e-6
+
+
+@pytest.mark.parametrize("standardised", [False, True])
+def test_members_of_another_range_make_the_same_ensemble_in_it(standardised):
+    random = np.random.default_rng(4)
+    offsets, weights = np.array([0, 30, 70]), np.array([0.25, 0.75])
+    shares = [random.random((70, 15)) ** 6, 1 - random.random((70, 15)) ** 6]
+    affect = Targets(minimum=-1.0, maximum=3.0)
+    of_shares = combine(shares, offsets, weights, EEV, standardised=standardised)
+    of_values = combine([4 * member - 1 for member in shares], offsets, weights, affect, standardised=standardised)
+    np.testing.assert_allclose(of_values, 4 * of_shares - 1, atol=1e-5)
+    assert of_values.min() >= -1 and of_values.max() <= 3

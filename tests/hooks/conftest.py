@@ -77,6 +77,8 @@ def register_pipelines():
 """
 
 CATALOG = """
+tracker:
+  type: mgn_ma.datasets.tracker.TrackerDataset
 evaluation:
   type: json.JSONDataset
   filepath: data/08_reporting/evaluation.json
@@ -183,7 +185,7 @@ class Project:
 def make_project(path):
     for folder in ("src/scratch", "conf/base", "conf/sample", "conf/local", "data/01_raw", "guard"):
         (path / folder).mkdir(parents=True)
-    for name in ("base/mlflow.yml", "base/catalog_tracking.yml", "logging.yml"):
+    for name in ("base/mlflow.yml", "logging.yml"):
         shutil.copy(ROOT / "conf" / name, path / "conf" / name)
     (path / "pyproject.toml").write_text(PYPROJECT)
     (path / ".gitignore").write_text(

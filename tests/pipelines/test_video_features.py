@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,21 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from mgn_ma.datasets.checkpoints import CheckpointsDataset
+from mgn_ma.datasets.packed_split import PackedSplitDataset
 from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
 from mgn_ma.eev.targets import EEV
 from mgn_ma.features.settings import Modalities
-from mgn_ma.features.track import Selection, TrackError
+from mgn_ma.features.store import TrackStore
+from mgn_ma.features.track import Selection, Track, TrackError
 from mgn_ma.features.view import TrackView
+from mgn_ma.pipelines import model_input
 from mgn_ma.pipelines.video_features import create_pipeline
 from mgn_ma.pipelines.video_features.nodes import embed_videos
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.video_level import VideoLevelSettings
 
+NAMES = ("image", "audio", "action", "subtitle", "title", "video")
 LEARNED = ["video_features.train_video_level_networks", "video_features.embed_videos"]
 
 
@@ -122,3 +128,77 @@ def test_the_pipeline_ends_the_extraction_with_its_account() -> None:
     assert {"title.tracks", "video_level_networks", "video.tracks", "extraction_account"} <= pipeline.all_outputs()
     (account,) = [node for node in pipeline.nodes if "extraction_account" in node.outputs]
     assert set(account.inputs) == {f"{name}.account" for name in ("image", "audio", "action", "subtitle", "title")}
+
+
+def pack(extracted: Any, folder: Path) -> DataCatalog:
+    """The model_input pipeline on what is on disk now."""
+    catalog = DataCatalog(
+        {
+            **{f"labels_{split}": MemoryDataset(table) for split, table in extracted.labels.items()},
+            **{f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign") for name in NAMES},
+            **{f"{split}_input": PackedSplitDataset(filepath=str(folder / split)) for split in extracted.labels},
+            "extraction_account": MemoryDataset(extracted.account),
+            "params:modalities": MemoryDataset(extracted.modalities),
+            "params:targets": MemoryDataset(EEV),
+            "model_input_folder": MemoryDataset(str(folder)),
+        }
+    )
+    SequentialRunner().run(model_input.create_pipeline(), catalog)
+    return catalog
+
+
+def extract_anew(extracted: Any, modality: str, fingerprint: str | None = None, of: str | None = None) -> None:
+    """As another extractor would, or the same from another file of one video."""
+    view = extracted.view(modality)
+    store, wanted = TrackStore(extracted.root), dict(view.selection.wanted)
+    if of is not None:
+        wanted[of] = "digest of another file"
+    selection = Selection(modality, fingerprint or view.fingerprint, wanted)
+    store.select(selection)
+    for video_id in view:
+        track = view.read(video_id)
+        header = replace(track.header, fingerprint=selection.fingerprint, source_digest=wanted[video_id])
+        store.write(Track(header, track.rows))
+
+
+def another_image_extractor(extracted: Any) -> None:
+    extract_anew(extracted, "image", fingerprint="j" * 64)
+
+
+def another_title(extracted: Any) -> None:
+    extract_anew(extracted, "title", of="-validation1")
+
+
+def another_label(extracted: Any) -> None:
+    labels = extracted.labels["train"]
+    labels.loc[labels.index[5], "anger"] = 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (another_image_extractor, "the video track of .* was not made from the image track that is there now"),
+        (another_title, "the video track of -validation1 was not made from the title track that is there now"),
+        (another_label, "the video tracks were learned from other labels than there are now"),
+    ],
+)
+def test_a_mixture_is_refused_until_the_vectors_are_made_anew(
+    extracted: Any, tmp_path: Path, change: Callable[[Any], None], reason: str
+) -> None:
+    run(extracted, tmp_path, settings(epochs=1))
+    before = pack(extracted, tmp_path / "05").load("train_input").modalities["video"]
+    change(extracted)
+    with pytest.raises(TrackError, match=f"{reason}: run the pipeline video_features before model_input"):
+        pack(extracted, tmp_path / "05")
+    run(extracted, tmp_path, settings(epochs=1))
+    after = pack(extracted, tmp_path / "05").load("train_input").modalities["video"]
+    # A title of a validation video is nothing that networks learn from.
+    assert (after.fingerprint == before.fingerprint) == (change is another_title)
+
+
+def test_networks_embed_only_what_they_were_trained_on(extracted: Any, tmp_path: Path) -> None:
+    catalog = run(extracted, tmp_path, settings(epochs=1))
+    another_image_extractor(extracted)
+    catalog["image.tracks"] = MemoryDataset(extracted.view("image"), copy_mode="assign")
+    with pytest.raises(TrainingError, match=r"were trained on other image tracks .*: run the pipeline video_features"):
+        SequentialRunner().run(create_pipeline().only_nodes(LEARNED[1]), catalog)

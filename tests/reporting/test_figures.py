@@ -5,7 +5,7 @@ import plotly.io as pio
 import pytest
 
 from mgn_ma.eev.correlation import video_correlations
-from mgn_ma.eev.targets import EEV
+from mgn_ma.eev.targets import EEV, Targets
 from mgn_ma.reporting.attention import attention_figure
 from mgn_ma.reporting.correlations import expression_correlation_figure
 from mgn_ma.reporting.curves import curves_figure
@@ -143,6 +143,16 @@ class TestCurves:
         some = predictions.drop(predictions.index[predictions["video_id"] == "middle"][::2])
         figure = curves_figure(some, labels, ExampleVideo("middle", 0.5, 2, 3), EEV)
         assert len(figure.data[0].x) == len(figure.data[1].y) == 20
+
+    @pytest.mark.parametrize(("n_targets", "n_rows"), [(1, 1), (3, 1), (4, 2)])
+    def test_any_number_of_targets_in_any_range(self, predictions, labels, n_targets, n_rows):
+        targets = Targets(names=EEV.names[:n_targets], minimum=-1, maximum=0.5)
+        figure = curves_figure(predictions, labels, ExampleVideo("middle", 0.5, 2, 3), targets)
+        assert len([t for t in figure.data if t.name == "ensemble"]) == n_targets
+        assert len({axis.domain for axis in figure.select_yaxes()}) == n_rows
+        assert "value (-1..0.5)" in {axis.title.text for axis in figure.select_yaxes()}
+        # Zero is no end of the range, so it need not be seen.
+        assert {axis.rangemode for axis in figure.select_yaxes()} == {"normal"}
 
     def test_no_common_frame(self, predictions, labels):
         with pytest.raises(FigureError, match="of_test"):

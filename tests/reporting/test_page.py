@@ -74,3 +74,13 @@ def test_the_index_links_pages_and_says_why_one_is_missing():
     assert 'href="a.html"' in page
     assert "<script>alert" not in page
     assert "not predicted: no video stream" in page
+
+
+def test_curves_of_another_range_come_back_too():
+    falling = np.linspace(3, -1, 7)
+    data = data_of(render_page(page_video(curve_range=(-1.0, 3.0), curves={"valence": falling})))
+    low, high = data["curve_range"]
+    curve = low + (high - low) * np.frombuffer(base64.b64decode(data["curves"]["valence"]), "<u2") / data["full_scale"]
+    np.testing.assert_allclose(curve, falling, atol=4 * 0.5 / 65535 + 1e-12)
+    shares = np.frombuffer(base64.b64decode(data["attention"]["image"]), "<u2") / data["full_scale"]
+    np.testing.assert_allclose(shares, 0.75, atol=0.5 / 65535 + 1e-12)

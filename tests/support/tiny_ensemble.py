@@ -20,8 +20,9 @@ from mgn_ma.grid import grid_time
 from mgn_ma.inference.assembly import assemble
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.predictor import Predictor
-from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
-from mgn_ma.models.video_level import VideoLevelArchitecture, VideoLevelConfig, VideoLevelNetwork
+from mgn_ma.models.config import MGNMAConfig, VideoLevelArchitecture, VideoLevelConfig
+from mgn_ma.models.mgn_ma import MGNMA
+from mgn_ma.models.video_level import VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.video_level import VideoLevelSettings, networks_fingerprint

@@ -30,7 +30,7 @@ def make_project(path, parameters):
     shutil.copy(ROOT / "pyproject.toml", path)
     shutil.copy(ROOT / ".telemetry", path)
     merged = {}
-    for file in (path / "conf/sample").glob("parameters*.yml"):
+    for file in (path / "conf/sample").rglob("parameters*.yml"):
         merged = _merged(merged, yaml.safe_load(file.read_text()))
         file.unlink()
     (path / "conf/sample/parameters.yml").write_text(yaml.safe_dump(_merged(merged, parameters)))
@@ -57,3 +57,8 @@ def kedro(project, *arguments, **environment):
     output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return output
+
+
+def newest(path):
+    """The file of a versioned dataset that was saved last."""
+    return max(path.glob(f"*/{path.name}"))

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.ndimage import gaussian_filter1d
 
 from mgn_ma.eev.correlation import frames_to_offsets
 from mgn_ma.eev.targets import Targets
@@ -87,6 +86,8 @@ class TimeOnlyBaseline:
 
 
 def _smoothed(values: _Floats, bins: float) -> _Floats:
+    from scipy.ndimage import gaussian_filter1d
+
     return np.asarray(gaussian_filter1d(values, bins, mode="constant")) if bins > 0 else values
 
 

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.optimize import nnls
 
 from mgn_ma.eev.correlation import mean_of_defined
 from mgn_ma.eev.targets import Targets
@@ -121,6 +120,8 @@ def _stack(moments: MemberMoments, config: EnsemblingConfig) -> _Floats:
     Every expression of a video weighs the same, and every video, as in eq. 4; the normal equations are averages of
     correlations: between members, and of members with the truth.
     """
+    from scipy.optimize import nnls
+
     usable = moments.truth > 0
     share = np.divide(1.0, usable.sum(axis=1, keepdims=True), where=usable, out=np.zeros(usable.shape))
     scale = np.divide(1.0, np.sqrt(moments.truth), where=usable, out=np.zeros(usable.shape))

@@ -1,9 +1,8 @@
-"""What happens around every Kedro run: tracking, publishing, and errors that say what to do."""
+"""What happens around every Kedro run: tracking, and errors that say what to do."""
 
 from __future__ import annotations
 
 from mgn_ma.hooks.errors import ErrorHooks
-from mgn_ma.hooks.publishing import PublishingHooks
 from mgn_ma.hooks.tracking import TrackingHooks
 
-__all__ = ["ErrorHooks", "PublishingHooks", "TrackingHooks"]
+__all__ = ["ErrorHooks", "TrackingHooks"]

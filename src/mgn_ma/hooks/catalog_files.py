@@ -16,11 +16,6 @@ class SavedFile:
     filesystem: fsspec.AbstractFileSystem
     path: str
 
-    @property
-    def name(self) -> str:
-        """The file's name without its folders."""
-        return self.path.rpartition("/")[2]
-
 
 def unwrapped(dataset: Any) -> Any:
     """The dataset behind Kedro's cache, if it is behind one."""
@@ -30,11 +25,6 @@ def unwrapped(dataset: Any) -> Any:
 def metadata(dataset: Any) -> dict[str, Any]:
     """The ``metadata`` of a catalog entry; empty where there is none."""
     return dict(getattr(unwrapped(dataset), "metadata", None) or {})
-
-
-def layer(dataset: Any) -> str | None:
-    """The layer that Kedro-Viz draws the entry in."""
-    return (metadata(dataset).get("kedro-viz") or {}).get("layer")
 
 
 def saved_file(dataset: Any) -> SavedFile | None:

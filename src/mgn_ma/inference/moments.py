@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.signal import find_peaks, peak_widths
 
 from mgn_ma.eev.targets import Targets
 
@@ -117,6 +116,8 @@ def _moments_of(
     config: MomentsConfig,
     min_height: float,
 ) -> list[Moment]:
+    from scipy.signal import find_peaks, peak_widths
+
     smooth = _smoothed(curve, round(config.smoothing_us / step_us))
     level = float(np.median(smooth))
     sigma = _spread(smooth, level)

@@ -18,7 +18,6 @@ from mgn_ma.features.track import TrackError
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.modalities import VIDEO
 from mgn_ma.models.mgn_ma import MGNMA
-from mgn_ma.training.batches import to_device
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.gather import AlignedRows
 from mgn_ma.training.packed import PackedModality
@@ -128,7 +127,7 @@ class Predictor:
         rows = AlignedRows.from_tracks(tracks, checkpoint.inputs, timestamps_us)
         n_frames = len(rows.frames)
         chunks = (rows.frames[start : start + self._batch_size] for start in range(0, n_frames, self._batch_size))
-        batches = (to_device(rows.gather(chunk), self._device) for chunk in chunks)
+        batches = (rows.gather(chunk).to(self._device) for chunk in chunks)
         targets = self.bundle.description.targets
         return predict(self._members[name], batches, n_frames, targets, precision=_precision(checkpoint))
 

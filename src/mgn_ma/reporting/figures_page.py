@@ -6,7 +6,6 @@ import html
 from collections.abc import Mapping
 
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
 _CONFIG = {"displaylogo": False, "responsive": True}
 
@@ -16,6 +15,8 @@ def figures_page(figures: Mapping[str, go.Figure], title: str) -> str:
 
     Plotly writes a figure's text as JSON with ``<`` and ``>`` escaped, so nothing in it ends the script around it.
     """
+    from plotly.offline import get_plotlyjs  # brings IPython along
+
     sections = "\n".join(_section(name, figure) for name, figure in figures.items())
     return f"""<!doctype html>
 <html lang="en">

@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 from scipy.special import expit, ndtr
 
 from mgn_ma.eev.targets import EEV
@@ -68,6 +67,8 @@ def draw_signals(seed: int, video_id: str) -> dict[str, SlowSignal]:
 
 def reactions(signals: Mapping[str, Signal], seconds: Array) -> Array:
     """x, (F, 4): each signal as -1..1, delayed and smeared by its exponential decay, at ``seconds`` (F,) >= 0."""
+    from scipy.signal import lfilter
+
     fine = np.arange(-_PRE_ROLL_SECONDS, float(seconds.max(initial=0.0)) + _STEP_SECONDS, _STEP_SECONDS)
     columns = []
     for name, delay, decay in zip(SIGNALS, DELAYS_SECONDS, DECAYS_SECONDS, strict=True):
@@ -85,6 +86,8 @@ def noise_free_logits(theme: int, x: Array) -> Array:
 
 def annotation_noise(random: np.random.Generator, n_frames: int, deviation: float) -> Array:
     """(F, 15) noise of stationary deviation with a short memory (first order), on the logit scale."""
+    from scipy.signal import lfilter
+
     keep = np.exp(-1 / (RATE_HZ * NOISE_MEMORY_SECONDS))
     shocks = random.normal(size=(n_frames, len(EEV.names)))
     shocks[1:] *= np.sqrt(1 - keep**2)

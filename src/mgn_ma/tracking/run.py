@@ -120,7 +120,8 @@ def _experiment_id(name: str, uri: str, project_path: Path) -> str:
     client = MlflowClient()
     found = client.get_experiment_by_name(name)
     if found is None:
-        return str(mlflow.create_experiment(name, artifact_location=artifact_location(uri, project_path)))
+        location = artifact_location(uri, project_path)
+        return str(client.create_experiment(name, artifact_location=location and Path(location).as_uri()))
     if found.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)

@@ -9,38 +9,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from mgn_ma.execution.memory import usable_memory
 from mgn_ma.extractors.prefetch import Prefetch
 from mgn_ma.training.config import BatchConfig, Shuffle
-from mgn_ma.training.gather import AlignedRows, DeviceRows, HostBatch
+from mgn_ma.training.gather import AlignedRows, Batch, DeviceRows
 from mgn_ma.training.order import Frames, batch_sizes, block_windows, full_order
 from mgn_ma.training.packed import PackedSplit
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """B frames, on the device.
-
-    Attributes:
-        features: by modality, (B, D_m) float16; rows that are not present hold any finite values.
-        present: by modality, (B,) bool.
-        labels: (B, C) float32, or ``None``.
-        frames: (B,) which frames of the split these are; on the host.
-    """
-
-    features: dict[str, Tensor]
-    present: dict[str, Tensor]
-    labels: Tensor | None
-    frames: Frames
 
 
 class FrameBatches:
@@ -98,33 +79,14 @@ class FrameBatches:
         return self._gathered(_cut(frames, sizes))
 
     def _gathered(self, cuts: Iterable[Frames]) -> Iterator[Batch]:
-        if self._cached is None:
-            return self._streamed(self._rows.gather(frames) for frames in cuts)
-        cached = self._cached
-        return (Batch(*cached.gather(frames), frames) for frames in cuts)
+        if self._cached is not None:
+            return map(self._cached.gather, cuts)
+        return self._streamed(map(self._rows.gather, cuts))
 
-    def _streamed(self, batches: Iterator[HostBatch]) -> Iterator[Batch]:
-        on_device = (to_device(batch, self._device) for batch in batches)
+    def _streamed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        on_device = (batch.to(self._device) for batch in batches)
         with Prefetch(on_device, self._config.prefetch, name="batches") as ready:
             yield from ready
-
-
-def to_device(batch: HostBatch, device: torch.device) -> Batch:
-    """Copy a batch, beside the device's own work where that is possible."""
-
-    def move(array: npt.NDArray[np.generic]) -> Tensor:
-        tensor = torch.from_numpy(array)
-        if device.type != "cuda":
-            return tensor.to(device)
-        # Only a copy from pinned memory runs beside the network's own work.
-        return tensor.pin_memory().to(device, non_blocking=True)
-
-    return Batch(
-        {name: move(vectors) for name, vectors in batch.features.items()},
-        {name: move(mask) for name, mask in batch.present.items()},
-        None if batch.labels is None else move(batch.labels),
-        batch.frames,
-    )
 
 
 def _cut(order: Frames, sizes: Sequence[int]) -> Iterator[Frames]:
@@ -147,11 +109,11 @@ def _read_ahead(rows: AlignedRows, windows: Iterator[tuple[Frames, Frames]]) -> 
             yield coming[0].result(), coming[1]
 
 
-def _cut_windows(windows: Iterable[tuple[AlignedRows, Frames]], sizes: Sequence[int]) -> Iterator[HostBatch]:
+def _cut_windows(windows: Iterable[tuple[AlignedRows, Frames]], sizes: Sequence[int]) -> Iterator[Batch]:
     """Batches of the given sizes; one may begin in a window and end in the next."""
     wanted = iter(sizes)
     size = next(wanted, 0)
-    pieces: list[HostBatch] = []
+    pieces: list[Batch] = []
     for window, order in windows:
         start = 0
         while start < len(order):
@@ -159,7 +121,7 @@ def _cut_windows(windows: Iterable[tuple[AlignedRows, Frames]], sizes: Sequence[
             start += len(piece.frames)
             pieces.append(piece)
             if sum(len(p.frames) for p in pieces) == size:
-                yield HostBatch.join(pieces)
+                yield Batch.join(pieces)
                 pieces, size = [], next(wanted, 0)
 
 

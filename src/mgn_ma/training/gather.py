@@ -23,31 +23,51 @@ from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.order import Frames
 from mgn_ma.training.packed import MATRIX_DTYPE, Halves, PackedModality, PackedSplit
 
-Presence = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class HostBatch:
-    """B frames in host memory; fields as of `mgn_ma.training.batches.Batch`, as NumPy arrays."""
+class Batch:
+    """B frames, all on one device.
 
-    features: dict[str, Halves]
-    present: dict[str, Presence]
-    labels: Labels | None
+    Attributes:
+        features: by modality, (B, D_m) float16; rows that are not present hold any finite values.
+        present: by modality, (B,) bool.
+        labels: (B, C) float32, or ``None``.
+        frames: (B,) which frames of the split these are; on the host.
+    """
+
+    features: dict[str, Tensor]
+    present: dict[str, Tensor]
+    labels: Tensor | None
     frames: Frames
 
     @staticmethod
-    def join(pieces: Sequence[HostBatch]) -> HostBatch:
+    def join(pieces: Sequence[Batch]) -> Batch:
         """The frames of all ``pieces`` in their order."""
         if len(pieces) == 1:
             return pieces[0]
         first = pieces[0]
         labels = [piece.labels for piece in pieces if piece.labels is not None]
-        return HostBatch(
-            {name: np.concatenate([piece.features[name] for piece in pieces]) for name in first.features},
-            {name: np.concatenate([piece.present[name] for piece in pieces]) for name in first.present},
-            np.concatenate(labels) if labels else None,
+        return Batch(
+            {name: torch.cat([piece.features[name] for piece in pieces]) for name in first.features},
+            {name: torch.cat([piece.present[name] for piece in pieces]) for name in first.present},
+            torch.cat(labels) if labels else None,
             np.concatenate([piece.frames for piece in pieces]),
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device; a copy to a GPU runs beside the network's own work."""
+
+        def move(tensor: Tensor) -> Tensor:
+            # Only a copy from pinned memory does not make the host wait.
+            return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+        return Batch(
+            {name: move(vectors) for name, vectors in self.features.items()},
+            {name: move(mask) for name, mask in self.present.items()},
+            None if self.labels is None else move(self.labels),
+            self.frames,
         )
 
 
@@ -123,14 +143,15 @@ class AlignedRows:
             return None
         return np.asarray(self.labels[positions if self.label_rows is None else self.label_rows[positions]])
 
-    def gather(self, positions: Frames) -> HostBatch:
-        """The frames at ``positions`` (B,), in any order."""
+    def gather(self, positions: Frames) -> Batch:
+        """The frames at ``positions`` (B,), in any order, on the host."""
         features, present = {}, {}
         for name, matrix in self.matrices.items():
             rows = self.pointers[name][positions]
-            features[name] = take(matrix, rows)
-            present[name] = rows >= 0
-        return HostBatch(features, present, self.labels_of(positions), self.frames[positions])
+            features[name] = torch.from_numpy(take(matrix, rows))
+            present[name] = torch.from_numpy(rows >= 0)
+        labels = self.labels_of(positions)
+        return Batch(features, present, None if labels is None else torch.from_numpy(labels), self.frames[positions])
 
     def read(self, positions: Frames) -> AlignedRows:
         """The frames at ascending ``positions`` of mapped files, read into memory."""
@@ -156,15 +177,15 @@ class DeviceRows:
         labels = rows.labels_of(np.arange(len(rows.frames)))
         self._labels = None if labels is None else torch.from_numpy(labels).to(device)
 
-    def gather(self, frames: Frames) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
-        """Features, presence and labels of the given ``frames`` (B,) on the device."""
+    def gather(self, frames: Frames) -> Batch:
+        """The given ``frames`` (B,), in any order, on the device."""
         wanted = torch.from_numpy(frames).to(self._device, non_blocking=True)  # (B,)
         features, present = {}, {}
         for name, matrix in self._matrices.items():
             rows = self._pointers[name][wanted]  # (B,)
             present[name] = rows >= 0  # (B,)
             features[name] = matrix.index_select(0, rows.clamp(min=0))  # (B, D_m)
-        return features, present, None if self._labels is None else self._labels[wanted]
+        return Batch(features, present, None if self._labels is None else self._labels[wanted], frames)
 
 
 def take(matrix: Halves, rows: npt.NDArray[np.integer[Any]]) -> Halves:

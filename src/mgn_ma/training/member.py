@@ -20,11 +20,12 @@ from mgn_ma.extractors.device import resolve_device
 from mgn_ma.models.config import MGNMAConfig
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.models.mixture_of_experts import expression_loss
-from mgn_ma.training.batches import Batch, FrameBatches, resolve_shuffle
+from mgn_ma.training.batches import FrameBatches, resolve_shuffle
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.config import Shuffle, TrainingConfig
 from mgn_ma.training.control import shuffled_label_rows
 from mgn_ma.training.errors import TrainingError
+from mgn_ma.training.gather import Batch
 from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedSplit
@@ -223,6 +224,7 @@ def _checkpoint(job: MemberJob, state: TrainingState, train_split: PackedSplit, 
         "name": job.name,
         "seed": job.seed,
         "shuffle_labels": job.shuffle_labels,
+        "constant": job.constant,
         "config": job.config.model_dump(mode="json"),
         "epoch": state.best_epoch,
         "validation_correlation": state.best_score if math.isfinite(state.best_score) else None,

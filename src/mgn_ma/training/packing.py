@@ -197,8 +197,7 @@ def _standing(folder: Path) -> PackedDescription | None:
         described = PackedDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    is_whole = described.format == FORMAT and (folder / described.arrays).is_dir()
-    return described if is_whole else None
+    return described if (folder / described.arrays).is_dir() else None
 
 
 def _remove_all_but(split: PackedDescription | None, folder: Path) -> None:

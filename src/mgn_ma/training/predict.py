@@ -12,7 +12,7 @@ import torch
 from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.models.mgn_ma import MGNMA
-from mgn_ma.training.batches import Batch
+from mgn_ma.training.gather import Batch
 
 
 class Predictions(NamedTuple):

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import t as student
 
 from mgn_ma.evaluation.ablation.config import TableRow
 from mgn_ma.evaluation.ablation.plan import AblationPlan
@@ -103,6 +102,8 @@ def make_table(name: str, rows: Sequence[TableRow], scores: VariantScores, boots
 
 def seed_interval(scores: npt.NDArray[np.float64], confidence: float) -> tuple[float, float, float]:
     """Mean of independent trainings (S,), and the bounds of its Student's t interval: NaN for fewer than two."""
+    from scipy.stats import t as student
+
     mean, n = float(scores.mean()), len(scores)
     if n < 2:
         return mean, float("nan"), float("nan")

@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.ablation.plan import AblationPlan, make_plan, say_estimate
-from mgn_ma.evaluation.ablation.scores import LabelledSplit, score_variants
 from mgn_ma.evaluation.ablation.tables import VariantScores, list_runs, make_table
 from mgn_ma.evaluation.ensembling import EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
@@ -17,7 +16,6 @@ from mgn_ma.reporting.ablation import ablation_figure, ablation_markdown
 from mgn_ma.reporting.figures_page import figures_page
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
-from mgn_ma.training.members import learning_curves, train_members
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
 
@@ -48,6 +46,8 @@ def train_variants(
     training_states: StateStore,
 ) -> tuple[dict[str, Checkpoint], pd.DataFrame]:
     """Train what is left: the networks by the names of their runs, and their learning curves."""
+    from mgn_ma.training.members import learning_curves, train_members
+
     trained = train_members(
         plan.jobs,
         train_input,
@@ -73,6 +73,8 @@ def score_ablation(
     ensembling: EnsemblingConfig,
 ) -> pd.DataFrame:
     """Every variant's and seed's score of every video: of validation, and of test where its labels are known."""
+    from mgn_ma.evaluation.ablation.scores import LabelledSplit, score_variants
+
     splits = [LabelledSplit(validation_input, labels_validation, truth_validation)]
     if truth_test_labels is not None:
         splits.append(LabelledSplit(test_input, truth_test_labels, truth_test))

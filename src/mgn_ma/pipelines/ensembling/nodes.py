@@ -1,4 +1,4 @@
-"""Nodes that make one prediction of several, score it and report; docs/evaluation.md describes the methods."""
+"""Nodes that make one prediction of several, and score it; docs/evaluation.md describes the methods."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from mgn_ma.evaluation.metrics import calibration_errors, calibration_table, dis
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
 from mgn_ma.evaluation.recipe import EnsembleRecipe
-from mgn_ma.evaluation.report import comparisons, counts, method_report, plain, split_report
+from mgn_ma.evaluation.report import method_report, plain
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
 from mgn_ma.pipelines.evaluation.nodes import video_themes
 
@@ -85,34 +85,6 @@ def calibrate(
         dispersion(values, labels, predictions.expressions, predictions.offsets)
     )
     return bins, by_expression.reset_index()
-
-
-def report(
-    video_scores: pd.DataFrame,
-    ensemble_scores: pd.DataFrame,
-    ensemble_recipe: dict[str, Any],
-    ensembling_methods: dict[str, Any],
-    calibration_by_expression: pd.DataFrame,
-    evaluation: EvaluationConfig,
-) -> dict[str, Any]:
-    """All that is known of how well this run predicts."""
-    scores = pd.concat([video_scores, ensemble_scores], ignore_index=True)
-    of_split = {str(split): rows for split, rows in scores.groupby("split", sort=False)}
-    validation = of_split["validation"]
-    found = {
-        "validation": split_report(validation, evaluation.bootstrap),
-        **counts(validation, ENSEMBLE),
-        "comparisons": comparisons(validation, evaluation.bootstrap),
-        "method": ensemble_recipe["method"],
-        "methods": ensembling_methods,
-        "calibration": calibration_by_expression.set_index("expression").to_dict("index"),
-        "test": None,
-    }
-    if "test" in of_split:
-        test = of_split["test"]
-        found["test"] = split_report(test, evaluation.bootstrap) | counts(test, ENSEMBLE)
-    cleaned: dict[str, Any] = plain(found)
-    return cleaned
 
 
 def _predictions_for(ensemble_predictions: pd.DataFrame, labels: pd.DataFrame) -> SplitPredictions | None:

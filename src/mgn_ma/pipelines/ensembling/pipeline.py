@@ -1,14 +1,14 @@
-"""members' predictions -> recipe -> the ensemble's predictions -> submission · scores · calibration -> the report."""
+"""members' predictions -> recipe -> the ensemble's predictions -> submission · scores · calibration."""
 
 from kedro.pipeline import Node, Pipeline
 
 from mgn_ma.eev.submission import make_submission
 
-from .nodes import calibrate, combine_members, learn_ensemble, report, score_ensemble
+from .nodes import calibrate, combine_members, learn_ensemble, score_ensemble
 
 
 def create_pipeline() -> Pipeline:
-    """The pipeline that makes one prediction of several and reports on everything."""
+    """The pipeline that makes one prediction of several, and scores it."""
     return Pipeline(
         [
             Node(
@@ -46,19 +46,6 @@ def create_pipeline() -> Pipeline:
                 ["ensemble_predictions", "labels_validation", "params:evaluation"],
                 ["calibration_bins", "calibration_by_expression"],
                 name="calibrate",
-            ),
-            Node(
-                report,
-                [
-                    "video_scores",
-                    "ensemble_scores",
-                    "ensemble_recipe",
-                    "ensembling_methods",
-                    "calibration_by_expression",
-                    "params:evaluation",
-                ],
-                "evaluation",
-                name="report",
             ),
         ],
         namespace="ensembling",

@@ -12,9 +12,9 @@ from mgn_ma.features.extraction import require_accounted
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import TrackError
 from mgn_ma.features.view import TrackView
-from mgn_ma.modalities import EXTRACTED
+from mgn_ma.modalities import EXTRACTED, NOT_IN_MODEL
 from mgn_ma.training.packed import PackedSplit
-from mgn_ma.training.packing import PackPlan, pack
+from mgn_ma.training.packing import PackPlan, digest_of_labels, pack
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +32,18 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
     ) -> PackedSplit:
         """Pack the frames of the split's videos and the vectors that serve them; what stands already is kept.
 
+        Tracks that the model does not read are not packed: learned ones are compared with them.
+
         Raises:
-            TrackError: the tracks are not those of the account, or no video has any.
+            TrackError: the tracks are not those of the account, learned ones were made from others than there are now,
+                or no video has any.
         """
         for view in tracks:
             if view.modality in EXTRACTED:
                 require_accounted(account, view)
-        there = {view.modality: view for view in tracks if len(view)}
+        there = {view.modality: view for view in tracks if len(view) and view.modality not in NOT_IN_MODEL}
         for view in tracks:
-            if view.modality not in there:
+            if not len(view) and view.modality not in NOT_IN_MODEL:
                 logger.warning("No video has a %s track: %s is packed without it", view.modality, split)
         plan = PackPlan(
             split=split,
@@ -48,6 +51,8 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
             targets=targets,
             tracks=there,
             tolerances_us={name: modalities.tolerance_us(name) for name in there},
+            sources={view.modality: view for view in tracks},
+            labels_digest=digest_of_labels(labels) if split == "train" else None,
         )
         return pack(plan, Path(folder) / split)
 

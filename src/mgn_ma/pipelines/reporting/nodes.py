@@ -1,4 +1,4 @@
-"""Nodes that turn tables into figures; how each is drawn stands in mgn_ma.reporting."""
+"""Nodes that report: all scores as one report, and tables as figures; how each is drawn stands in mgn_ma.reporting."""
 
 from typing import Any
 
@@ -6,11 +6,41 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from mgn_ma.eev.targets import Targets
+from mgn_ma.evaluation.report import comparisons, counts, plain, split_report
+from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
 from mgn_ma.reporting.attention import attention_figure
 from mgn_ma.reporting.config import ReportingConfig
 from mgn_ma.reporting.curves import curves_figure
 from mgn_ma.reporting.example import ExampleVideo, choose_video
 from mgn_ma.reporting.figures_page import figures_page
+
+
+def report_evaluation(
+    video_scores: pd.DataFrame,
+    ensemble_scores: pd.DataFrame,
+    ensemble_recipe: dict[str, Any],
+    ensembling_methods: dict[str, Any],
+    calibration_by_expression: pd.DataFrame,
+    evaluation: EvaluationConfig,
+) -> dict[str, Any]:
+    """All that is known of how well this run predicts."""
+    scores = pd.concat([video_scores, ensemble_scores], ignore_index=True)
+    of_split = {str(split): rows for split, rows in scores.groupby("split", sort=False)}
+    validation = of_split["validation"]
+    found = {
+        "validation": split_report(validation, evaluation.bootstrap),
+        **counts(validation, ENSEMBLE),
+        "comparisons": comparisons(validation, evaluation.bootstrap),
+        "method": ensemble_recipe["method"],
+        "methods": ensembling_methods,
+        "calibration": calibration_by_expression.set_index("expression").to_dict("index"),
+        "test": None,
+    }
+    if "test" in of_split:
+        test = of_split["test"]
+        found["test"] = split_report(test, evaluation.bootstrap) | counts(test, ENSEMBLE)
+    cleaned: dict[str, Any] = plain(found)
+    return cleaned
 
 
 def choose_example_video(

@@ -1,17 +1,30 @@
-"""learning curves · evaluation · predictions, labels, attention of one video -> four figures -> one page."""
+"""scores · calibration -> evaluation; curves, predictions and attention of one video -> four figures -> one page."""
 
 from kedro.pipeline import Node, Pipeline
 
 from mgn_ma.reporting.correlations import expression_correlation_figure
 from mgn_ma.reporting.learning_curves import learning_curves_figure
 
-from .nodes import choose_example_video, draw_attention, draw_curves, draw_page
+from .nodes import choose_example_video, draw_attention, draw_curves, draw_page, report_evaluation
 
 
 def create_pipeline() -> Pipeline:
-    """The pipeline that draws; nothing depends on it."""
+    """The pipeline that reports and draws; registration takes the scores from its report."""
     return Pipeline(
         [
+            Node(
+                report_evaluation,
+                [
+                    "video_scores",
+                    "ensemble_scores",
+                    "ensemble_recipe",
+                    "ensembling_methods",
+                    "calibration_by_expression",
+                    "params:evaluation",
+                ],
+                "evaluation",
+                name="report_evaluation",
+            ),
             Node(learning_curves_figure, "learning_curves", "learning_curves_figure", name="draw_learning_curves"),
             Node(
                 expression_correlation_figure,

@@ -1,4 +1,4 @@
-"""Nodes that train the members, and predict with them."""
+"""Nodes that train the members, and predict with them; they import torch when they run."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
-from mgn_ma.training.members import CONTROL, learning_curves, member_jobs, predict_split, train_members
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
 
@@ -25,6 +24,8 @@ def train(
     training_states: StateStore,
 ) -> tuple[dict[str, Checkpoint], dict[str, Checkpoint], pd.DataFrame]:
     """Train all members and the control: checkpoints of either, and the learning curves of all."""
+    from mgn_ma.training.members import CONTROL, learning_curves, member_jobs, train_members
+
     trained = train_members(
         member_jobs(model, training, ensemble_members, train_input, constant),
         train_input,
@@ -46,6 +47,8 @@ def predict(
     training: TrainingConfig,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions and attention weights of all members on validation and test, and of the control on validation."""
+    from mgn_ma.training.members import predict_split
+
     on_validation = predict_split({**members, **shuffled_member}, validation_input, training)
     on_test = predict_split(members, test_input, training)
     predictions, attention = (

@@ -1,4 +1,4 @@
-"""Nodes that train the video-level networks and take one vector of every video from them."""
+"""Nodes that train the video-level networks and take a vector of every video from them; torch is imported then."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,14 +17,6 @@ from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore
-from mgn_ma.training.video_items import collect, sources_digest
-from mgn_ma.training.video_level import (
-    FULL,
-    networks_fingerprint,
-    train_networks,
-    training_videos,
-    video_vectors,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +34,8 @@ def train_video_level(
     *tracks: TrackView,
 ) -> dict[str, Checkpoint]:
     """Train the network on all training videos, and once without each fold."""
+    from mgn_ma.training.video_level import train_networks, training_videos
+
     chosen = _chosen(video_level, tracks)
     for view in chosen.values():
         require_accounted(extraction_account, view)
@@ -67,6 +61,8 @@ def embed_videos_in_sample(
     networks: dict[str, Checkpoint], video_level: VideoLevelSettings, on_disk: ModalityOnDisk, *tracks: TrackView
 ) -> Iterator[Selection | Track]:
     """The paper's way, whatever ``fold_vectors`` says: every vector from the network that saw all training videos."""
+    from mgn_ma.training.video_level import FULL
+
     yield from _embedded({FULL: networks[FULL]}, video_level, on_disk, tracks)
 
 
@@ -76,7 +72,11 @@ def _embedded(
     on_disk: ModalityOnDisk,
     views: Sequence[TrackView],
 ) -> Iterator[Selection | Track]:
+    from mgn_ma.training.video_items import collect, sources_digest
+    from mgn_ma.training.video_level import check_tracks, made_from, networks_fingerprint, video_vectors
+
     tracks = _chosen(settings, views)
+    check_tracks(networks, tracks)
     video_ids = list(dict.fromkeys(video_id for view in tracks.values() for video_id in view))
     selection = Selection(
         modality=on_disk.modality,
@@ -86,7 +86,14 @@ def _embedded(
     yield selection
     items = collect(on_disk.view(selection).missing, tracks, settings.pooled, settings.items)
     for video_id, vector in video_vectors(networks, items, settings):
-        header = TrackHeader(video_id, selection.modality, "whole", selection.fingerprint, selection.wanted[video_id])
+        header = TrackHeader(
+            video_id,
+            selection.modality,
+            "whole",
+            selection.fingerprint,
+            selection.wanted[video_id],
+            made_from(networks, tracks, video_id),
+        )
         # A track of one row that holds for the whole video.
         yield Track(header, TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None]))
 
