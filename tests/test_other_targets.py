@@ -13,6 +13,7 @@ from mgn_ma.execution import ExecutionConfig
 from mgn_ma.inference.finding import find_videos
 from mgn_ma.reporting.prediction import PredictionSettings, predict_videos
 from mgn_ma.tracking.registry import ModelRegistry
+from mgn_ma.tracking.signature import signature
 from mgn_ma.tracking.versions import CHALLENGER
 
 pytestmark = pytest.mark.slow
@@ -102,6 +103,7 @@ def test_the_registered_model_predicts_a_new_video_to_its_page(project, tmp_path
     bundle = registry.bundle(registry.holder(CHALLENGER).uri)
     assert bundle.description.targets == AFFECT
     assert all(member.description.targets == AFFECT for member in bundle.members.values())
+    assert signature(bundle).outputs.input_names()[:4] == ["video_id", "timestamp_us", *AFFECT.names]
     video = min((project / "data/sample/01_raw/videos").glob("*.mp4"))
     predicted = predict_videos(
         bundle,

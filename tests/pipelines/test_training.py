@@ -21,14 +21,14 @@ from mgn_ma.datasets.checkpoints import CheckpointsDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
 from mgn_ma.eev.targets import EEV
 from mgn_ma.execution import ExecutionConfig
+from mgn_ma.models.config import VideoLevelArchitecture
 from mgn_ma.pipelines.training import create_pipeline
 from mgn_ma.tracking.tracker import NullTracker
-from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, VideoLevelSettings
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import NonFiniteLossError
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
-from mgn_ma.training.video_level import VideoLevelSettings
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -60,7 +60,7 @@ def splits(extracted: Any, tmp_path: Path) -> dict[str, PackedSplit]:
                 table[table["video_id"] != "-train6"].reset_index(drop=True),
                 EEV,
                 {name: extracted.view(name) for name in modalities},
-                {name: extracted.modalities[name].tolerance_us for name in modalities},
+                {name: extracted.modalities.tolerance_us(name) for name in modalities},
             ),
             tmp_path / "05" / split,
         )
@@ -231,7 +231,7 @@ def test_predicting_on_other_vectors_is_refused(splits: dict[str, PackedSplit], 
     (splits["test"].folder / "split.json").write_text(described)
     catalog["test_input"] = MemoryDataset(PackedSplit(splits["test"].folder), copy_mode="assign")
     with pytest.raises(TrainingError, match="audio vectors of member_1 have fingerprint aaa"):
-        SequentialRunner().run(create_pipeline().only_nodes("predict_with_members"), catalog)
+        SequentialRunner().run(create_pipeline().only_nodes("training.predict_with_members"), catalog)
 
 
 def test_members_that_read_different_modalities_share_a_table(splits: dict[str, PackedSplit], tmp_path: Path) -> None:
@@ -267,4 +267,5 @@ def test_base_is_the_paper() -> None:
     assert TrainingConfig().epochs == 30 and TrainingConfig().learning_rate == 1e-4
     assert TrainingConfig().batches.batch_size == 1536
     video_level = yaml.safe_load((CONF / "base" / "video_features/parameters.yml").read_text())["video_level"]
-    assert VideoLevelSettings.model_validate(video_level) == VideoLevelSettings()
+    of_paper = VideoLevelSettings(architecture=VideoLevelArchitecture(clusters={"audio": 32}))
+    assert VideoLevelSettings.model_validate(video_level) == of_paper

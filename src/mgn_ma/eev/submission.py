@@ -22,9 +22,8 @@ def make_submission(test_frames: pd.DataFrame, predictions: pd.DataFrame, target
     """Bring predictions into the challenge's form.
 
     Videos without predictions (deleted or private ones) get zeros, as the challenge's participants did (where the
-    targets' range has no zero, the value nearest to it). Predictions of
-    videos that are not in the test table are left aside. The timestamps are microseconds in spite of their header, as
-    in the data set's own files.
+    targets' range has no zero, the value nearest to it). Predictions of videos that are not in the test table are left
+    aside. The timestamps are microseconds in spite of their header, as in the data set's own files.
 
     Args:
         test_frames: ``video_id``, ``timestamp_us``, in the order of test.csv.

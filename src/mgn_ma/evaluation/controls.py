@@ -53,8 +53,8 @@ class TimeOnlyBaseline:
         """Learn from the labels (frame table) of the training videos.
 
         Every video has its own level and all share the curve (fitted in turns): what counts is the course within a
-        video, and late times would otherwise show the level of the few long videos. Frames without a
-        face are not labels.
+        video, and late times would otherwise show the level of the few long videos. Frames without a face
+        are not labels.
 
         Raises:
             EvaluationError: no row has labels.

@@ -19,7 +19,8 @@ EXTRACTORS: dict[str, tuple[str, str]] = {
     "action_descriptor": ("mgn_ma.extractors.descriptors.action", "ActionDescriptor"),
     "text_descriptor": ("mgn_ma.extractors.descriptors.text", "TextDescriptor"),
 }
-"""Name -> the module that holds ``<Prefix>Config`` and ``<Prefix>Extractor``, and the prefix."""
+"""Name -> where ``<Prefix>Config`` and ``<Prefix>Extractor`` are, and the prefix: a module, or a package whose modules
+``config`` and ``extractor`` hold one each, so that a configuration does not import a network's libraries."""
 
 
 class UnknownExtractorError(MGNMAError, ValueError):
@@ -73,4 +74,7 @@ def _member(name: str, suffix: str) -> Any:
         raise UnknownExtractorError(
             f"there is no extractor {name!r}; there are {', '.join(sorted(EXTRACTORS))}"
         ) from None
-    return getattr(import_module(module), prefix + suffix)
+    found = import_module(module)
+    if hasattr(found, "__path__"):
+        found = import_module(f"{module}.{suffix.lower()}")
+    return getattr(found, prefix + suffix)

@@ -63,7 +63,7 @@ def _settle(
         champion = registry.holder(CHAMPION)
         decision = judge(champion)
         if promotion.dry_run:
-            logger.info("Version %d would be %s: %s", version.number, _said(decision), decision.reason)
+            logger.info("Version %d would be %s: %s", version.number, _in_words(decision), decision.reason)
             return decision
         try:
             registry.settle(version, champion, decision, datetime.now(UTC))
@@ -73,7 +73,7 @@ def _settle(
             logger.info("%s; compared again", error)
         else:
             break
-    logger.info("Version %d is %s: %s", version.number, _said(decision), decision.reason)
+    logger.info("Version %d is %s: %s", version.number, _in_words(decision), decision.reason)
     return decision
 
 
@@ -139,7 +139,7 @@ def _refused(version: RegisteredVersion, champion: RegisteredVersion | None, rea
     )
 
 
-def _said(decision: Decision) -> str:
+def _in_words(decision: Decision) -> str:
     return {
         "promoted": "the champion",
         "kept": "not promoted",

@@ -56,7 +56,7 @@ def redacted(uri: str) -> str:
 
 
 def check(uri: str) -> None:
-    """Ask the MLflow at ``uri`` for one experiment, without patience.
+    """Ask the MLflow at ``uri`` for one experiment, with one attempt of seconds.
 
     Raises:
         TrackingUnavailableError: nobody answers within seconds, the scheme is unknown, or the database can't be used.
@@ -69,7 +69,7 @@ def check(uri: str) -> None:
             _check_sqlite(Path(uri.removeprefix(SQLITE)))
         elif scheme in _LOCAL_DATABASES:
             _check_database(uri, scheme)
-        with _impatient():
+        with _one_attempt():
             MlflowClient(uri).search_experiments(max_results=1)
     except Exception as error:
         raise TrackingUnavailableError(uri, _first_lines(redacted(str(error)))) from error
@@ -104,7 +104,7 @@ def _check_database(uri: str, scheme: str) -> None:
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
+def _one_attempt() -> Iterator[None]:
     """One attempt of five seconds while the context lasts."""
     limits = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(TIMEOUT_S), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     before = {name: os.environ.get(name) for name in limits}

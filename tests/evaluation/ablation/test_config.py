@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from mgn_ma.evaluation.ablation.config import AblationConfig
+from mgn_ma.modalities import IN_MODEL
 from mgn_ma.training.config import ModelConfig, changed
 
 BASE = Path(__file__).parents[3] / "conf" / "base"
@@ -72,7 +73,7 @@ def test_base_s_table_1_adds_modalities_to_an_mlp_on_a_concatenation(base):
     models = [changed(ModelConfig(), base.variants[row.variant].model) for row in base.table_1]
     assert {(model.fusion, model.classifier) for model in models} == {("concatenation", "mlp")}
     assert [len(model.modalities) for model in models] == [1, 1, 2, 3, 4, 5]
-    assert models[-1].modalities == ModelConfig().modalities
+    assert models[-1].modalities == IN_MODEL
 
 
 def test_base_s_table_2_ends_with_the_paper_s_network(base):
