@@ -1,5 +1,6 @@
 """What every test starts from, and a small model and film that tests of several rooms predict with."""
 
+import os
 import shutil
 import signal
 import sys
@@ -62,6 +63,30 @@ def undisturbed(tmp_path_factory):
 
     project = make_project(tmp_path_factory.mktemp("undisturbed"), TINY)
     return project, kedro(project, *CHAIN)
+
+
+@pytest.fixture
+def run_here(monkeypatch):
+    """Runs `kedro run --env sample` with options for a project in this process, which has imported everything."""
+    from click.testing import CliRunner
+    from kedro.framework.cli.project import run
+    from kedro.framework.project import pipelines
+    from kedro.framework.startup import bootstrap_project
+
+    # What a run changes of its process.
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def kedro_run(project, *options):
+        monkeypatch.chdir(project)
+        pipelines.set_requested(None)
+        arguments = ["--env", "sample", *options]
+        assert CliRunner().invoke(run, arguments, obj=bootstrap_project(project), catch_exceptions=False).exit_code == 0
+
+    yield kedro_run
+    pipelines.set_requested(None)
 
 
 @pytest.fixture(scope="session")

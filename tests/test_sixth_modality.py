@@ -16,10 +16,13 @@ from tiny_project import CHAIN as WHOLE_RUN
 from tiny_project import ROOT, kedro, make_project
 
 from mgn_ma.datasets.packed_split import PackedSplitDataset
+from mgn_ma.execution import ExecutionConfig
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import BundleError
+from mgn_ma.inference.finding import find_videos
 from mgn_ma.modalities import IN_MODEL
 from mgn_ma.pipeline_registry import CHAIN
+from mgn_ma.reporting.prediction import PredictionSettings, predict_videos
 from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.versions import CHALLENGER
 from mgn_ma.training.checkpoints import load_checkpoint
@@ -82,14 +85,21 @@ def registered(project):
     return registry.bundle(registry.holder(CHALLENGER).uri)
 
 
+def first_video(project):
+    return min((project / "data/sample/01_raw/videos").glob("*.mp4"))
+
+
 def predict(project, output, **environment):
     """Predict the sample's first video by the registered model; the table of the attention."""
-    video = min((project / "data/sample/01_raw/videos").glob("*.mp4"))
     command = [sys.executable, "-c", "from mgn_ma.command import main; main()", "predict", "-o", str(output)]
     model = ["--model", "models:/mgn-ma/1", "--tracking-uri", f"sqlite:///{project}/mlflow.db"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | environment
     done = subprocess.run(
-        [*command, *model, "--", str(video)], capture_output=True, text=True, timeout=200, env=environment
+        [*command, *model, "--", str(first_video(project))],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     return pd.read_parquet(output / "attention.parquet")
@@ -139,7 +149,7 @@ def test_a_model_whose_sixth_modality_is_not_installed_says_so_in_a_line(faces, 
 
 
 @pytest.fixture
-def without(faces, empty_database, tmp_path):
+def without(faces, empty_database, run_here, tmp_path):
     """Runs pipelines without some modalities, on the raw data and the tracks of the first project; the new project."""
 
     def run(pipelines, *names):
@@ -147,7 +157,7 @@ def without(faces, empty_database, tmp_path):
         for folder in ("01_raw", "04_feature"):
             shutil.copytree(faces[0] / "data/sample" / folder, project / "data/sample" / folder)
         shutil.copy(empty_database, project / "mlflow.db")
-        kedro(project, "run", "--env", "sample", "--pipelines", pipelines)
+        run_here(project, "--pipelines", pipelines)
         for name in names:
             assert name not in packed(project, "train").modalities
             assert name not in attention(project)
@@ -164,7 +174,17 @@ def test_without_a_modality_the_chain_runs_to_promotion_and_prediction(without, 
     bundle = registered(project)
     assert "subtitle" not in bundle.description.extractors and "subtitle" not in bundle.modalities
     assert json.loads((project / "data/sample/08_reporting/promotion.json").read_text())["outcome"] == "promoted"
-    assert "subtitle" not in predict(project, tmp_path / "predicted")
+    predicted = predict_videos(
+        bundle,
+        find_videos(str(first_video(project))),
+        PredictionSettings(),
+        execution=ExecutionConfig(),
+        tracks=tmp_path / "tracks",
+        pages=tmp_path,
+        model="the champion",
+    )
+    assert len(predicted.attention) and "subtitle" not in predicted.attention
+    assert '"subtitle"' not in next((tmp_path / "pages").glob("*.html")).read_text()
 
 
 def test_without_vectors_of_videos_no_network_for_them_is_trained_and_an_ensemble_is_registered(without):

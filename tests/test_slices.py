@@ -1,14 +1,9 @@
 """Parts of the chain by every option that Kedro has for it, on what a whole run has left."""
 
-import os
 import shutil
-import sys
 
 import pytest
-from click.testing import CliRunner
-from kedro.framework.cli.project import run
 from kedro.framework.project import configure_project, pipelines
-from kedro.framework.startup import bootstrap_project
 from kedro.runner import SequentialRunner
 
 from mgn_ma.modalities import BY_NAME, EXTRACTED
@@ -51,8 +46,8 @@ def finished(undisturbed, tmp_path_factory):
 
 
 @pytest.fixture
-def nodes_of(finished, monkeypatch):
-    """Runs the chain in this process as `kedro run` with some options does; the names of the nodes that it ran."""
+def nodes_of(finished, run_here, monkeypatch):
+    """Runs a part of the chain as `kedro run` with some options does; the names of the nodes that it ran."""
     ran = []
     original = SequentialRunner.run
 
@@ -61,21 +56,12 @@ def nodes_of(finished, monkeypatch):
         return original(self, pipeline, *arguments, **options)
 
     monkeypatch.setattr(SequentialRunner, "run", recording)
-    # What a run changes of its process.
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(finished)
 
     def nodes(*options):
-        pipelines.set_requested(None)
-        metadata = bootstrap_project(finished)
-        CliRunner().invoke(run, ["--env", "sample", *options], obj=metadata, catch_exceptions=False)
+        run_here(finished, *options)
         return ran
 
-    yield nodes
-    pipelines.set_requested(None)
+    return nodes
 
 
 FIGURES = {f"reporting.{name}" for name in ("choose_example_video", "draw_attention", "draw_curves", "draw_page")}
