@@ -257,11 +257,11 @@ def test_the_lock_has_one_holder_and_is_given_back(registry):
         started = time.monotonic()
         with (
             pytest.raises(PromotionBusyError, match=r"process \d+ on .* has been moving the champion of mgn-ma"),
-            promotion_lock(registry.client, "mgn-ma", patience_s=0.3),
+            promotion_lock(registry.client, "mgn-ma", timeout_s=0.3),
         ):
             pass
         assert time.monotonic() - started < 10
-    with promotion_lock(registry.client, "mgn-ma", patience_s=0.0):
+    with promotion_lock(registry.client, "mgn-ma", timeout_s=0.0):
         pass
     assert registry.client.search_registered_models() == []
 
@@ -270,9 +270,9 @@ def test_the_lock_of_a_dead_process_is_named_and_left_to_a_person(registry):
     registry.client.create_registered_model("mgn-ma.promotion-lock", tags={"holder": "a ghost"})
     with (
         pytest.raises(PromotionBusyError, match=r"a ghost .*delete the registered model mgn-ma\.promotion-lock"),
-        promotion_lock(registry.client, "mgn-ma", patience_s=0.0),
+        promotion_lock(registry.client, "mgn-ma", timeout_s=0.0),
     ):
         pass
     registry.client.delete_registered_model("mgn-ma.promotion-lock")
-    with promotion_lock(registry.client, "mgn-ma", patience_s=0.0):
+    with promotion_lock(registry.client, "mgn-ma", timeout_s=0.0):
         pass

@@ -11,15 +11,15 @@ from mlflow.exceptions import MlflowException
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-"""How long one call waits for a server; MLflow's own seven retries of two minutes would hold up every epoch."""
+CALL_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""How often and how long a call asks a server; MLflow's own seven retries of two minutes would hold up every epoch."""
 
 _REASON_LENGTH = 300
 
 
-def limit_patience() -> None:
-    """Make calls to MLflow give up after seconds; values that the user has set stand."""
-    for name, value in PATIENCE.items():
+def limit_calls() -> None:
+    """Make calls to MLflow give up after some seconds; values that the user has set stand."""
+    for name, value in CALL_LIMITS.items():
         os.environ.setdefault(name, value)
 
 

@@ -20,7 +20,7 @@ from mlflow.tracking import MlflowClient
 from mgn_ma.errors import MGNMAError
 from mgn_ma.tracking.versions import is_error
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 _PAUSE_S = 0.2
 
 
@@ -29,18 +29,18 @@ class PromotionBusyError(MGNMAError):
 
 
 @contextmanager
-def promotion_lock(client: MlflowClient, name: str, patience_s: float = PATIENCE_S) -> Iterator[None]:
+def promotion_lock(client: MlflowClient, name: str, timeout_s: float = TIMEOUT_S) -> Iterator[None]:
     """Hold the lock of the registered model ``name``.
 
     Raises:
-        PromotionBusyError: somebody has held it for longer than ``patience_s``.
+        PromotionBusyError: somebody has held it for longer than ``timeout_s``.
     """
     lock = f"{name}.promotion-lock"
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while not _created(client, lock):
         if time.monotonic() > deadline:
             raise PromotionBusyError(
-                f"{_holder(client, lock)} has been moving the champion of {name} for {patience_s:.0f} s. If it was "
+                f"{_holder(client, lock)} has been moving the champion of {name} for {timeout_s:.0f} s. If it was "
                 f"killed, delete the registered model {lock} in MLflow (make mlflow-ui)"
             )
         time.sleep(_PAUSE_S)

@@ -13,7 +13,7 @@ import mlflow
 from mlflow.entities import LifecycleStage
 from mlflow.tracking import MlflowClient
 
-from mgn_ma.tracking.outage import limit_patience, surviving_outage
+from mgn_ma.tracking.outage import limit_calls, surviving_outage
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
 from mgn_ma.tracking.server import SQLITE, artifact_location, check, redacted
 
@@ -25,10 +25,7 @@ LARGEST_ARTIFACT_BYTES = 64 * 1024**2
 class TrackedRun:
     """A run that is the active one of this process; a server that goes away meanwhile costs warnings, not the run.
 
-    Args:
-        run_id: of the run.
-        name: of the run.
-        adopted: whether somebody else has begun it, who then ends it, too.
+    One that is ``adopted`` was begun by somebody else, who then ends it, too.
     """
 
     def __init__(self, run_id: str, name: str, *, adopted: bool) -> None:
@@ -96,9 +93,7 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     """Begin a run, or go on in the one that is active.
 
     Args:
-        uri: the MLflow to track in.
-        experiment: name; made where it is not there, restored where it was deleted.
-        name: of the run.
+        experiment: made where it is not there, restored where it was deleted.
         project_path: where artifacts go, unless a server decides.
 
     Raises:
@@ -107,7 +102,7 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     active = mlflow.active_run()
     if active is not None:
         return TrackedRun(active.info.run_id, active.info.run_name, adopted=True)
-    limit_patience()
+    limit_calls()
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
         logger.info("Creating the tracking database %s (once, takes some seconds)", uri.removeprefix(SQLITE))
     check(uri)

@@ -14,6 +14,7 @@ from mgn_ma.errors import MGNMAError
 
 SQLITE = "sqlite:///"
 TIMEOUT_S = 5
+_LONGEST_REASON = 500
 _LOCAL_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SECRET_OPTION = re.compile(r"([?&]\w*password=)[^&\s]*", re.IGNORECASE)
 _CONNECT_TIMEOUT = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "timeout"}
@@ -56,7 +57,7 @@ def redacted(uri: str) -> str:
 
 
 def check(uri: str) -> None:
-    """Ask the MLflow at ``uri`` for one experiment, without patience.
+    """Ask the MLflow at ``uri`` for one experiment, and ask once.
 
     Raises:
         TrackingUnavailableError: nobody answers within seconds, the scheme is unknown, or the database can't be used.
@@ -69,10 +70,10 @@ def check(uri: str) -> None:
             _check_sqlite(Path(uri.removeprefix(SQLITE)))
         elif scheme in _LOCAL_DATABASES:
             _check_database(uri, scheme)
-        with _impatient():
+        with _one_attempt():
             MlflowClient(uri).search_experiments(max_results=1)
     except Exception as error:
-        raise TrackingUnavailableError(uri, _first_lines(redacted(str(error)))) from error
+        raise TrackingUnavailableError(uri, redacted(str(error))[:_LONGEST_REASON]) from error
 
 
 def _scheme(uri: str) -> str:
@@ -104,7 +105,7 @@ def _check_database(uri: str, scheme: str) -> None:
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
+def _one_attempt() -> Iterator[None]:
     """One attempt of five seconds while the context lasts."""
     limits = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(TIMEOUT_S), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     before = {name: os.environ.get(name) for name in limits}
@@ -117,7 +118,3 @@ def _impatient() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _first_lines(text: str, limit: int = 500) -> str:
-    return text if len(text) <= limit else text[:limit] + " …"
