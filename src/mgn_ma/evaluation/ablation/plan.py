@@ -105,7 +105,7 @@ def _key(job: MemberJob) -> str:
     return job.model_dump_json(exclude={"name"})
 
 
-def say_estimate(
+def log_estimate(
     plan: AblationPlan, train: PackedSplit, validation: PackedSplit, states: StateStore, workers: int
 ) -> None:
     """Log how many networks are to be trained, how many are kept, and how long it may take.

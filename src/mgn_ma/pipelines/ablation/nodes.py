@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.evaluation.ablation.config import AblationConfig
-from mgn_ma.evaluation.ablation.plan import AblationPlan, make_plan, say_estimate
+from mgn_ma.evaluation.ablation.plan import AblationPlan, log_estimate, make_plan
 from mgn_ma.evaluation.ablation.tables import VariantScores, list_runs, make_table
 from mgn_ma.evaluation.ensembling import EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
@@ -33,7 +33,7 @@ def plan_ablation(
 ) -> AblationPlan:
     """Find the networks that the tables need, and say how many of them are trained already."""
     plan = make_plan(ablation, model, training, ensemble_members, train_input, constant)
-    say_estimate(plan, train_input, validation_input, training_states, training_execution.workers)
+    log_estimate(plan, train_input, validation_input, training_states, training_execution.workers)
     return plan
 
 
