@@ -108,12 +108,7 @@ class VideoOutcome:
 
 
 class VideoPredictor:
-    """A loaded ensemble with the extractors that it needs.
-
-    Args:
-        bundle: what to predict with.
-        settings: how.
-        execution: where extraction runs.
+    """A loaded ensemble with the extractors that it needs, which run as ``execution`` says.
 
     Raises:
         ExtractorMismatchError: an extractor would not make the tracks that the bundle was trained on.
@@ -217,9 +212,7 @@ class VideoPredictor:
 def checked_extractors(bundle: Bundle, weights: str | None = None) -> dict[str, ExtractorConfig]:
     """The extractors of a bundle by modality, each found to be the one that the bundle was trained with.
 
-    Args:
-        bundle: whose.
-        weights: see :class:`VideoSettings`.
+    For ``weights`` see :class:`VideoSettings`.
 
     Raises:
         ExtractorMismatchError: one makes other tracks now than it made then.
