@@ -22,7 +22,7 @@ from mgn_ma.features import extraction
 from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, log_plan, make_plan, plan_absent
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure
-from mgn_ma.features.view import ModalityOnDisk, TrackView
+from mgn_ma.features.view import ModalityOnDisk
 from mgn_ma.modalities import BY_NAME, Granularity, extracted
 
 
@@ -56,15 +56,6 @@ def extract_tracks(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator
     """Which tracks are wanted, then each that was missing as it is made: it is kept before the next is asked for."""
     yield plan.selection
     yield from extraction.extract(plan, execution)
-
-
-def account_for_tracks(plan: ExtractionPlan, tracks: TrackView) -> pd.DataFrame:
-    """What became of every video of the manifest.
-
-    Raises:
-        TrackError: a video is neither present, failed nor absent.
-    """
-    return extraction.account(plan, tracks)
 
 
 def require_tracks(account: pd.DataFrame) -> None:
@@ -101,7 +92,7 @@ def extraction_pipeline(modality: str) -> Pipeline:
                 name="plan_extraction",
             ),
             Node(extract_tracks, [plan, "params:execution"], tracks, name="extract_tracks"),
-            Node(account_for_tracks, [plan, tracks], account, name="account_for_tracks"),
+            Node(extraction.account, [plan, tracks], account, name="account_for_tracks"),
             Node(require_tracks, account, None, name="require_tracks"),
         ],
         namespace=f"{BY_NAME[modality].granularity}_features.{modality}",
