@@ -7,7 +7,7 @@ import pytest
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ablation.config import AblationConfig
-from mgn_ma.evaluation.ablation.plan import make_plan, say_estimate
+from mgn_ma.evaluation.ablation.plan import make_plan, log_estimate
 from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.files import Folder
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
@@ -102,7 +102,7 @@ def test_the_estimate_counts_what_is_kept_and_takes_the_time_from_it(tmp_path, c
     plan = make({"full": {}, "one": {"model": {"experts": 1}}})
     states, split = StateStore(Folder(tmp_path)), Split()
     with caplog.at_level(logging.INFO):
-        say_estimate(plan, split, split, states, workers=2)
+        log_estimate(plan, split, split, states, workers=2)
     assert "4 networks for 2 variants x 2 seeds; 0 kept from before, 4 to train" in caplog.text
     assert "about" not in caplog.text
     epoch = {"train_loss": 0.5, "validation_correlation": 0.1, "seconds": 3.0}
@@ -110,7 +110,7 @@ def test_the_estimate_counts_what_is_kept_and_takes_the_time_from_it(tmp_path, c
         state = TrainingState(epochs, [epoch] * epochs, finished=epochs == 4)
         states.save(job.name, job.fingerprint(split, split), state)
     with caplog.at_level(logging.INFO):
-        say_estimate(plan, split, split, states, workers=2)
+        log_estimate(plan, split, split, states, workers=2)
     assert "1 kept from before, 3 to train" in caplog.text
     # 3 + 4 + 4 epochs of 3 s, two at a time.
     assert "about 16 s of training" in caplog.text
