@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgn_ma.privacy import stay_silent
+from mgn_ma.telemetry import disable_telemetry
 
-stay_silent()  # before MLflow is imported, which reads the switches then
+disable_telemetry()  # before MLflow is imported, which reads the switches then
 
 from mgn_ma import __version__  # noqa: E402
 from mgn_ma.errors import MGNMAError, message_for_people  # noqa: E402
@@ -39,7 +39,7 @@ class UsageError(MGNMAError):
     """The command can't be carried out as it was given; the message says how it could."""
 
 
-def _say_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"mgn_ma {__version__}")
         raise typer.Exit
@@ -48,7 +48,7 @@ def _say_version(wanted: bool) -> None:
 @app.callback()
 def about(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", callback=_say_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """What a video makes its viewers feel, moment by moment."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import warnings
 
-from mgn_ma.privacy import stay_silent
+from mgn_ma.telemetry import disable_telemetry
 
-stay_silent()  # before Kedro loads its plugins, which read the switches on import
+disable_telemetry()  # before Kedro loads its plugins, which read the switches on import
 # What Kedro's and MLflow's insides say about themselves helps nobody who reads a run's output.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# To find out that this is no job of Databricks, MLflow would import IPython with every run.
+os.environ.setdefault("MLFLOW_ENABLE_SGC_RUN_RESUMPTION_FOR_DATABRICKS_JOBS", "false")
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
 # A dot means a modality's namespace here too: image.tracks is read by nodes outside of it.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")

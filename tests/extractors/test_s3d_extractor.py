@@ -25,9 +25,9 @@ from torch import Tensor
 from mgn_ma.extractors.base import ExtractionError, TrackRows
 from mgn_ma.extractors.pretrained import Pretrained
 from mgn_ma.extractors.registry import build, parse_config
-from mgn_ma.extractors.s3d import S3DConfig, S3DExtractor
 from mgn_ma.extractors.s3d import extractor as extractor_module
-from mgn_ma.extractors.s3d.extractor import GEOMETRY, window_starts
+from mgn_ma.extractors.s3d.config import S3DConfig
+from mgn_ma.extractors.s3d.extractor import GEOMETRY, S3DExtractor, window_starts
 from mgn_ma.extractors.s3d.network import S3D
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.source import VideoSource
@@ -192,7 +192,7 @@ def test_settings_and_fingerprint() -> None:
 
 
 def test_the_configuration_imports_no_torch() -> None:
-    code = "import sys; from mgn_ma.extractors.s3d import S3DConfig; sys.exit('torch' in sys.modules)"
+    code = "import sys; from mgn_ma.extractors.s3d.config import S3DConfig; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

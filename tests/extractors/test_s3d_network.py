@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mgn_ma.extractors.pretrained import Pretrained, WeightsError
-from mgn_ma.extractors.s3d import S3DConfig
+from mgn_ma.extractors.s3d.config import S3DConfig
 from mgn_ma.extractors.s3d.network import (
     MIXED,
     S3D,

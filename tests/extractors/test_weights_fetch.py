@@ -172,8 +172,8 @@ class HubHandler(BaseHTTPRequestHandler):
 
 FETCH_FROM_HUB = """
 import sys
-from mgn_ma.privacy import stay_silent
-stay_silent()  # as a run of Kedro's
+from mgn_ma.telemetry import disable_telemetry
+disable_telemetry()  # as a run of Kedro's
 from mgn_ma.extractors.pretrained import Pretrained, PublicWeights, WeightsNeed, locate
 from mgn_ma.extractors.weights import fetch
 files = ("model.safetensors|pytorch_model.bin", "config.json", "tokenizer.json|vocab.txt", *sys.argv[1:])

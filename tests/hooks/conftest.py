@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from mgn_ma.privacy import SWITCHES
+from mgn_ma.telemetry import SWITCHES
 
 ROOT = Path(__file__).parents[2]
 

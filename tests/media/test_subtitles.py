@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mgn_ma.media.errors import CaptionsError
-from mgn_ma.media.subtitles import LONGEST_OPEN_CUE_US, Captions, Cue, iter_text, parse_captions, read_captions
+from mgn_ma.media.subtitles import LONGEST_OPEN_CUE_US, Captions, Cue, parse_captions, read_captions
 
 YOUTUBE = """WEBVTT
 Kind: captions
@@ -196,11 +196,6 @@ class TestBroken:
             read_captions(str(tmp_path / "absent.vtt"))
         with pytest.raises(CaptionsError, match="can't be read"):
             read_captions(str(tmp_path))
-
-
-def test_distinct_texts() -> None:
-    text = cue("00:00", "00:01", "a") + cue("00:02", "00:03", "b") + cue("00:04", "00:05", "a")
-    assert list(iter_text(parse_captions(text))) == ["a", "b"]
 
 
 def stamp(milliseconds: int) -> str:

@@ -23,7 +23,7 @@ from mgn_ma.datasets.media_folder import MediaFolderDataset
 from mgn_ma.eev.annotations import AnnotationError
 from mgn_ma.eev.video_ids import VideoIdError
 from mgn_ma.media import download as module
-from mgn_ma.media.download import DownloadConfig, Downloads, MissingToolError, is_gone, read_outcomes
+from mgn_ma.media.download import DownloadConfig, MissingToolError, fetch_missing, is_gone, read_outcomes
 from mgn_ma.media.folder import MediaFolder, read_title
 from mgn_ma.pipelines.download import create_pipeline
 from mgn_ma.pipelines.download.nodes import list_wanted
@@ -129,7 +129,7 @@ def settings(site: Site, **changes: Any) -> DownloadConfig:
 def fetch_all(site: Site, folder: Path, *ids: str, **changes: Any) -> dict[str, tuple[str, str]]:
     folder.mkdir(exist_ok=True)
     pauses: list[float] = []
-    Downloads(ids, settings(site, **changes), sleep=pauses.append).write_into(folder)
+    fetch_missing(ids, folder, settings(site, **changes), sleep=pauses.append)
     return {o.video_id: (o.status, o.reason) for o in read_outcomes(ids, MediaFolder(str(folder)))}
 
 
@@ -212,7 +212,7 @@ def test_it_pauses_between_videos(site: Site, tmp_path: Path) -> None:
     pauses: list[float] = []
     config = settings(site).model_copy(update={"pause_seconds": (2.0, 3.0)})
     (tmp_path / "v").mkdir()
-    Downloads(["a", "b", "c"], config, sleep=pauses.append).write_into(tmp_path / "v")
+    fetch_missing(["a", "b", "c"], tmp_path / "v", config, sleep=pauses.append)
     assert len(pauses) == 2
     assert all(2 <= pause <= 3 for pause in pauses)
 

@@ -26,13 +26,6 @@ class CheckpointsDataset(AbstractVersionedDataset[dict[str, Checkpoint], dict[st
         credentials: for the file system, by name from ``credentials.yml``.
         fs_args: further options of the file system.
         metadata: for Kedro-Viz and others; not used here.
-
-    Example catalog entry::
-
-        members:
-          type: mgn_ma.datasets.checkpoints.CheckpointsDataset
-          filepath: data/06_models/members
-          versioned: true
     """
 
     def __init__(

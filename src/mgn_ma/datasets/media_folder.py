@@ -15,12 +15,6 @@ class MediaFolderDataset(AbstractDataset[MediaFolder, MediaFolder]):
     Args:
         path: local path or fsspec URL.
         metadata: for Kedro's plugins.
-
-    Example catalog entry::
-
-        raw_videos:
-          type: mgn_ma.datasets.media_folder.MediaFolderDataset
-          path: data/01_raw/videos
     """
 
     def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:

@@ -4,44 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import AbstractDataset
 
+from mgn_ma.datasets.handle import HandleDataset
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.tracking.registry import ModelRegistry, current_registry
 from mgn_ma.tracking.versions import CHALLENGER, MODEL, RegisteredVersion
 
 
-class ModelRegistryDataset(AbstractDataset[Any, ModelRegistry]):
+class ModelRegistryDataset(HandleDataset[ModelRegistry]):
     """Loads the registry of the run that goes on.
 
     Args:
         model: name of the registered model.
         metadata: for Kedro-Viz and others; not used here.
-
-    Example catalog entry::
-
-        model_registry:
-          type: mgn_ma.datasets.model_registry.ModelRegistryDataset
-          model: mgn-ma
     """
 
     def __init__(self, *, model: str = MODEL, metadata: dict[str, Any] | None = None) -> None:
+        super().__init__({"model": model}, metadata)
         self._model = model
-        self.metadata = metadata
 
     def load(self) -> ModelRegistry:
         """Open the registry; nothing is asked yet."""
         return current_registry(self._model)
-
-    def save(self, data: Any) -> None:
-        """Refused: nodes use the registry, they don't replace it."""
-        raise DatasetError("The registry is only an input; a bundle is registered through the entry `challenger`.")
-
-    def _exists(self) -> bool:
-        return True
-
-    def _describe(self) -> dict[str, Any]:
-        return {"model": self._model}
 
 
 class ChallengerDataset(AbstractDataset[Bundle, "RegisteredVersion | None"]):

@@ -7,14 +7,7 @@ from kedro_datasets.pandas import ParquetDataset  # type: ignore[import-untyped]
 
 
 class OptionalParquetDataset(ParquetDataset):  # type: ignore[misc]
-    """Loads a table, or ``None`` where its file does not exist; saves as ``pandas.ParquetDataset`` does.
-
-    Example catalog entry::
-
-        truth_videos:
-          type: mgn_ma.datasets.optional_parquet.OptionalParquetDataset
-          filepath: ${globals:data}/01_raw/truth/videos.parquet
-    """
+    """Loads a table, or ``None`` where its file does not exist; saves as ``pandas.ParquetDataset`` does."""
 
     def load(self) -> pd.DataFrame | None:
         """The table, or ``None`` if nobody has written it."""

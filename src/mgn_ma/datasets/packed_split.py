@@ -16,12 +16,6 @@ class PackedSplitDataset(AbstractDataset[PackedSplit, PackedSplit]):
     Args:
         filepath: of the folder, on a local disk: training reads it at random.
         metadata: for Kedro-Viz and others; not used here.
-
-    Example catalog entry::
-
-        train_input:
-          type: mgn_ma.datasets.packed_split.PackedSplitDataset
-          filepath: data/05_model_input/train
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro.io import AbstractDataset, DatasetError
-
+from mgn_ma.datasets.handle import HandleDataset
 from mgn_ma.files import Folder
 from mgn_ma.training.states import StateStore
 
 
-class TrainingStatesDataset(AbstractDataset[None, StateStore]):
+class TrainingStatesDataset(HandleDataset[StateStore]):
     """Loads the store of training states; an empty or absent folder is no error.
 
     A node goes through the store to resume what was interrupted and to skip what is finished. States of other
@@ -31,20 +30,10 @@ class TrainingStatesDataset(AbstractDataset[None, StateStore]):
         fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
+        super().__init__({"filepath": filepath}, metadata)
         self._filepath = filepath
         self._options = {**(fs_args or {}), **(credentials or {})}
-        self.metadata = metadata
 
     def load(self) -> StateStore:
         """Open the store; nothing is read yet."""
         return StateStore(Folder(self._filepath, self._options))
-
-    def save(self, data: None) -> None:
-        """Refuse: states are kept by the trainings themselves, epoch by epoch."""
-        raise DatasetError("training states are kept by the trainings themselves, they are no node's output")
-
-    def _exists(self) -> bool:
-        return True
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath}

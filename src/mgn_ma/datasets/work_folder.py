@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro.io import AbstractDataset, DatasetError
+from mgn_ma.datasets.handle import HandleDataset
 
 
-class WorkFolderDataset(AbstractDataset[None, str]):
+class WorkFolderDataset(HandleDataset[str]):
     """Loads the folder's path; a folder that isn't there yet is no error.
 
     Args:
@@ -16,19 +16,9 @@ class WorkFolderDataset(AbstractDataset[None, str]):
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        super().__init__({"filepath": filepath}, metadata)
         self._filepath = filepath
-        self.metadata = metadata
 
     def load(self) -> str:
         """The folder's path."""
         return self._filepath
-
-    def save(self, data: None) -> None:
-        """Refuse: the node that has the path writes there itself."""
-        raise DatasetError("what is kept in the folder is written as it is made, it is no node's output")
-
-    def _exists(self) -> bool:
-        return True
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath}

@@ -101,11 +101,6 @@ def video_scores(table: CorrelationTable) -> _Floats:
     return mean_of_defined(table.r, axis=1)
 
 
-def expression_scores(table: CorrelationTable) -> _Floats:
-    """(C,) mean over videos of each expression; NaN for an expression that no video defines."""
-    return mean_of_defined(table.r, axis=0)
-
-
 def challenge_score(table: CorrelationTable) -> float:
     """Mean over the expressions within a video, then over videos (section 3.1); NaN if nothing is defined."""
     return float(mean_of_defined(video_scores(table), axis=0))

@@ -100,7 +100,7 @@ def as_table(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(COLUMNS))
 
 
-def say_estimate(table: pd.DataFrame, execution: ExecutionConfig) -> None:
+def log_estimate(table: pd.DataFrame, execution: ExecutionConfig) -> None:
     """Put an estimate into the log, for people."""
     where = f"{execution.workers} worker{'s' if execution.workers > 1 else ''}, engine {execution.engine}"
     lines = [f"Extraction to come, with {where}:"]

@@ -156,7 +156,7 @@ class TrackStore:
         """Say which tracks of a modality are wanted from now on."""
         content = json.dumps(asdict(selection), indent=1, ensure_ascii=False)
         write_atomically(f"{self._path}/{selection.modality}/selection.json", content.encode(), self._fs)
-        self._sweep(self._folder(selection.modality, selection.fingerprint))
+        self._remove_unfinished(self._folder(selection.modality, selection.fingerprint))
 
     def selection(self, modality: str) -> Selection | None:
         """What was selected last; ``None`` where nothing ever was."""
@@ -201,7 +201,7 @@ class TrackStore:
             with self._fs.open(path, "rb", cache_type="none") as remote:
                 yield pa.PythonFile(remote, mode="r")
 
-    def _sweep(self, folder: str) -> None:
+    def _remove_unfinished(self, folder: str) -> None:
         """Remove what a killed process left half written; a young one may belong to somebody who is still at it."""
         if not self._is_local:
             return

@@ -143,6 +143,8 @@ def readable_packets(container: InputContainer, *streams: av.VideoStream | av.Au
     while True:
         try:
             yield next(packets)
+        except MemoryError:  # says nothing of the file; PyAV's is an FFmpegError, too
+            raise
         except (StopIteration, av.FFmpegError, OSError):
             return
 
@@ -151,7 +153,7 @@ def decode_packet(stream: Any, packet: Any) -> list[Any]:
     """The frames that a packet (``None``: the end) completes; none if it is damaged."""
     try:
         frames: list[Any] = stream.decode(packet)
-    except MemoryError:  # says nothing of the file; PyAV's is an FFmpegError, too
+    except MemoryError:
         raise
     except av.FFmpegError:
         return []

@@ -97,70 +97,57 @@ class MissingToolError(MediaError):
         super().__init__("yt-dlp", "is not installed; the extra brings it: pip install 'mgn_ma[download]'")
 
 
-ShowProgress = Callable[[Iterable[Outcome], int], Iterable[Outcome]]
-
-
-class Downloads:
-    """Videos to be fetched into a folder of raw videos.
+def fetch_missing(
+    video_ids: Sequence[str],
+    folder: Path,
+    config: DownloadConfig,
+    show_progress: Callable[[Iterable[Outcome], int], Iterable[Outcome]] = lambda outcomes, _: outcomes,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Fetch the wanted videos that are missing in a folder of raw videos, and record what came of each.
 
     A video that is there is left alone. One that is gone for good isn't asked for again (``retry_unavailable`` does). A
     transfer that was cut off goes on where it stopped.
 
     Args:
         video_ids: what is wanted.
+        folder: where to.
         config: how.
         show_progress: wraps the outcomes as they come, given their number.
         sleep: what pauses; tests don't wait.
+
+    Raises:
+        MissingToolError: if yt-dlp is not installed.
     """
+    (folder / RECORDS).mkdir(parents=True, exist_ok=True)
+    skipped: set[Status] = {"present"} if config.retry_unavailable else {"present", "unavailable"}
+    known = read_outcomes(video_ids, MediaFolder(str(folder)))
+    todo = [outcome.video_id for outcome in known if outcome.status not in skipped]
+    logger.info("Download: %d videos wanted, %d to fetch", len(video_ids), len(todo))
+    todo = todo[: config.limit]
+    if not todo:
+        logger.info("Download: nothing to fetch")
+        return
+    _yt_dlp()
+    for outcome in show_progress(_fetch_all(todo, folder, config, sleep), len(todo)):
+        _record(folder, outcome)
 
-    def __init__(
-        self,
-        video_ids: Sequence[str],
-        config: DownloadConfig,
-        show_progress: ShowProgress = lambda outcomes, _: outcomes,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._video_ids = list(video_ids)
-        self._config = config
-        self._show_progress = show_progress
-        self._sleep = sleep
 
-    def write_into(self, folder: Path) -> None:
-        """Fetch what is missing in ``folder`` and record what came of it.
-
-        Raises:
-            MissingToolError: if yt-dlp is not installed.
-        """
-        (folder / RECORDS).mkdir(parents=True, exist_ok=True)
-        todo = self._todo(folder)
-        if not todo:
-            logger.info("Download: nothing to fetch")
+def _fetch_all(
+    video_ids: Sequence[str], folder: Path, config: DownloadConfig, sleep: Callable[[float], None]
+) -> Iterator[Outcome]:
+    failures = 0
+    for position, video_id in enumerate(video_ids):
+        if position:
+            sleep(random.uniform(*config.pause_seconds))  # noqa: S311 - not for secrets
+        outcome = fetch(video_id, folder, config)
+        yield outcome
+        if outcome.status != "present":
+            logger.info("%s is %s: %s", video_id, outcome.status, outcome.reason)
+        failures = failures + 1 if outcome.status == "failed" else 0
+        if failures == config.give_up_after:
+            logger.warning("Download: stopped after %d failures in a row, last: %s", failures, outcome.reason)
             return
-        _yt_dlp()
-        for outcome in self._show_progress(self._fetch_all(todo, folder), len(todo)):
-            _record(folder, outcome)
-
-    def _todo(self, folder: Path) -> list[str]:
-        there = MediaFolder(str(folder))
-        known = {outcome.video_id: outcome for outcome in read_outcomes(self._video_ids, there)}
-        skipped: set[Status] = {"present"} if self._config.retry_unavailable else {"present", "unavailable"}
-        todo = [video_id for video_id in self._video_ids if known[video_id].status not in skipped]
-        logger.info("Download: %d videos wanted, %d to fetch", len(self._video_ids), len(todo))
-        return todo[: self._config.limit]
-
-    def _fetch_all(self, video_ids: Sequence[str], folder: Path) -> Iterator[Outcome]:
-        failures = 0
-        for position, video_id in enumerate(video_ids):
-            if position:
-                self._sleep(random.uniform(*self._config.pause_seconds))  # noqa: S311 - not for secrets
-            outcome = fetch(video_id, folder, self._config)
-            yield outcome
-            if outcome.status != "present":
-                logger.info("%s is %s: %s", video_id, outcome.status, outcome.reason)
-            failures = failures + 1 if outcome.status == "failed" else 0
-            if failures == self._config.give_up_after:
-                logger.warning("Download: stopped after %d failures in a row, last: %s", failures, outcome.reason)
-                return
 
 
 def fetch(video_id: str, folder: Path, config: DownloadConfig) -> Outcome:
@@ -239,11 +226,11 @@ def _options(video_id: str, folder: Path, config: DownloadConfig) -> dict[str, A
         "no_warnings": True,
         "noprogress": True,
         "color": "never",
-        "logger": _Silence(),
+        "logger": _DebugLogger(),
     }
 
 
-class _Silence:
+class _DebugLogger:
     """yt-dlp's messages go to our debug log: what matters of them is in the account."""
 
     def debug(self, message: str) -> None:

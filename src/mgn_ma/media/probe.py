@@ -9,7 +9,15 @@ import av
 from av.container import InputContainer
 
 from mgn_ma.media.clock import floor_us
-from mgn_ma.media.container import MICROSECONDS, audio_stream, open_container, timeline_zero, video_stream
+from mgn_ma.media.container import (
+    MICROSECONDS,
+    audio_stream,
+    decode_packet,
+    open_container,
+    readable_packets,
+    timeline_zero,
+    video_stream,
+)
 from mgn_ma.media.errors import AudioError, VideoError
 from mgn_ma.media.geometry import displayed_size, orientation
 
@@ -26,11 +34,8 @@ class MediaInfo:
         fps: average frames per second; 0.0 where unknown.
         width: of the frame as displayed (square pixels, upright).
         height: likewise.
-        has_video: always true: a file without video is an error.
         has_audio: whether there is an audio stream that can be decoded.
         audio_duration_us: end of the audio in microseconds since t = 0; 0 without audio.
-        rotation: degrees counterclockwise by which stored frames are turned for display: 0, 90, 180 or 270.
-        n_frames_hint: the container's count of frames, or an estimate; 0 where unknown.
         truncated: the file ends before the time that its header promises.
     """
 
@@ -38,12 +43,9 @@ class MediaInfo:
     fps: float
     width: int
     height: int
-    has_video: bool
     has_audio: bool
     audio_duration_us: int
-    rotation: int
-    n_frames_hint: int
-    truncated: bool = False
+    truncated: bool
 
 
 def probe(path: str) -> MediaInfo:
@@ -77,29 +79,16 @@ def probe(path: str) -> MediaInfo:
             fps=float(rate),
             width=height if quarter_turns % 2 else width,
             height=width if quarter_turns % 2 else height,
-            has_video=True,
             has_audio=audio is not None,
             audio_duration_us=0 if audio is None else ends.get(audio.index, _promised_end_us(container, audio, zero)),
-            rotation=90 * quarter_turns,
-            n_frames_hint=stream.frames or round(duration_us * rate / MICROSECONDS),
             truncated=promised_us - duration_us > MICROSECONDS,
         )
 
 
 def _first_frame(container: InputContainer, stream: av.VideoStream, path: str) -> av.VideoFrame:
-    try:
-        for packet in container.demux(stream):
-            try:
-                for frame in packet.decode():
-                    return frame
-            except MemoryError:
-                raise
-            except av.FFmpegError:
-                continue
-    except MemoryError:
-        raise
-    except (av.FFmpegError, OSError):
-        pass
+    for packet in readable_packets(container, stream):
+        for frame in decode_packet(stream, packet):
+            return frame  # type: ignore[no-any-return]
     raise VideoError(path, "not one frame of its video can be decoded")
 
 

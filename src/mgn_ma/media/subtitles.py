@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
@@ -213,8 +213,3 @@ def _carried(shown: tuple[str, ...], lines: tuple[str, ...]) -> int:
     """How many first lines are the last lines of what was shown before."""
     longest = min(len(shown), len(lines))
     return next((n for n in range(longest, 0, -1) if shown[-n:] == lines[:n]), 0)
-
-
-def iter_text(captions: Captions) -> Iterator[str]:
-    """Each distinct text once, in order of first appearance."""
-    return iter(dict.fromkeys(cue.text for cue in captions.cues))

@@ -11,20 +11,20 @@ from mlflow.exceptions import MlflowException
 
 logger = logging.getLogger(__name__)
 
-CALL_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-"""How often and how long a call asks a server; MLflow's own seven retries of two minutes would hold up every epoch."""
+RETRY_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""How long one call waits for a server; MLflow's own seven retries of two minutes would hold up every epoch."""
 
 _REASON_LENGTH = 300
 
 
-def limit_calls() -> None:
-    """Make calls to MLflow give up after some seconds; values that the user has set stand."""
-    for name, value in CALL_LIMITS.items():
+def limit_retries() -> None:
+    """Make calls to MLflow give up after seconds; values that the user has set stand."""
+    for name, value in RETRY_LIMITS.items():
         os.environ.setdefault(name, value)
 
 
 @contextmanager
-def surviving_outage(what: str) -> Iterator[None]:
+def warn_on_outage(what: str) -> Iterator[None]:
     """Say that MLflow did not get ``what``, and go on."""
     try:
         yield

@@ -12,8 +12,10 @@ from typing import Any
 import mlflow
 from mlflow.entities import LifecycleStage
 from mlflow.tracking import MlflowClient
+from mlflow.tracking.context.default_context import DefaultRunContext
+from mlflow.tracking.context.system_environment_context import SystemEnvironmentContext
 
-from mgn_ma.tracking.outage import limit_calls, surviving_outage
+from mgn_ma.tracking.outage import limit_retries, warn_on_outage
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
 from mgn_ma.tracking.server import SQLITE, artifact_location, check, redacted
 
@@ -42,18 +44,18 @@ class TrackedRun:
 
     def log_parameters(self, values: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
         """Keep what is known before the first node."""
-        with surviving_outage("the run's parameters and versions"):
+        with warn_on_outage("the run's parameters and versions"):
             log_parameters(MlflowClient(), self.run_id, values)
             mlflow.set_tags(dict(tags))
 
     def log_report(self, report: Mapping[str, Any], leave_out: frozenset[str]) -> None:
         """Keep the numbers of a report as metrics, but for what stands under the keys ``leave_out``."""
-        with surviving_outage("the scores"):
+        with warn_on_outage("the scores"):
             log_metrics(MlflowClient(), self.run_id, flatten_metrics(report, leave_out))
 
     def set_tag(self, name: str, value: str) -> None:
         """Keep one tag."""
-        with surviving_outage(f"the tag {name}"):
+        with warn_on_outage(f"the tag {name}"):
             MlflowClient().set_tag(self.run_id, name, value)
 
     def log_file(self, filesystem: Any, path: str) -> None:
@@ -62,7 +64,7 @@ class TrackedRun:
         if size > LARGEST_ARTIFACT_BYTES:
             logger.warning("%s (%d MiB) is too large to be copied to MLflow", path, size // 1024**2)
             return
-        with surviving_outage(path), tempfile.TemporaryDirectory() as folder:
+        with warn_on_outage(path), tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / Path(path).name
             filesystem.get_file(path, str(local))
             MlflowClient().log_artifact(self.run_id, str(local), "reports")
@@ -73,7 +75,7 @@ class TrackedRun:
         if self._adopted:
             return
         ended = set()
-        with surviving_outage("the end of the run"):
+        with warn_on_outage("the end of the run"):
             while (active := mlflow.active_run()) is not None:
                 ended.add(active.info.run_id)
                 mlflow.end_run(status)
@@ -102,12 +104,16 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     active = mlflow.active_run()
     if active is not None:
         return TrackedRun(active.info.run_id, active.info.run_name, adopted=True)
-    limit_calls()
+    limit_retries()
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
         logger.info("Creating the tracking database %s (once, takes some seconds)", uri.removeprefix(SQLITE))
     check(uri)
     mlflow.set_tracking_uri(uri)
-    run = mlflow.start_run(experiment_id=_experiment_id(experiment, uri, project_path), run_name=name)
+    # As mlflow.start_run makes one, without its search for notebooks and repositories, which imports IPython.
+    given = SystemEnvironmentContext()
+    tags = DefaultRunContext().tags() | (given.tags() if given.in_context() else {})  # type: ignore[no-untyped-call]
+    run = MlflowClient().create_run(_experiment_id(experiment, uri, project_path), tags=tags, run_name=name)
+    mlflow.start_run(run_id=run.info.run_id)
     return TrackedRun(run.info.run_id, name, adopted=False)
 
 

@@ -1,8 +1,8 @@
 """The code that MLflow keeps beside the weights and runs when it loads the model; all of it is in the package."""
 
-from mgn_ma.privacy import stay_silent
+from mgn_ma.telemetry import disable_telemetry
 
-stay_silent()
+disable_telemetry()
 
 from mlflow.models import set_model  # noqa: E402
 

@@ -57,7 +57,7 @@ def redacted(uri: str) -> str:
 
 
 def check(uri: str) -> None:
-    """Ask the MLflow at ``uri`` for one experiment, and ask once.
+    """Ask the MLflow at ``uri`` for one experiment, with one attempt of seconds.
 
     Raises:
         TrackingUnavailableError: nobody answers within seconds, the scheme is unknown, or the database can't be used.

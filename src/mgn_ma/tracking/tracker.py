@@ -11,7 +11,7 @@ from mlflow.entities import Metric, RunStatus
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from mgn_ma.tracking.outage import surviving_outage
+from mgn_ma.tracking.outage import warn_on_outage
 from mgn_ma.tracking.records import log_parameters
 
 MetricLogger = Callable[[Mapping[str, float], int], None]
@@ -57,13 +57,13 @@ class MlflowTracker:
             status = RunStatus.FAILED
             raise
         finally:
-            with surviving_outage(f"the end of member {name}"):
+            with warn_on_outage(f"the end of member {name}"):
                 MlflowClient(self.tracking_uri).set_terminated(run_id, RunStatus.to_string(status))
 
     def _start(self, name: str, params: Mapping[str, object]) -> str | None:
         client = MlflowClient(self.tracking_uri)
         run_id: str | None = None
-        with surviving_outage(f"member {name}"):
+        with warn_on_outage(f"member {name}"):
             tags = {MLFLOW_PARENT_RUN_ID: self.parent_run_id}
             run_id = str(client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id)
             log_parameters(client, run_id, params)
@@ -73,7 +73,7 @@ class MlflowTracker:
 class MemberLog:
     """Writes one member's metrics to its run at once, so that MLflow's page shows the curve while it grows.
 
-    When the server stops answering, this says so once and then stays silent: every call would cost the training a wait.
+    When the server stops answering, this says so once and logs no more: every call would cost the training a wait.
     The numbers are in the learning curves' table anyway.
     """
 
@@ -89,7 +89,7 @@ class MemberLog:
         now = int(time.time() * 1000)
         batch = [Metric(name, float(value), now, step) for name, value in metrics.items()]
         self._lost = True
-        with surviving_outage(f"the curves of run {self.run_id} from step {step} on"):
+        with warn_on_outage(f"the curves of run {self.run_id} from step {step} on"):
             MlflowClient(self.tracking_uri).log_batch(self.run_id, metrics=batch)
             self._lost = False
 

@@ -7,7 +7,7 @@ import pytest
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ablation.config import AblationConfig
-from mgn_ma.evaluation.ablation.plan import make_plan, log_estimate
+from mgn_ma.evaluation.ablation.plan import log_estimate, make_plan
 from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.files import Folder
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig

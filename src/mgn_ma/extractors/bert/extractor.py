@@ -9,20 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mgn_ma.extractors.base import (
-    END_OF_TIME_US,
-    START_OF_TIME_US,
-    Clock,
-    ExtractionError,
-    Extractor,
-    TrackRows,
-)
+from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, TrackRows
 from mgn_ma.extractors.batching import Batches, vectors_of
 from mgn_ma.extractors.bert.config import BertConfig
 from mgn_ma.extractors.bert.network import load_network, load_tokenizer, pool, width_of
 from mgn_ma.extractors.device import place, resolve_device
+from mgn_ma.extractors.texts import CLOCKS, timed_texts
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.subtitles import read_captions
 
 _LENGTHS = (16, 32, 64, 128, 256, 512)
 
@@ -45,7 +38,7 @@ class BertExtractor(Extractor):
 
     def __init__(self, config: BertConfig) -> None:
         self._source = config.source
-        self.clock = "cues" if config.source == "captions" else "whole"
+        self.clock = CLOCKS[config.source]
         self._device = resolve_device(config.device)
         self._pooling = config.pooling
         need = config.weights_needed()[0]
@@ -56,18 +49,16 @@ class BertExtractor(Extractor):
 
     def extract(self, video: VideoSource) -> TrackRows:
         """One row for each merged cue, or one for the title; each distinct text goes through the network once."""
-        starts_us, ends_us, texts = _captions_of(video) if self._source == "captions" else _title_of(video)
+        starts_us, ends_us, texts = timed_texts(video, self._source)
+        if not texts:
+            raise ExtractionError("its captions hold no text")
         vectors: dict[str, npt.NDArray[np.float32]] = {}
         # Texts share a batch with those of their padded length, so that no padding is wasted.
         for _, alike in groupby(sorted(dict.fromkeys(texts), key=self._padded_length), self._padded_length):
             of_length = list(alike)
             found = vectors_of(of_length, self.forward, self._batches, lacking="there is no text")
             vectors |= zip(of_length, found, strict=True)
-        return TrackRows(
-            np.array(starts_us, dtype=np.int64),
-            np.array(ends_us, dtype=np.int64),
-            np.stack([vectors[text] for text in texts]),
-        )
+        return TrackRows(starts_us, ends_us, np.stack([vectors[text] for text in texts]))
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """B texts to (B, D) float32."""
@@ -81,19 +72,3 @@ class BertExtractor(Extractor):
         """The least of a few lengths, in tokens, that holds a text."""
         needed = self._tokenize([text], 0)["input_ids"].shape[1]
         return next((length for length in _LENGTHS if length >= needed), needed)
-
-
-def _captions_of(video: VideoSource) -> tuple[list[int], list[int], list[str]]:
-    if video.captions_path is None:
-        raise ExtractionError("there are no captions")
-    cues = read_captions(video.captions_path).cues
-    if not cues:
-        raise ExtractionError("its captions hold no text")
-    return [cue.start_us for cue in cues], [cue.end_us for cue in cues], [cue.text for cue in cues]
-
-
-def _title_of(video: VideoSource) -> tuple[list[int], list[int], list[str]]:
-    title = " ".join((video.title or "").split())
-    if not title:
-        raise ExtractionError("there is no title")
-    return [START_OF_TIME_US], [END_OF_TIME_US], [title]

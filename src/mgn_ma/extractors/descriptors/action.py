@@ -14,7 +14,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, ExtractorConfig, Source, TrackRows
-from mgn_ma.extractors.descriptors.motion import BLOCKS, N_GLOBAL, N_MOTION, Floats, motion
+from mgn_ma.extractors.descriptors.motion import BLOCKS, N_GLOBAL, N_MOTION, motion
+from mgn_ma.extractors.descriptors.statistics import Floats
 from mgn_ma.extractors.reading import decoder_threads, grid_rows, path_and_duration
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.geometry import FrameGeometry

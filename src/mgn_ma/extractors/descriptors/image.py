@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, ExtractorConfig, Source, TrackRows
+from mgn_ma.extractors.descriptors.statistics import AnyFloats, Floats, cell_means, histograms
 from mgn_ma.extractors.reading import decoder_threads, grid_rows, path_and_duration
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.geometry import FrameGeometry
@@ -21,9 +22,6 @@ COLOUR_LEVELS = 4
 ORIENTATIONS = 8
 PERCENTILES = (5, 25, 50, 75, 95)
 CHUNK = 64
-
-AnyFloats = npt.NDArray[np.floating[Any]]
-Floats = npt.NDArray[np.float32]
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -95,27 +93,24 @@ def describe(frames: npt.NDArray[np.uint8]) -> Floats:
     brightest, darkest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     saturation = (brightest - darkest).reshape(len(luma), -1)
     orientations, strength = _edges(luma)
-    cell_luma = _cells(luma[..., None])
-    cell_deviation = np.sqrt(np.maximum(_cells(luma[..., None] ** 2) - cell_luma**2, 0.0))
+    cell_luma = cell_means(luma[..., None], CELLS)
+    cell_deviation = np.sqrt(np.maximum(cell_means(luma[..., None] ** 2, CELLS) - cell_luma**2, 0.0))
     parts = [
         _colour_histogram(frames),
         *(rgb.mean(axis=(1, 2)), rgb.std(axis=(1, 2))),
         np.percentile(pixels, PERCENTILES, axis=1).T,
         *(saturation.mean(axis=1, keepdims=True), saturation.std(axis=1, keepdims=True)),
         *(orientations, strength.mean(axis=(1, 2))[:, None], strength.std(axis=(1, 2))[:, None]),
-        *(_cells(rgb), cell_deviation, _cells(strength[..., None])),
+        *(cell_means(rgb, CELLS), cell_deviation, cell_means(strength[..., None], CELLS)),
     ]
     return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
 def _colour_histogram(frames: npt.NDArray[np.uint8]) -> AnyFloats:
     """Square roots of the shares of 64 colours: differences of small shares count, too."""
-    n_frames, n_colours = len(frames), COLOUR_LEVELS**3
     levels = (frames // (256 // COLOUR_LEVELS)).astype(np.int64)
     colours = (levels[..., 0] * COLOUR_LEVELS + levels[..., 1]) * COLOUR_LEVELS + levels[..., 2]
-    offsets = np.arange(n_frames)[:, None] * n_colours
-    counts = np.bincount((colours.reshape(n_frames, -1) + offsets).ravel(), minlength=n_frames * n_colours)
-    shares: AnyFloats = np.sqrt(counts.reshape(n_frames, n_colours) / colours[0].size)
+    shares: AnyFloats = np.sqrt(histograms(colours, COLOUR_LEVELS**3) / colours[0].size)
     return shares
 
 
@@ -126,19 +121,5 @@ def _edges(luma: AnyFloats) -> tuple[AnyFloats, AnyFloats]:
     # An edge and its negative have one orientation: angles modulo half a turn.
     angle = np.mod(np.arctan2(rows, columns), np.pi)
     bins = np.minimum((angle * (ORIENTATIONS / np.pi)).astype(np.int64), ORIENTATIONS - 1)
-    offsets = np.arange(len(luma))[:, None] * ORIENTATIONS
-    indices = (bins.reshape(len(luma), -1) + offsets).ravel()
-    sums = np.bincount(indices, weights=strength.ravel(), minlength=len(luma) * ORIENTATIONS)
-    shares = sums.reshape(-1, ORIENTATIONS)
+    shares = histograms(bins, ORIENTATIONS, strength)
     return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-6), strength
-
-
-def _cells(planes: AnyFloats) -> AnyFloats:
-    """(B, H, W, C) to the means of each cell of a 3 x 3 grid, (B, 9 C)."""
-    height, width = planes.shape[1:3]
-    tops = np.arange(CELLS) * height // CELLS
-    lefts = np.arange(CELLS) * width // CELLS
-    sums = np.add.reduceat(np.add.reduceat(planes, tops, axis=1), lefts, axis=2)
-    sizes = np.diff([*tops, height])[:, None] * np.diff([*lefts, width])[None, :]
-    means: AnyFloats = (sums / sizes[None, :, :, None]).reshape(len(planes), -1)
-    return means

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-AnyFloats = npt.NDArray[np.floating[Any]]
+from mgn_ma.extractors.descriptors.statistics import AnyFloats, Floats, cell_means, histograms
 
 BLOCKS = 4
 DIRECTIONS = 8
@@ -51,7 +48,7 @@ def motion(luma: Floats) -> Floats:
         axis=1,
     )
     whole = np.column_stack([shift / side, np.hypot(*shift.T) / side, certainty, speed.mean(axis=1) / side])
-    blocks = np.concatenate([_blocks(absolute), flow.reshape(len(flow), -1) / side], axis=1)
+    blocks = np.concatenate([cell_means(absolute, BLOCKS), flow.reshape(len(flow), -1) / side], axis=1)
     return np.concatenate([change, whole, _directions(flow, speed), blocks], axis=1, dtype=np.float32)
 
 
@@ -105,7 +102,7 @@ def _block_flow(luma: AnyFloats, difference: AnyFloats) -> AnyFloats:
     middle = (luma[1:] + luma[:-1]) / 2
     down, right = np.gradient(middle, axis=(1, 2))
     products = (right * right, right * down, down * down, right * difference, down * difference)
-    xx, xy, yy, xt, yt = (_blocks(np.asarray(product)) for product in products)
+    xx, xy, yy, xt, yt = (cell_means(np.asarray(product), BLOCKS) for product in products)
     # The ridge keeps what has no texture at rest instead of anywhere.
     xx, yy = xx + 1e-5, yy + 1e-5
     determinant = xx * yy - xy * xy
@@ -115,22 +112,10 @@ def _block_flow(luma: AnyFloats, difference: AnyFloats) -> AnyFloats:
     return limited
 
 
-def _blocks(planes: AnyFloats) -> AnyFloats:
-    """(S, H, W) to the means of 4 x 4 blocks, (S, 16)."""
-    height, width = planes.shape[1:]
-    tops, lefts = np.arange(BLOCKS) * height // BLOCKS, np.arange(BLOCKS) * width // BLOCKS
-    sums = np.add.reduceat(np.add.reduceat(planes, tops, axis=1), lefts, axis=2)
-    sizes = np.diff([*tops, height])[:, None] * np.diff([*lefts, width])[None, :]
-    means: AnyFloats = (sums / sizes).reshape(len(planes), -1)
-    return means
-
-
 def _directions(flow: AnyFloats, speed: AnyFloats) -> AnyFloats:
     """Shares of eight directions in the flow of all blocks, longer flows counting more; zeros where nothing moves."""
     angle = np.arctan2(flow[..., 1], flow[..., 0])
     bins = np.rint(angle * (DIRECTIONS / (2 * np.pi))).astype(np.int64) % DIRECTIONS
-    offsets = np.arange(len(flow))[:, None] * DIRECTIONS
-    sums = np.bincount((bins + offsets).ravel(), weights=speed.ravel(), minlength=len(flow) * DIRECTIONS)
-    sums = sums.reshape(-1, DIRECTIONS)
+    sums = histograms(bins, DIRECTIONS, speed)
     shares: AnyFloats = sums / np.maximum(sums.sum(axis=1, keepdims=True), 1e-3)
     return shares

@@ -9,17 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from mgn_ma.extractors.base import (
-    END_OF_TIME_US,
-    START_OF_TIME_US,
-    Clock,
-    ExtractionError,
-    Extractor,
-    ExtractorConfig,
-    TrackRows,
-)
+from mgn_ma.extractors.base import Clock, Extractor, ExtractorConfig, TrackRows
+from mgn_ma.extractors.texts import CLOCKS, timed_texts
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.subtitles import read_captions
 
 WORD = r"(?u)[^\W_]+(?:['\u2019][^\W_]+)?"
 
@@ -49,7 +41,7 @@ class TextDescriptorExtractor(Extractor):
 
     def __init__(self, config: TextDescriptorConfig) -> None:
         self._source = config.source
-        self.clock = "cues" if config.source == "captions" else "whole"
+        self.clock = CLOCKS[config.source]
         self.width = config.words + config.ngrams
         # Imported here, since it takes a second and configurations don't need it.
         from sklearn.feature_extraction.text import HashingVectorizer
@@ -61,17 +53,8 @@ class TextDescriptorExtractor(Extractor):
 
     def extract(self, video: VideoSource) -> TrackRows:
         """One row for each merged cue, or one for the title."""
-        if self._source == "title":
-            if not video.title:
-                raise ExtractionError("there is no title")
-            whole = np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US])
-            return TrackRows(*whole, self.describe([video.title]))
-        if video.captions_path is None:
-            raise ExtractionError("there are no captions")
-        cues = read_captions(video.captions_path).cues
-        starts = np.array([cue.start_us for cue in cues], dtype=np.int64)
-        ends = np.array([cue.end_us for cue in cues], dtype=np.int64)
-        return TrackRows(starts, ends, self.describe([cue.text for cue in cues]))
+        starts_us, ends_us, texts = timed_texts(video, self._source)
+        return TrackRows(starts_us, ends_us, self.describe(texts))
 
     def describe(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Texts to (N, words + ngrams); each distinct text is hashed once."""

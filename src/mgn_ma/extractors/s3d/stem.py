@@ -164,16 +164,6 @@ class WindowStream:
         """Whether every window was given, so that further frames are of no use."""
         return self._next_start is None and not self._open
 
-    @property
-    def held_bytes(self) -> int:
-        """Memory that is kept between two pieces for the windows still to come; a tensor's whole storage counts."""
-        steps = (*self._inner.values(), *self._first.values())
-        tensors = [*self._products.values(), *(tensor for step in steps for tensor in step)]
-        if self._frames is not None:
-            tensors.append(self._frames)
-        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in tensors}
-        return sum(storage.nbytes() for storage in storages.values())
-
     def push(self, frames: Tensor) -> list[Window]:
         """Take the next frames (n, H, W, 3) uint8, and give the windows that are complete with them, in order.
 

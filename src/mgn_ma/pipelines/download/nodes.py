@@ -7,7 +7,7 @@ import pandas as pd
 from mgn_ma.eev.annotations import ID_COLUMNS, AnnotationError
 from mgn_ma.eev.video_ids import validate_video_id
 from mgn_ma.execution.progress import progress
-from mgn_ma.media.download import DownloadConfig, Downloads, read_outcomes
+from mgn_ma.media.download import DownloadConfig, fetch_missing, read_outcomes
 from mgn_ma.media.folder import MediaFolder, local_folder
 
 
@@ -31,12 +31,12 @@ def list_wanted(*annotations: pd.DataFrame) -> pd.DataFrame:
 def fetch_videos(download: DownloadConfig, folder: str, *annotations: pd.DataFrame) -> MediaFolder:
     """The folder of raw videos, after those that were wanted and missing have been fetched into it."""
     wanted = list_wanted(*annotations)
-    downloads = Downloads(
+    fetch_missing(
         wanted["video_id"].tolist(),
+        local_folder(folder),
         download,
         show_progress=lambda outcomes, total: progress(outcomes, total, "downloading videos", unit="video"),
     )
-    downloads.write_into(local_folder(folder))
     return MediaFolder(folder)
 
 

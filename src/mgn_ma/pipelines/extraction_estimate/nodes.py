@@ -3,7 +3,7 @@
 import pandas as pd
 
 from mgn_ma.execution import ExecutionConfig
-from mgn_ma.features.estimate import as_table, estimate, say_estimate
+from mgn_ma.features.estimate import as_table, estimate, log_estimate
 from mgn_ma.features.plan import ExtractionSettings
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.view import ModalityOnDisk
@@ -24,5 +24,5 @@ def estimate_extraction(
     """
     plans = [plan_extraction(manifest, modalities, settings, folder) for folder in on_disk]
     table = as_table(estimate(plan, execution, settings.calibration_seconds) for plan in plans)
-    say_estimate(table, execution)
+    log_estimate(table, execution)
     return table

@@ -1,4 +1,4 @@
-"""The one place that keeps every library of this project from phoning home.
+"""The one place that keeps every library of this project from sending usage statistics.
 
 Kedro, MLflow, Ray and the Hugging Face hub each have a switch of their own, read from the environment when they are
 imported. Importing :mod:`mgn_ma.settings`, which Kedro does before it loads any plugin, sets them all; a value that the
@@ -20,7 +20,7 @@ SWITCHES = {
 }
 
 
-def stay_silent() -> None:
+def disable_telemetry() -> None:
     """Switch usage statistics off in this process and in those that it starts."""
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)

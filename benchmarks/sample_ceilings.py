@@ -1,7 +1,7 @@
 """How much of the sample's labels can be predicted at all, and by a model that sees one moment only.
 
-``python -m mgn_ma.sample.ceilings`` prints the numbers of docs/sample.md; nothing is rendered for them. Each model is a
-linear regression of the labels' logits on what it is told, fitted on train and scored on validation.
+``python benchmarks/sample_ceilings.py`` prints the numbers of docs/sample.md; nothing is rendered for them. Each model
+is a linear regression of the labels' logits on what it is told, fitted on train and scored on validation.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _score(predictions: list[Array], videos: list[_Video]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the ceilings of several seeds as a table."""
-    parser = argparse.ArgumentParser(prog="python -m mgn_ma.sample.ceilings", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, … of which to print the scores")
     options = parser.parse_args(arguments)
