@@ -41,4 +41,6 @@ def kill_in_epoch_3_of_member_2() -> None:
 if __name__ == "__main__":
     splits = {name: PackedSplit(Path(sys.argv[1]) / name) for name in ("train", "validation", "test")}
     kill_in_epoch_3_of_member_2()
-    SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), make_catalog(splits, Path(sys.argv[2])))
+    SequentialRunner().run(
+        create_pipeline().only_nodes("training.train_members"), make_catalog(splits, Path(sys.argv[2]))
+    )
