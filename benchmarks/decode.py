@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from sklearn.datasets import load_sample_images
 
 from clips import RATE, SIZES, render, repeat
 from mgn_ma.grid import grid_timestamps_us
+from mgn_ma.machine import usable_cpus
 from mgn_ma.media import video as video_module
 from mgn_ma.media.geometry import FrameGeometry, Framer
 from mgn_ma.media.video import iter_frames_at
@@ -230,7 +230,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["decode", "geometry", "audio", "memory"])
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cpus()
     machine = {"processor": platform.processor() or platform.machine(), "cores": cores}
     report: dict[str, Any] = {"machine": {**machine, "av": av.__version__}}
     with tempfile.TemporaryDirectory() as name:

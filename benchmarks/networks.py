@@ -15,7 +15,6 @@ import argparse
 import copy
 import gc
 import json
-import os
 import platform
 import tempfile
 import time
@@ -28,16 +27,21 @@ import torch
 from torch import Tensor, nn
 
 from clips import SIZES, render
-from mgn_ma.extractors.base import TrackRows
-from mgn_ma.extractors.bert.extractor import _read_captions as read_captions
+from mgn_ma.extractors.audio_patches import log_mel_patches
 from mgn_ma.extractors.bert.network import load_network as load_bert
 from mgn_ma.extractors.device import cpu_has_bfloat16, dtype_of, place, resolve_device
+from mgn_ma.extractors.inception_resnet_v2.extractor import GEOMETRY
 from mgn_ma.extractors.inception_resnet_v2.network import fold_batch_norms
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.extractors.registry import build, parse_config
 from mgn_ma.extractors.s3d.extractor import FramesOfVideo, window_starts
+from mgn_ma.grid import grid_timestamps_us
+from mgn_ma.machine import usable_cpus
+from mgn_ma.media.audio import iter_audio
 from mgn_ma.media.probe import probe
 from mgn_ma.media.source import VideoSource
+from mgn_ma.media.subtitles import read_captions
+from mgn_ma.media.video import iter_frames_at
 
 NETWORKS = ("inception_resnet_v2", "vggish", "s3d", "bert")
 UNITS = {"inception_resnet_v2": "images", "vggish": "patches", "s3d": "clips", "bert": "texts of 32 tokens"}
@@ -158,18 +162,14 @@ def end_to_end(name: str, clip: VideoSource, device: str, precision: Precision, 
     whole_s, alone_s, n_rows = [], [], 0
     for turn in range(rounds + 1):
         began = time.perf_counter()
-        ((_, rows),) = extractor.extract([clip])
+        rows = extractor.extract(clip)
         middle = time.perf_counter()
         alone()
         ended = time.perf_counter()
-        if not isinstance(rows, TrackRows):
-            raise SystemExit(f"{name}: {rows}")
         n_rows = len(rows)
         if turn:  # the first round warms up
             whole_s.append(middle - began)
             alone_s.append(ended - middle)
-        if name == "bert":
-            extractor = build(parse_config(name, settings | {"source": "captions"}))  # without what it remembers
     assert clip.duration_us is not None
     return {
         "network": name,
@@ -183,14 +183,18 @@ def end_to_end(name: str, clip: VideoSource, device: str, precision: Precision, 
 
 def network_alone(name: str, extractor: Any, clip: VideoSource) -> Callable[[], object]:
     """The network of an extractor on what it would read of a clip, read before."""
+    path, duration_us = str(clip.video_path), clip.duration_us or 0
     if name == "s3d":
-        frames = list(FramesOfVideo(clip, "repeat", 1))
-        return lambda: list(extractor._dense.vectors(iter(frames), window_starts(clip.duration_us)))
+        frames = list(FramesOfVideo(clip, "repeat"))
+        return lambda: list(extractor._dense.vectors(iter(frames), window_starts(duration_us)))
+    units: list[Any]
     if name == "bert":
-        texts = [unit.value for unit in read_captions(clip)]
-        return lambda: extractor._batches(texts)
-    units = [unit.value for unit in extractor._read(clip)]
-    return lambda: extractor._batches(units)
+        units = [cue.text for cue in read_captions(str(clip.captions_path)).cues]
+    elif name == "vggish":
+        units = list(log_mel_patches(iter_audio(path)))
+    else:
+        units = [frame for _, frame in iter_frames_at(path, grid_timestamps_us(duration_us).tolist(), GEOMETRY)]
+    return lambda: list(extractor._batches.map(extractor.forward, units))
 
 
 def total(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -226,7 +230,7 @@ def main() -> None:
     report: dict[str, Any] = {
         "machine": {
             "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
+            "cores": usable_cpus(),
             "threads": torch.get_num_threads(),
             "device": str(device),
             "bfloat16 arithmetic": cpu_has_bfloat16() if device.type == "cpu" else True,

@@ -37,6 +37,7 @@ from torch.utils.data import DataLoader, Dataset
 from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.features.track import Track, TrackHeader
+from mgn_ma.machine import usable_cpus
 from mgn_ma.models.mgn_ma import MGNMA, MGNMAConfig
 from mgn_ma.models.mixture_of_experts import expression_loss
 from mgn_ma.training.batches import BatchConfig, FrameBatches
@@ -291,7 +292,7 @@ def main() -> None:
         "scale": arguments.scale,
         "batch_size": arguments.batch_size,
         "precision": arguments.precision,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {os.cpu_count()} cores",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {usable_cpus()} cores",
         "python": platform.python_version(),
         "torch": torch.__version__,
     }

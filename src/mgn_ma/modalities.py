@@ -9,34 +9,11 @@ by an entry point, without a change here (docs/add-a-modality.md)::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Literal
+
+from mgn_ma.modality import Granularity, Modality
 
 ENTRY_POINTS = "mgn_ma.modalities"
-
-Granularity = Literal["frame", "clip", "video"]
-
-Source = Literal["video", "audio", "captions", "title"]
-"""What an extractor reads; a video that lacks it has no track of that modality and is accounted as ``absent``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Modality:
-    """One line of the table.
-
-    Attributes:
-        name: of its folder, its parameters and its place in the model.
-        granularity: what one of its vectors stands for; its pipeline is ``<granularity>_features``.
-        source: what its extractor reads of a video; ``None``: it is learned from other modalities.
-        in_model: whether MGN-MA reads it.
-    """
-
-    name: str
-    granularity: Granularity
-    source: Source | None
-    in_model: bool = True
-
 
 VIDEO = Modality("video", "video", source=None)
 """The video-level vector, one a video (section 2.1.3)."""

@@ -102,6 +102,23 @@ def test_memory_halves_the_batch_once_per_size_and_says_so(caplog: pytest.LogCap
     assert all("frames exceeds the memory of cpu" in line for line in said)
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes", "could not create a primitive"],
+)
+def test_a_cpu_that_lacks_memory_says_it_in_words_only(message: str) -> None:
+    sizes: list[int] = []
+
+    def network(values: Sequence[int]) -> torch.Tensor:
+        sizes.append(len(values))
+        if len(values) > 2:
+            raise RuntimeError(message)
+        return torch.zeros(len(values), 1)
+
+    assert len(vectors_of(range(5), network, Batches(4, CPU), lacking="nothing")) == 5
+    assert sizes == [4, 2, 2, 1]
+
+
 def test_memory_for_not_even_one_unit_is_a_transient_failure() -> None:
     with pytest.raises(ExtractionError, match="too little memory for even one unit") as raised:
         vectors_of(range(3), Network(fits=0), Batches(4, CPU), lacking="nothing")

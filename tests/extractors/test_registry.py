@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import ClassVar
 
 import pytest
 from pydantic import ValidationError
 
-from mgn_ma.extractors.base import Extractor, ExtractorConfig
+from mgn_ma.extractors.base import Extractor, ExtractorConfig, Source, TrackRows, WithoutSettings
 from mgn_ma.extractors.registry import (
     EXTRACTORS,
     UnknownExtractorError,
@@ -15,6 +16,8 @@ from mgn_ma.extractors.registry import (
     extractor_class,
     parse_config,
 )
+from mgn_ma.features.settings import Modalities
+from mgn_ma.media.source import VideoSource
 
 SETTINGS = {
     "inception_resnet_v2": {"pretrained": {"random": 0}},
@@ -56,6 +59,67 @@ def test_the_title_is_read_where_the_configuration_says_so() -> None:
 def test_an_unknown_extractor_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UnknownExtractorError, match=r"no extractor 'resnet'; there are action_descriptor, .*vggish"):
         config_class("resnet")
+
+
+class Loudness(Extractor):
+    """An extractor of another package."""
+
+    width = 1
+    clock = "patches"
+
+    class Config(ExtractorConfig):
+        source: ClassVar[Source] = "audio"
+        decibels: float = 0.0
+
+    def __init__(self, config: Config) -> None:
+        self.decibels = config.decibels
+
+    def extract(self, video: VideoSource) -> TrackRows:
+        raise NotImplementedError
+
+
+class Unset(Loudness):
+    Config = WithoutSettings
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "elsewhere", sys.modules[__name__])
+
+
+def test_an_extractor_elsewhere_is_named_by_its_class_and_has_its_own_settings(elsewhere: None) -> None:
+    config = parse_config("elsewhere:Loudness", {"decibels": 3})
+    assert config.source == "audio"
+    assert build(config).decibels == 3  # type: ignore[attr-defined]
+    assert config.fingerprint() != parse_config("elsewhere:Loudness", {}).fingerprint()
+
+
+def test_an_extractor_without_settings_reads_what_its_modality_says_and_has_its_name_in_the_fingerprint(
+    elsewhere: None,
+) -> None:
+    config = parse_config("elsewhere:Unset", {"source": "title"})
+    assert config.source == "title"
+    assert config.fingerprint() == WithoutSettings(name="elsewhere:Unset", source="title").fingerprint()
+    assert config.fingerprint() != WithoutSettings(name="elsewhere:Other", source="title").fingerprint()
+    with pytest.raises(ValidationError, match="decibels"):
+        parse_config("elsewhere:Unset", {"source": "title", "decibels": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere:Loudness", "no extractor 'nowhere:Loudness': No module named 'nowhere'"),
+        ("elsewhere:Silence", "no extractor 'elsewhere:Silence': .* has no attribute 'Silence'"),
+        ("no where:Loudness", "no extractor 'no where:Loudness': invalid format"),
+        ("elsewhere:SETTINGS", "'elsewhere:SETTINGS' is no subclass of mgn_ma.extractors.base.Extractor"),
+        ("builtins:dict", "'builtins:dict' is no subclass"),
+    ],
+)
+def test_what_is_no_extractor_elsewhere_is_refused_by_its_name(elsewhere: None, name: str, why: str) -> None:
+    with pytest.raises(UnknownExtractorError, match=why):
+        parse_config(name, {})
+    with pytest.raises(ValidationError, match=why):
+        Modalities.model_validate({"image": {"extractor": name}})
 
 
 def test_an_unknown_setting_is_refused() -> None:

@@ -1,6 +1,7 @@
 """New videos to curves: against the extractors and the predictor called one by one, and with what goes wrong."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import example_model
@@ -77,6 +78,16 @@ def test_a_broken_and_a_missing_video_stop_no_other(predictor, inputs, tmp_path)
     assert "is no video file" in broken_one.reason
     assert gone.reason == "no such file"
     assert good.prediction is not None
+
+
+def test_sound_that_crashes_its_decoder_costs_that_video_its_sound(predictor, inputs, tmp_path):
+    sys.path.insert(0, str(Path(__file__).parents[1] / "media"))
+    from media_clips import surround
+
+    crash, good = predictor.predict([VideoInput("crash", str(surround(tmp_path / "crash.mp4"))), inputs[0]])
+    assert "SIGSEGV" in crash.lacking["audio"]
+    assert crash.prediction is not None
+    assert not good.lacking
 
 
 def test_what_a_video_lacks_is_said_and_counts_as_absent(predictor, inputs, tmp_path):

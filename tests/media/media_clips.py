@@ -150,3 +150,39 @@ def repeated(source: Path, target: Path, times: int) -> Path:
                     writer.mux(packet)
                     packet.pts, packet.dts = (packet.pts or 0) + length, (packet.dts or 0) + length
     return target
+
+
+def surround(path: Path) -> Path:
+    """Sound of 7.1 channels: PyAV 18 reads past the planes of such a frame, which ends the process by SIGSEGV."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("aac", rate=48_000, layout="7.1")
+        for k in range(20):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * k, np.uint8), "rgb24")
+            picture.pts, picture.time_base = k, Fraction(1, 10)
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+        for k in range(96):
+            block = av.AudioFrame(format="fltp", layout="7.1", samples=1024)
+            for plane in list(block.planes)[:8]:
+                plane.update(bytes(4 * 1024))
+            block.sample_rate, block.pts, block.time_base = 48_000, 1024 * k, Fraction(1, 48_000)
+            container.mux(sound.encode(block))
+        container.mux(sound.encode(None))
+    return path
+
+
+def bomb(path: Path, side: int = 9000) -> Path:
+    """Half a megabyte whose frames take 243 megabytes each."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = side, side, "rgb24"
+        picture = av.VideoFrame(side, side, "rgb24")
+        picture.planes[0].update(bytes(picture.planes[0].buffer_size))
+        for k in range(2):
+            picture.pts, picture.time_base = k, Fraction(1)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    assert path.stat().st_size < 2**20
+    return path

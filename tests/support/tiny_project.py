@@ -13,12 +13,12 @@ CHAIN = ("run", "--env", "sample", "--pipelines", "sample_data,__default__")
 
 
 def _merged(low, high):
-    return {
-        key: _merged(low[key], high[key])
-        if isinstance(low.get(key), dict) and key in high
-        else high.get(key, low.get(key))
-        for key in {**low, **high}
-    }
+    both = {key: _merged(low[key], value) for key, value in high.items() if _are_mappings(low.get(key), value)}
+    return {**low, **high, **both}
+
+
+def _are_mappings(*values):
+    return all(isinstance(value, dict) for value in values)
 
 
 def make_project(path, parameters):

@@ -8,6 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import mlflow  # noqa: F401 (not part of what is timed)
 import pytest
 from ports import unused_port
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.media.source import VideoSource
-from mgn_ma.modalities import Source as Source
+from mgn_ma.modality import Source as Source
 
 Clock = Literal["grid", "patches", "cues", "whole"]
 """``grid``: the 6 Hz annotation grid; ``patches``: consecutive audio; ``cues``: captions; ``whole``: one row."""
@@ -95,14 +95,22 @@ class ExtractorConfig(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+class WithoutSettings(ExtractorConfig):
+    """The configuration of an extractor that has no settings of its own; it reads what its modality is made from."""
+
+    source: Source  # type: ignore[misc]
+
+
 class Extractor(ABC):
-    """A frozen function from media to rows of vectors.
+    """A frozen function from media to rows of vectors; it is made by a call with its configuration.
 
     Attributes:
+        Config: of an extractor that is named ``module:Class``.
         width: length D of a vector.
         clock: what the timestamps of the rows are.
     """
 
+    Config: ClassVar[type[ExtractorConfig]] = WithoutSettings
     width: int
     clock: ClassVar[Clock]
 

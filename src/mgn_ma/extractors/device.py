@@ -14,6 +14,9 @@ from mgn_ma.extractors.pretrained import Precision
 
 log = logging.getLogger(__name__)
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "could not create a primitive")
+"""What CUDA and MPS, torch on a CPU, and oneDNN (whose buffers don't fit) say."""
+
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
@@ -81,7 +84,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+    return isinstance(error, RuntimeError) and any(words in said for words in _OUT_OF_MEMORY)
 
 
 def release_memory(device: torch.device) -> None:

@@ -1,9 +1,13 @@
-"""Every extractor by its name. Nothing is imported before it is asked for, so that a configuration costs no network."""
+"""Every extractor by its name. Nothing is imported before it is asked for, so that a configuration costs no network.
+
+An extractor of another package is named by its class, ``module:Class``: docs/add-a-modality.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from mgn_ma.errors import MGNMAError
@@ -24,7 +28,7 @@ EXTRACTORS: dict[str, tuple[str, str]] = {
 
 
 class UnknownExtractorError(MGNMAError, ValueError):
-    """No extractor goes by that name; a ``ValueError`` too, as validators of parameters meet it."""
+    """No extractor goes by that name, or what does is none; a ``ValueError``, too: validators of parameters meet it."""
 
 
 def config_class(name: str) -> type[ExtractorConfig]:
@@ -33,6 +37,8 @@ def config_class(name: str) -> type[ExtractorConfig]:
     Raises:
         UnknownExtractorError: nobody goes by that name; the message lists who is there.
     """
+    if ":" in name:
+        return _class_elsewhere(name).Config
     found: type[ExtractorConfig] = _member(name, "Config")
     return found
 
@@ -65,7 +71,19 @@ def extractor_class(name: str) -> type[Extractor]:
     Raises:
         UnknownExtractorError: nobody goes by that name.
     """
+    if ":" in name:
+        return _class_elsewhere(name)
     found: type[Extractor] = _member(name, "Extractor")
+    return found
+
+
+def _class_elsewhere(name: str) -> type[Extractor]:
+    try:
+        found = resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UnknownExtractorError(f"there is no extractor {name!r}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Extractor)):
+        raise UnknownExtractorError(f"{name!r} is no subclass of {Extractor.__module__}.Extractor")
     return found
 
 

@@ -23,7 +23,8 @@ from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, log_plan, m
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure
 from mgn_ma.features.view import ModalityOnDisk, TrackView
-from mgn_ma.modalities import BY_NAME, Granularity, extracted
+from mgn_ma.modalities import BY_NAME, extracted
+from mgn_ma.modality import Granularity
 
 
 def plan_extraction(

@@ -12,7 +12,7 @@ from mgn_ma.features.extraction import require_accounted
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import Selection, Track, TrackHeader
 from mgn_ma.features.view import ModalityOnDisk, TrackView
-from mgn_ma.modalities import MODALITIES
+from mgn_ma.modalities import MODALITIES, VIDEO
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
@@ -27,15 +27,18 @@ READ = tuple(modality.name for modality in MODALITIES if modality.source and mod
 def train_video_level(
     labels_train: pd.DataFrame,
     extraction_account: pd.DataFrame,
+    modalities: Modalities,
     video_level: VideoLevelSettings,
     all_zero_rows: ZeroRows,
     targets: Targets,
     training_states: StateStore,
     *tracks: TrackView,
 ) -> dict[str, Checkpoint]:
-    """Train the network on all training videos, and once without each fold."""
+    """Train the network on all training videos, and once without each fold; none where nothing reads its vectors."""
     from mgn_ma.training.video_level import train_networks, training_videos
 
+    if VIDEO.name not in modalities:
+        return {}
     chosen = _chosen(video_level, tracks)
     for view in chosen.values():
         require_accounted(extraction_account, view)
@@ -63,6 +66,9 @@ def embed_videos_in_sample(
     """The paper's way, whatever ``fold_vectors`` says: every vector from the network that saw all training videos."""
     from mgn_ma.training.video_level import FULL
 
+    if not networks:
+        yield Selection(on_disk.modality, "", {})
+        return
     yield from _embedded({FULL: networks[FULL]}, video_level, on_disk, tracks)
 
 

@@ -25,6 +25,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 [
                     "labels_train",
                     "extraction_account",
+                    "params:modalities",
                     "params:video_level",
                     "params:training.all_zero_rows",
                     "params:targets",
