@@ -56,6 +56,15 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """A tiny project after one run of the whole chain, to be read only, and what the run printed."""
+    from tiny_project import CHAIN, TINY, kedro, make_project
+
+    project = make_project(tmp_path_factory.mktemp("undisturbed"), TINY)
+    return project, kedro(project, *CHAIN)
+
+
+@pytest.fixture(scope="session")
 def empty_database(tmp_path_factory):
     """A database with MLflow's tables and nothing in it; making them takes seconds, a copy none."""
     from mlflow.tracking import MlflowClient

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from nbclient import NotebookClient
-from tiny_project import CHAIN, kedro, make_project, newest, start
+from tiny_project import CHAIN, TINY, kedro, make_project, newest, start
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.features.store import TrackStore
@@ -24,26 +24,6 @@ from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.versions import CHALLENGER
 
 pytestmark = pytest.mark.slow
-
-TINY = {
-    "sample": {"videos": 12, "shortest_seconds": 5.0, "longest_seconds": 7.0},
-    "execution": {"workers": 1},
-    "video_level": {"epochs": 2, "folds": 2},
-    "model": {"hidden": 32},
-    "training": {"epochs": 2},
-    "training_execution": {"workers": 1},
-    "ensemble_members": {"count": 2},
-    "ablation": {
-        "seeds": 1,
-        "table_1": [{"row": "Audio", "variant": "audio", "paper_eev_test": 0.00574}],
-        "table_2": [{"row": "Ensemble", "variant": "ensemble", "paper_eev_test": 0.02292, "over": "moe_attention"}],
-        "other": {
-            "video_vectors": [{"row": "in-sample", "variant": "in_sample_vectors"}],
-            **{name: [] for name in ("number_of_experts", "modal_dropout", "reading_of_eq_2")},
-        },
-    },
-    "evaluation": {"bootstrap": {"resamples": 200}},
-}
 
 
 def tracks(project):
@@ -59,12 +39,6 @@ def account(project):
 def table(path):
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    project = make_project(tmp_path_factory.mktemp("undisturbed"), TINY)
-    return project, kedro(project, *CHAIN)
 
 
 @pytest.fixture(scope="module")

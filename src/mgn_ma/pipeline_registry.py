@@ -32,7 +32,7 @@ class UnknownPipelineError(MGNMAError):
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Every folder under ``mgn_ma.pipelines`` by its name; ``__default__`` is the whole chain.
+    """Every folder under ``mgn_ma.pipelines`` by its name, which tags its nodes; ``__default__`` is the whole chain.
 
     A run that asks for pipelines by name gets no others from Kedro, and then there is no chain to make.
 
@@ -43,7 +43,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     unknown = sorted(set(registered._requested_pipelines or ()) - known)
     if unknown:
         raise UnknownPipelineError(f"there is no pipeline {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    pipelines = find_pipelines(raise_errors=True)
+    pipelines = {name: pipeline.tag(name) for name, pipeline in find_pipelines(raise_errors=True).items()}
     if pipelines.keys() >= set(CHAIN):
         pipelines[DEFAULT] = sum((pipelines[name] for name in CHAIN), start=Pipeline([]))
     return pipelines

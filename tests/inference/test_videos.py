@@ -122,7 +122,7 @@ def test_tracks_that_are_there_are_not_made_again(predictor, inputs, tmp_path, m
     (first,) = predictor.predict(inputs[:1], tmp_path)
     made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")}
     assert len(made) == 4
-    monkeypatch.setattr("mgn_ma.features.making.build", lambda config: pytest.fail("an extractor was built"))
+    monkeypatch.setattr("mgn_ma.features.task.build", lambda config: pytest.fail("an extractor was built"))
     (second,) = predictor.predict(inputs[:1], tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")} == made
     np.testing.assert_array_equal(first.prediction.values, second.prediction.values)

@@ -10,6 +10,25 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CHAIN = ("run", "--env", "sample", "--pipelines", "sample_data,__default__")
+TINY = {
+    "sample": {"videos": 12, "shortest_seconds": 5.0, "longest_seconds": 7.0},
+    "execution": {"workers": 1},
+    "video_level": {"epochs": 2, "folds": 2},
+    "model": {"hidden": 32},
+    "training": {"epochs": 2},
+    "training_execution": {"workers": 1},
+    "ensemble_members": {"count": 2},
+    "ablation": {
+        "seeds": 1,
+        "table_1": [{"row": "Audio", "variant": "audio", "paper_eev_test": 0.00574}],
+        "table_2": [{"row": "Ensemble", "variant": "ensemble", "paper_eev_test": 0.02292, "over": "moe_attention"}],
+        "other": {
+            "video_vectors": [{"row": "in-sample", "variant": "in_sample_vectors"}],
+            **{name: [] for name in ("number_of_experts", "modal_dropout", "reading_of_eq_2")},
+        },
+    },
+    "evaluation": {"bootstrap": {"resamples": 200}},
+}
 
 
 def _merged(low, high):

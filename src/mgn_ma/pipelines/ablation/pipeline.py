@@ -26,7 +26,7 @@ TABLES = ["ablation_table_1", "ablation_table_2", "ablation_other"]
 
 def create_pipeline() -> Pipeline:
     """The packed splits of the ablation, then its networks and tables."""
-    return Pipeline([*_input_nodes(), *_network_nodes(), *_table_nodes()], tags="ablation")
+    return Pipeline([*_input_nodes(), *_network_nodes(), *_table_nodes()])
 
 
 def _input_nodes() -> list[Node]:

@@ -39,5 +39,4 @@ def create_pipeline() -> Pipeline:
             ),
             Node(check_account, "prediction_account", None, name="check_prediction_account"),
         ],
-        tags="prediction",
     )

@@ -29,5 +29,4 @@ def create_pipeline() -> Pipeline:
             ),
             Node(require_comparable, "promotion", None, name="require_comparable"),
         ],
-        tags="promotion",
     )

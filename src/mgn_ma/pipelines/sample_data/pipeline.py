@@ -23,5 +23,4 @@ def create_pipeline() -> Pipeline:
             ),
             Node(keep_truth, ["sample_plan", "params:sample"], {name: name for name in TRUTH}, name="keep_truth"),
         ],
-        tags="sample",
     )
