@@ -20,7 +20,7 @@ from typing import Any
 from clips import SIZES, render
 from mgn_ma.execution import ExecutionConfig, run
 from mgn_ma.extractors.registry import build, parse_config
-from mgn_ma.features.making import MakeExtraction
+from mgn_ma.features.task import ExtractionTask
 from mgn_ma.features.track import Selection
 from mgn_ma.machine import usable_cpus
 from mgn_ma.media.source import VideoSource
@@ -32,7 +32,7 @@ def sources(path: Path, clips: int, seconds: int) -> list[VideoSource]:
 
 def through_workers(videos: list[VideoSource], extractor: str, workers: int) -> float:
     selection = Selection("image", "fingerprint", {video.video_id: "digest" for video in videos})
-    make = MakeExtraction(parse_config(extractor, {}), selection, "float16")
+    make = ExtractionTask(parse_config(extractor, {}), selection, "float16")
     began = time.perf_counter()
     outcomes = list(run(make, videos, ExecutionConfig(workers=workers)))
     seconds = time.perf_counter() - began

@@ -144,12 +144,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _load(model: str, tracking_uri: str | None) -> tuple[Bundle, str]:
-    from mgn_ma.tracking.naming import load_named
     from mgn_ma.tracking.registry import ModelRegistry
     from mgn_ma.tracking.server import resolve_uri
 
     if not model.startswith(("models:", "runs:")):
-        return load_named(ModelRegistry(""), model)
+        return ModelRegistry("").named_bundle(model)
     project = _project()
     uri = tracking_uri or os.environ.get(TRACKING_VARIABLE) or (project and "sqlite:///mlflow.db")
     if not uri:
@@ -158,7 +157,7 @@ def _load(model: str, tracking_uri: str | None) -> tuple[Bundle, str]:
             "the project that trained the model, or name the folder of a bundle with --model"
         )
     place = Path.cwd() if tracking_uri or project is None else project
-    return load_named(ModelRegistry(resolve_uri(uri, place)), model)
+    return ModelRegistry(resolve_uri(uri, place)).named_bundle(model)
 
 
 def _project() -> Path | None:

@@ -9,7 +9,7 @@ import pytest
 from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.metrics import SCORE_COLUMNS
-from mgn_ma.evaluation.report import comparisons, counts, plain, split_report
+from mgn_ma.evaluation.report import comparisons, counts, json_values, split_report
 
 CONFIG = BootstrapConfig(resamples=500)
 
@@ -72,7 +72,7 @@ def test_counts_are_the_named_predictors():
 
 def test_a_report_is_strict_json():
     report = {"a": np.float32(0.5), "b": [np.nan, {"c": (np.int64(3), float("inf"))}], 4: "text", "t": True}
-    assert json.loads(json.dumps(plain(report), allow_nan=False)) == {
+    assert json.loads(json.dumps(json_values(report), allow_nan=False)) == {
         "a": 0.5,
         "b": [None, {"c": [3, None]}],
         "4": "text",

@@ -206,7 +206,7 @@ def test_a_view_holds_what_is_wanted_and_nothing_else(store: TrackStore) -> None
     selection = store.selection("image")
     assert selection is not None
     view = TrackView(store, selection)
-    assert view.video_ids == ["b", "a"]
+    assert list(view) == ["b", "a"]
     assert list(view.failures) == ["bad"]
     assert view.missing == ["changed", "replaced"]
     assert "left" not in view
@@ -229,7 +229,7 @@ def test_an_empty_view_says_what_to_do(store: TrackStore) -> None:
     assert store.selection("image") is None
     view = TrackView(store, Selection("image", FINGERPRINT, {}))
     view.require_complete()
-    assert view.video_ids == []
+    assert list(view) == []
     with pytest.raises(TrackError, match="modalities"):
         _ = view.width
 

@@ -58,7 +58,7 @@ def test_the_catalog_takes_a_bucket_with_credentials(options: dict[str, object],
     for item in (selection, make_track("one"), make_track("two")):
         dataset.save(item)
     view = dataset.load()
-    assert view.video_ids == ["one", "two"]
+    assert list(view) == ["one", "two"]
     assert view.width == 8
     assert "secret" not in str(dataset)
     assert not list(tmp_path.iterdir())

@@ -122,7 +122,7 @@ def test_tracks_that_are_there_are_not_made_again(predictor, inputs, tmp_path, m
     (first,) = predictor.predict(inputs[:1], tmp_path)
     made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")}
     assert len(made) == 4
-    monkeypatch.setattr("mgn_ma.features.making.build", lambda config: pytest.fail("an extractor was built"))
+    monkeypatch.setattr("mgn_ma.features.task.build", lambda config: pytest.fail("an extractor was built"))
     (second,) = predictor.predict(inputs[:1], tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")} == made
     np.testing.assert_array_equal(first.prediction.values, second.prediction.values)
@@ -164,12 +164,13 @@ def test_a_url_that_is_too_large_or_not_there_fails_alone(bundle, inputs, memory
 def test_another_extractor_than_the_model_s_is_refused(bundle):
     contract = bundle.description.extractors["image"]
     changed = contract.model_copy(update={"settings": contract.settings | {"size": contract.settings["size"] + 1}})
-    now = changed.config().fingerprint()
     description = bundle.description.model_copy(
         update={"extractors": bundle.description.extractors | {"image": changed}}
     )
+    other = Bundle(description, bundle.members, bundle.video_network)
+    now = other.configs()["image"].fingerprint()
     with pytest.raises(ExtractorMismatchError, match=f"image: .*{contract.fingerprint[:12]}.*{now[:12]}"):
-        VideoPredictor(Bundle(description, bundle.members, bundle.video_network))
+        VideoPredictor(other)
 
 
 def test_weights_are_looked_for_in_the_folder_that_the_user_names(bundle, tmp_path):

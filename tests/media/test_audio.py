@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from media_clips import Clip, sine
 
-from mgn_ma.media.audio import _MonoLine, iter_audio, mono
+from mgn_ma.media.audio import _MonoStream, iter_audio, mono
 from mgn_ma.media.errors import AudioError, MediaError
 
 RATE = 16_000
@@ -97,7 +97,7 @@ class TestGaps:
         assert len(samples) == pytest.approx(1.7 * RATE, abs=RATE // 20)
 
     def test_an_overlap_is_cut(self) -> None:
-        line = _MonoLine(RATE)
+        line = _MonoStream(RATE)
         second = np.ones(RATE, np.float32)
         blocks = [*line.blocks(second, RATE, 0), *line.blocks(second, RATE, 700_000)]
         # Wholly behind what is there already: nothing of it is left.
@@ -105,7 +105,7 @@ class TestGaps:
         assert sum(map(len, blocks)) == 1.7 * RATE
 
     def test_the_rate_may_change(self) -> None:
-        line = _MonoLine(RATE)
+        line = _MonoStream(RATE)
         blocks = [*line.blocks(np.ones(24_000, np.float32), 24_000, 0)]
         blocks += [*line.blocks(np.ones(48_000, np.float32), 48_000, 1_000_000), line.end()]
         assert sum(map(len, blocks)) == pytest.approx(2 * RATE, abs=2)

@@ -63,7 +63,7 @@ def test_a_second_run_reads_no_video_again(
     tmp_path: Path, films: Path, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _run(tmp_path, videos=str(films), model=str(bundle_folder), page={"write": False})
-    monkeypatch.setattr("mgn_ma.features.making.build", lambda config: pytest.fail("an extractor was built"))
+    monkeypatch.setattr("mgn_ma.features.task.build", lambda config: pytest.fail("an extractor was built"))
     _run(tmp_path, videos=str(films), model=str(bundle_folder), page={"write": False})
 
 

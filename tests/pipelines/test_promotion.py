@@ -64,10 +64,10 @@ def project(tiny, empty_database, tmp_path_factory):
     shutil.copytree(tiny.root, data / "04_feature")
     # No video of the miniature has an action track.
     TrackStore(data / "04_feature").select(Selection("action", extractors()["action"].fingerprint(), {}))
-    (data / "03_primary").mkdir()
-    tiny.labels.to_parquet(data / "03_primary/labels_validation.parquet")
     (data / "02_intermediate").mkdir()
-    (data / "02_intermediate/data_fingerprint.json").write_text(json.dumps({"fingerprint": DATA}))
+    tiny.labels.to_parquet(data / "02_intermediate/labels_validation.parquet")
+    (data / "03_primary").mkdir()
+    (data / "03_primary/data_fingerprint.json").write_text(json.dumps({"fingerprint": DATA}))
     return path
 
 

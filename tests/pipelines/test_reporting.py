@@ -12,8 +12,8 @@ from kedro.runner import SequentialRunner
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.pipelines.reporting import create_pipeline
-from mgn_ma.reporting.config import ReportingConfig
 from mgn_ma.reporting.errors import FigureError
+from mgn_ma.reporting.example import ReportingConfig
 
 ROOT = Path(__file__).parents[2]
 FIGURES = {"learning_curves_figure", "expression_correlation_figure", "curves_figure", "attention_figure"}

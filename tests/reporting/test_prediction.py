@@ -18,8 +18,8 @@ from mgn_ma.inference.videos import VideoPredictor
 from mgn_ma.reporting.prediction import (
     PredictionError,
     PredictionSettings,
+    check_account,
     predict_videos,
-    require_any,
     write_tables,
 )
 from mgn_ma.reporting.prediction_page import PageSettings, caption_at
@@ -80,7 +80,7 @@ def test_every_video_is_accounted_for(tables, films):
     assert predicted["seconds_of_video"].between(3.9, 4.6).all()
     assert (predicted["moments"] > 0).all()
     assert "not predicted: is no video file" in tables.index
-    require_any(tables.account)
+    check_account(tables.account)
 
 
 def test_moments_say_what_carried_them_and_what_was_said(tables, bundle, films):
@@ -167,7 +167,7 @@ def test_a_batch_of_which_nothing_is_predicted_is_an_error(bundle, tmp_path):
     write_tables(tables, tmp_path)
     assert len(pd.read_parquet(tmp_path / "curves.parquet")) == 0
     with pytest.raises(PredictionError, match=r"not one of 1 videos .*gone\.mp4: no such file"):
-        require_any(tables.account)
+        check_account(tables.account)
 
 
 def test_a_caption_holds_until_its_end():

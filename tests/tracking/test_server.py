@@ -72,7 +72,7 @@ def test_another_kind_of_server_answers(status, expected):
     assert took < TIMEOUT_S
 
 
-def test_patience_is_given_back():
+def test_the_environment_is_as_before():
     before = dict(os.environ)
     reason("http://127.0.0.1:9")
     assert dict(os.environ) == before

@@ -6,6 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from mgn_ma.datasets.handle import HandleDataset
 from mgn_ma.features.arrow import Dtype
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure
@@ -99,7 +100,7 @@ class TracksDataset(_OneModality, AbstractDataset["Selection | Track | TrackFail
         self._view = None
 
 
-class TracksOnDiskDataset(_OneModality, AbstractDataset[None, ModalityOnDisk]):
+class TracksOnDiskDataset(_OneModality, HandleDataset[ModalityOnDisk]):
     """What a modality's folder holds before anything is computed. Load only; an empty or absent folder is no error.
 
     A second catalog entry on the path of a ``TracksDataset``, because a node can't have one dataset as both input and
@@ -109,10 +110,3 @@ class TracksOnDiskDataset(_OneModality, AbstractDataset[None, ModalityOnDisk]):
     def load(self) -> ModalityOnDisk:
         """Open the folder; nothing is read yet."""
         return ModalityOnDisk(self._store(), self._modality)
-
-    def save(self, data: None) -> None:
-        """Refuse: tracks are saved through their ``TracksDataset``."""
-        raise DatasetError("what is on disk is read, never saved: save through the modality's tracks")
-
-    def _exists(self) -> bool:
-        return True

@@ -6,8 +6,8 @@ draws are made at once as counts (resamples, V), and a resampled mean is one mat
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +37,6 @@ class Interval:
     high: float
     n_videos: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """The fields by name, for reports."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -55,10 +51,6 @@ class Comparison:
     high: float
     p_not_higher: float
     n_videos: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields by name, for reports."""
-        return asdict(self)
 
 
 def resampled_means(values: _Floats, config: BootstrapConfig) -> _Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mgn_ma.eev.correlation import ConstantPolicy, CorrelationTable, mean_of_defined, video_correlations, video_scores
+from mgn_ma.eev.correlation import ConstantPolicy, mean_of_defined, video_correlations, video_scores
 from mgn_ma.eev.frames import expression_matrix, expression_names
 
 _Matrix = npt.NDArray[np.floating[Any]]
@@ -42,21 +42,11 @@ def score_rows(
     constant: ConstantPolicy = "left_out",
     themes: dict[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Score table of one predictor: predictions and labels (F, C), offsets (V + 1,), C names."""
+    """Score table of one predictor; ``theme`` is missing where it isn't known.
+
+    Predictions and labels are (F, C), offsets (V + 1,), of V videos and C expressions.
+    """
     table = video_correlations(predictions, labels, offsets, constant=constant)
-    return rows_of(table, video_ids, expressions, split=split, predictor=predictor, themes=themes)
-
-
-def rows_of(
-    table: CorrelationTable,
-    video_ids: list[str],
-    expressions: Sequence[str],
-    *,
-    split: str,
-    predictor: str,
-    themes: dict[str, str] | None = None,
-) -> pd.DataFrame:
-    """Score table of one predictor from its correlations; ``theme`` is missing where it isn't known."""
     rows = pd.DataFrame(table.r, columns=list(expressions))
     columns = {
         "split": split,

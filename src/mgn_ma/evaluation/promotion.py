@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -53,10 +53,6 @@ class Decision(BaseModel):
     def changes_champion(self) -> bool:
         """Whether the version becomes the champion by it."""
         return self.outcome in ("promoted", "set_by_hand")
-
-    def to_report(self) -> dict[str, Any]:
-        """As JSON knows it."""
-        return self.model_dump(mode="json")
 
 
 def decide_first(version: int, score: Interval, config: PromotionConfig) -> Decision:

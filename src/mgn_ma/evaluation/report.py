@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic_core import to_jsonable_python
 
 from mgn_ma.eev.correlation import mean_of_defined
 from mgn_ma.eev.frames import expression_matrix
@@ -19,11 +21,7 @@ from mgn_ma.evaluation.scoring import ENSEMBLE, ORACLE, TIME_ONLY
 
 
 def split_report(scores: pd.DataFrame, config: BootstrapConfig) -> dict[str, Any]:
-    """What the predictors of one split score, with intervals; ``None`` for predictors that are not there.
-
-    Args:
-        scores: score table (``metrics.SCORE_COLUMNS``) of one split.
-        config: of the intervals.
+    """What the predictors in the score table of one split score, with intervals; ``None`` for those not there.
 
     Returns:
         ``oracle``, ``time_only``, ``shuffled``, ``members`` and, if its rows are there, ``ensemble`` with
@@ -39,7 +37,7 @@ def split_report(scores: pd.DataFrame, config: BootstrapConfig) -> dict[str, Any
         report["per_theme"] = theme_means(rows[ENSEMBLE])
     report["expressions"] = expression_report(rows, config)
     report["intervals"] = {
-        name: interval(table["score"].to_numpy(np.float64), config).as_dict() for name, table in rows.items()
+        name: asdict(interval(table["score"].to_numpy(np.float64), config)) for name, table in rows.items()
     }
     return report
 
@@ -75,9 +73,9 @@ def comparisons(scores: pd.DataFrame, config: BootstrapConfig) -> dict[str, Any]
         others |= {"median_member": ranked[len(ranked) // 2], "best_member": ranked[-1]}
     ours = _by_video(rows[ENSEMBLE])
     return {
-        f"{ENSEMBLE}_over_{label}": compare(
-            ours.to_numpy(), _by_video(rows[name]).reindex(ours.index).to_numpy(), config
-        ).as_dict()
+        f"{ENSEMBLE}_over_{label}": asdict(
+            compare(ours.to_numpy(), _by_video(rows[name]).reindex(ours.index).to_numpy(), config)
+        )
         for label, name in others.items()
     }
 
@@ -95,8 +93,8 @@ def method_report(
         scores = mean_of_defined(method.r, axis=1)
         report[name] = {
             "score": method.score,
-            "interval": interval(scores, config).as_dict(),
-            "over_mean": compare(scores, mean, config).as_dict(),
+            "interval": asdict(interval(scores, config)),
+            "over_mean": asdict(compare(scores, mean, config)),
             "in_sample": method.in_sample,
             "weights": dict(zip(members, method.weights.tolist(), strict=True)),
         }
@@ -134,15 +132,10 @@ def member_names(predictors: Mapping[str, Any]) -> list[str]:
     return [name for name in predictors if name not in {ORACLE, TIME_ONLY, SHUFFLED, ENSEMBLE}]
 
 
-def plain(value: Any) -> Any:
+def json_values(report: Mapping[str, Any]) -> dict[str, Any]:
     """The report as JSON knows it: NaN and infinities become ``None``, NumPy's numbers Python's."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(child) for key, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(child) for child in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    values: dict[str, Any] = to_jsonable_python(report, inf_nan_mode="null", fallback=lambda number: number.item())
+    return values
 
 
 def _by_video(rows: pd.DataFrame) -> pd.Series:

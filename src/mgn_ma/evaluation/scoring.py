@@ -43,13 +43,10 @@ def score_split(
     """Score table (``metrics.SCORE_COLUMNS``) of the oracle, the time-only baseline, the control and the members.
 
     Args:
-        predictions: of the members, for the frames to score.
-        labels: frame table that has these frames.
-        split: for the table.
+        labels: frame table that has the frames of the predictions.
         baseline: learned on other videos.
         noise_free: frame table of the labels without their noise, the best that any model could say.
         themes: video ID -> theme.
-        config: policies.
 
     Raises:
         PredictionError: the members predict other targets than the baseline.

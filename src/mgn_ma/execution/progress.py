@@ -51,7 +51,7 @@ class Progress:
         self._note = ""
         self._started_at = self._last_line_at = clock()
         self._last_line_done = 0
-        self._said = -1
+        self._last_logged = -1
         stream = stream or sys.stderr
         self._bar: tqdm[NoReturn] | None = None
         if stream.isatty():
@@ -75,12 +75,12 @@ class Progress:
         """End the bar, or say the last line if it has not been said."""
         if self._bar is not None:
             self._bar.close()
-        elif self.done != self._said and self.total != 0:
+        elif self.done != self._last_logged and self.total != 0:
             self._log_line()
 
     def _log_line(self) -> None:
         elapsed = self._clock() - self._started_at
-        self._said = self._last_line_done = self.done
+        self._last_logged = self._last_line_done = self.done
         self._last_line_at = self._clock()
         parts = [
             f"{self.done}" if self.total is None else f"{self.done} of {self.total} ({self.done / self.total:.0%})"

@@ -57,6 +57,8 @@ def build(config: ExtractorConfig) -> Extractor:
 
     Raises:
         UnknownExtractorError: nobody goes by that name.
+        WeightsError: the network's weights are absent or don't fit.
+        DeviceError: its device isn't there.
     """
     make: Any = extractor_class(config.name)
     extractor: Extractor = make(config)

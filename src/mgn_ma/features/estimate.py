@@ -48,18 +48,20 @@ def estimate(plan: ExtractionPlan, execution: ExecutionConfig, calibration_secon
     row |= {"videos": len(plan.todo), "hours_of_video": round(hours(plan.todo), 4), "remark": ""}
     if not plan.todo:
         return row | {"hours_of_work": 0.0, "gigabytes": 0.0}
-    outcomes = list(_try(plan, execution, int(calibration_seconds * 1e6)))
+    outcomes = list(_calibrate(plan, execution, int(calibration_seconds * 1e6)))
     # Both halves count where the second one failed.
     cost = _cost(plan, outcomes[len(outcomes) // 2 :]) or _cost(plan, outcomes)
     if cost is None:
-        return row | {"hours_of_work": None, "gigabytes": None, "remark": _why_not(outcomes)}
+        return row | {"hours_of_work": None, "gigabytes": None, "remark": _first_failure(outcomes)}
     units = len(plan.todo) if cost.per_video else hours(plan.todo) * 3600
     workers = min(execution.workers if plan.isolated else 1, len(plan.todo))
     work = round(units * cost.seconds / 3600 / workers, 7)
     return row | {"hours_of_work": work, "gigabytes": round(units * cost.bytes / 1e9, 7)}
 
 
-def _try(plan: ExtractionPlan, execution: ExecutionConfig, length_us: int) -> Iterator[Outcome[VideoSource, Track]]:
+def _calibrate(
+    plan: ExtractionPlan, execution: ExecutionConfig, length_us: int
+) -> Iterator[Outcome[VideoSource, Track]]:
     # Spread over the whole list: neighbours in a data set resemble each other.
     n_clips = 2 * execution.workers
     spread = plan.todo[:: max(1, len(plan.todo) // n_clips)]
@@ -84,7 +86,7 @@ def _cost(plan: ExtractionPlan, outcomes: Iterable[Outcome[VideoSource, Track]])
     return _Cost(seconds / units, size / units, per_video) if units else None
 
 
-def _why_not(outcomes: Iterable[Outcome[VideoSource, Track]]) -> str:
+def _first_failure(outcomes: Iterable[Outcome[VideoSource, Track]]) -> str:
     for outcome in outcomes:
         if outcome.error is not None:
             return f"every video that was tried failed, the first with: {reason_of(outcome.error)}"

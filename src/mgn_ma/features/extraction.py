@@ -12,8 +12,8 @@ from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig, Outcome, TimeLimitError, WorkerDiedError, run
 from mgn_ma.execution.progress import Progress
 from mgn_ma.extractors.base import ExtractionError
-from mgn_ma.features.making import MakeExtraction
 from mgn_ma.features.plan import ExtractionPlan
+from mgn_ma.features.task import ExtractionTask
 from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure
 from mgn_ma.features.view import TrackView
 from mgn_ma.media.errors import MediaError
@@ -52,8 +52,8 @@ def run_extractor(
     """Run a plan's extractor over videos; in this process where it need not be isolated."""
     if plan.config is None:
         return iter(())
-    make = MakeExtraction(plan.config, plan.selection, plan.dtype)
-    return run(make, videos, execution if plan.isolated else ExecutionConfig(), isolated=plan.isolated)
+    task = ExtractionTask(plan.config, plan.selection, plan.dtype)
+    return run(task, videos, execution if plan.isolated else ExecutionConfig(), isolated=plan.isolated)
 
 
 def _of_outcome(selection: Selection, outcome: Outcome[VideoSource, Track]) -> Track | TrackFailure:

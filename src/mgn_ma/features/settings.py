@@ -84,9 +84,9 @@ class Modalities(RootModel[dict[str, ModalitySettings]]):
 
 
 def _parse(modality: str, extractor: str, settings: Mapping[str, Any]) -> ExtractorConfig:
-    """Settings of an extractor that serves ``modality``: one that can read several sources is told which."""
-    told = {"source": BY_NAME[modality].source} if "source" in config_class(extractor).model_fields else {}
-    return parse_config(extractor, {**settings, **told})
+    """Settings of an extractor that serves ``modality``: one that can read several sources gets its modality's."""
+    source = {"source": BY_NAME[modality].source} if "source" in config_class(extractor).model_fields else {}
+    return parse_config(extractor, {**settings, **source})
 
 
 def _require_source(modality: str, config: ExtractorConfig) -> None:

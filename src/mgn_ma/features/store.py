@@ -80,7 +80,7 @@ class TrackStore:
         folder = self._folder(modality, fingerprint)
         names = [name for name in self._names(folder) if name.endswith(TRACK_SUFFIX)]
 
-        def look(name: str) -> TrackHeader | None:
+        def read_header(name: str) -> TrackHeader | None:
             video_id = name.removesuffix(TRACK_SUFFIX)
             try:
                 return self._checked_header(f"{folder}/{name}", (modality, fingerprint, video_id), verify)
@@ -90,21 +90,21 @@ class TrackStore:
                 pass
             return None
 
-        return {header.video_id: header for header in self._each(look, names) if header is not None}
+        return {header.video_id: header for header in self._map(read_header, names) if header is not None}
 
     def failures(self, modality: str, fingerprint: str) -> dict[str, TrackFailure]:
         """What could not be made, by video. An unreadable record counts as none."""
         folder = self._folder(modality, fingerprint)
         names = [name for name in self._names(folder) if name.endswith(FAILURE_SUFFIX)]
 
-        def look(name: str) -> TrackFailure | None:
+        def read_failure(name: str) -> TrackFailure | None:
             try:
                 return TrackFailure(**json.loads(self._fs.cat_file(f"{folder}/{name}")))
             except (ValueError, TypeError, FileNotFoundError) as error:
                 logger.warning("%s is no record of a failure and is ignored: %s", f"{folder}/{name}", error)
                 return None
 
-        return {failure.video_id: failure for failure in self._each(look, names) if failure is not None}
+        return {failure.video_id: failure for failure in self._map(read_failure, names) if failure is not None}
 
     def read(self, modality: str, fingerprint: str, video_id: str) -> Track:
         """Read a track; on a local disk its arrays are mapped, not copied.
@@ -175,11 +175,11 @@ class TrackStore:
         except FileNotFoundError:
             return []
 
-    def _each(self, look: Callable[[str], T], names: list[str]) -> Iterable[T]:
+    def _map(self, read: Callable[[str], T], names: list[str]) -> Iterable[T]:
         if self._is_local or len(names) < 2:
-            return map(look, names)
+            return map(read, names)
         with ThreadPoolExecutor(REMOTE_CONNECTIONS) as pool:
-            return list(pool.map(look, names))
+            return list(pool.map(read, names))
 
     def _checked_header(self, path: str, identity: tuple[str, str, str], verify: bool) -> TrackHeader:
         with self._opened(path) as file:

@@ -50,11 +50,6 @@ class TrackView:
         """Of the extractor that made all of them."""
         return self.selection.fingerprint
 
-    @property
-    def video_ids(self) -> list[str]:
-        """The videos that have a track, in the order of the selection."""
-        return list(self.headers)
-
     @cached_property
     def width(self) -> int:
         """Length of a vector.

@@ -28,13 +28,10 @@ def assemble(
     """Check that everything belongs together, and keep of it what a prediction needs.
 
     Args:
-        members: trained members by name.
         video_networks: the video-level networks, of which new videos get the vectors of the one trained on all.
-        recipe: how the members' predictions become one.
         extractors: configurations by modality; those that no network reads are left out.
         video_level: settings that the video-level networks were trained with.
         scores: for people, see `scores_of`.
-        data_fingerprint: of annotations and videos.
 
     Raises:
         BundleError: a part belongs to another run than the rest.

@@ -46,11 +46,6 @@ class ExtractorContract(BaseModel):
     settings: dict[str, Any]
     fingerprint: str
 
-    def config(self) -> ExtractorConfig:
-        """The extractor's configuration."""
-        settings = dict(self.settings)
-        return parse_config(settings.pop("name"), settings)
-
 
 class BundleDescription(BaseModel):
     """The content of ``bundle.json``.
@@ -140,7 +135,8 @@ class Bundle:
         configs = {}
         for name, contract in self.description.extractors.items():
             try:
-                configs[name] = contract.config()
+                settings = dict(contract.settings)
+                configs[name] = parse_config(settings.pop("name"), settings)
             except (ValueError, KeyError) as error:
                 raise BundleError(f"{name}: the model's extractor is none of this version: {error}") from error
         return configs

@@ -53,23 +53,20 @@ def find_videos(wanted: str | Sequence[str], caption_languages: Sequence[str] = 
 def _named_by(specification: str) -> list[VideoInput]:
     if is_remote(specification):
         paths = _remote_folder(specification) if specification.endswith("/") else [specification]
-        return [_video(path) for path in paths]
+        return _require_any([_video(path) for path in paths], specification)
     path = Path(specification)
     if path.is_dir():
-        return _of_folder(path)
+        return _require_any(_videos_among(sorted(path.iterdir())), specification)
     if path.suffix.lower() == ".csv":
-        return list(_of_table(path))
+        return _require_any(list(_of_table(path)), specification)
     if path.suffix.lower() == ".txt":
         lines = (line.strip() for line in _text(path).splitlines())
-        return _some([_video(_beside(path, line)) for line in lines if line and not line.startswith("#")], path)
+        named = [_video(_beside(path, line)) for line in lines if line and not line.startswith("#")]
+        return _require_any(named, specification)
     if not path.exists() and any(character in specification for character in "*?["):
         matches = sorted(Path(match) for match in glob(specification, recursive=True))  # noqa: PTH207 (it may be absolute)
-        return _some(_videos_among(matches), path)
+        return _require_any(_videos_among(matches), specification)
     return [_video(specification)]
-
-
-def _of_folder(folder: Path) -> list[VideoInput]:
-    return _some(_videos_among(sorted(folder.iterdir())), folder)
 
 
 def _videos_among(paths: Iterable[Path]) -> list[VideoInput]:
@@ -86,10 +83,7 @@ def _remote_folder(url: str) -> list[str]:
         names = [str(name).rpartition("/")[2] for name in filesystem.ls(path, detail=False)]
     except Exception as error:  # each file system has errors of its own
         raise NoVideosError(f"{url}: can't be listed: {type(error).__name__}: {error}") from error
-    found = [f"{url}{name}" for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES]
-    if not found:
-        raise NoVideosError(f"{url}: there is no video in it")
-    return found
+    return [f"{url}{name}" for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES]
 
 
 def _of_table(path: Path) -> Iterator[VideoInput]:
@@ -100,11 +94,9 @@ def _of_table(path: Path) -> Iterator[VideoInput]:
             f"{path}: a list of videos has the column video, and may have {', '.join(COLUMNS[1:])}; this one has "
             f"{', '.join(map(repr, columns)) or 'none'}"
         )
-    n_videos = 0
     for row in rows:
         if not row["video"]:
             continue
-        n_videos += 1
         video = _video(_beside(path, row["video"]))
         captions = row.get("captions")
         yield VideoInput(
@@ -113,8 +105,6 @@ def _of_table(path: Path) -> Iterator[VideoInput]:
             _beside(path, captions) if captions else None,
             row.get("title") or None,
         )
-    if not n_videos:
-        raise NoVideosError(f"{path}: there is no video in it")
 
 
 def _text(path: Path) -> str:
@@ -124,7 +114,7 @@ def _text(path: Path) -> str:
         raise NoVideosError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
-def _some(videos: list[VideoInput], place: Path) -> list[VideoInput]:
+def _require_any(videos: list[VideoInput], place: str) -> list[VideoInput]:
     if not videos:
         raise NoVideosError(f"{place}: there is no video in it")
     return videos

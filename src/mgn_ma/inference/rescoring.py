@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mgn_ma.eev.correlation import ConstantPolicy
+from mgn_ma.eev.correlation import ConstantPolicy, video_correlations, video_scores
 from mgn_ma.eev.frames import expression_matrix
-from mgn_ma.evaluation.metrics import score_rows
 from mgn_ma.execution.progress import Progress
 from mgn_ma.features.view import TrackView
 from mgn_ma.inference.bundle import Bundle, BundleDescription
@@ -54,18 +53,10 @@ def rescore(
             tracks = {name: view.read(video_id).rows for name, view in validation.tracks.items() if video_id in view}
             times = block["timestamp_us"].to_numpy(np.int64)
             for name, predictor in predictors.items():
-                expressions = predictor.bundle.description.targets.names
-                rows = score_rows(
-                    predictor.predict(video_id, tracks, times).values,
-                    expression_matrix(block, expressions),
-                    [video_id],
-                    np.array([0, len(times)]),
-                    expressions,
-                    split="validation",
-                    predictor=name,
-                    constant=constant,
-                )
-                scores[name].append(float(rows["score"].iloc[0]))
+                truth = expression_matrix(block, predictor.bundle.description.targets.names)
+                values = predictor.predict(video_id, tracks, times).values
+                table = video_correlations(values, truth, np.array([0, len(times)]), constant=constant)
+                scores[name] += video_scores(table).tolist()
             meter.update()
     return {name: np.array(of_videos) for name, of_videos in scores.items()}
 

@@ -35,7 +35,7 @@ from mgn_ma.inference.bundle import Bundle
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
 from mgn_ma.media.folder import MediaFiles, plain_title
-from mgn_ma.media.manifest import look_into
+from mgn_ma.media.manifest import manifest_of_files
 from mgn_ma.media.source import VideoSource
 
 if TYPE_CHECKING:
@@ -108,12 +108,7 @@ class VideoOutcome:
 
 
 class VideoPredictor:
-    """A loaded ensemble with the extractors that it needs.
-
-    Args:
-        bundle: what to predict with.
-        settings: how.
-        execution: where extraction runs.
+    """A loaded ensemble with the extractors that it needs, which run as ``execution`` says.
 
     Raises:
         ExtractorMismatchError: an extractor would not make the tracks that the bundle was trained on.
@@ -217,9 +212,7 @@ class VideoPredictor:
 def checked_extractors(bundle: Bundle, weights: str | None = None) -> dict[str, ExtractorConfig]:
     """The extractors of a bundle by modality, each found to be the one that the bundle was trained with.
 
-    Args:
-        bundle: whose.
-        weights: see :class:`VideoSettings`.
+    For ``weights`` see :class:`VideoSettings`.
 
     Raises:
         ExtractorMismatchError: one makes other tracks now than it made then.
@@ -303,6 +296,6 @@ def _manifest(group: Sequence[_LocalVideo], execution: ExecutionConfig) -> pd.Da
     """The group as extraction wants it, without those that could not be fetched."""
     here = {local.name: local for local in group if local.files is not None}
     files = {name: local.files for name, local in here.items() if local.files is not None}
-    manifest = look_into(files, partial(inspect_videos, execution=execution))
+    manifest = manifest_of_files(files, partial(inspect_videos, execution=execution))
     manifest["title"] = [plain_title(here[name].video.title or "") for name in manifest["video_id"]]
     return manifest

@@ -50,19 +50,19 @@ def iter_audio(path: str, sample_rate: int = 16_000) -> Iterator[Samples]:
     with open_container(path) as container:
         stream = audio_stream(container, path)
         clock = PresentationClock(timeline_zero(container), Fraction(1024, stream.rate or sample_rate))
-        line = _MonoLine(sample_rate)
+        mono_stream = _MonoStream(sample_rate)
         for packet in readable_packets(container, stream):
             for frame in decode_packet(stream, packet):
                 time_us = clock.place(span(frame)[0], Fraction(frame.samples, frame.sample_rate))
                 if time_us is not None:
-                    yield from line.blocks(mono(frame), frame.sample_rate, time_us)
-        if line.is_empty:
+                    yield from mono_stream.blocks(mono(frame), frame.sample_rate, time_us)
+        if mono_stream.is_empty:
             raise AudioError(path, "nothing of its audio can be decoded")
-        yield line.end()
+        yield mono_stream.end()
 
 
-class _MonoLine:
-    """An unbroken line of samples at one rate, made from pieces with a rate and a time each."""
+class _MonoStream:
+    """An unbroken stream of mono samples at one rate, made from pieces with a rate and a time each."""
 
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate

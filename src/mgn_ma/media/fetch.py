@@ -71,8 +71,8 @@ def _opened(url: str, config: FetchConfig) -> Any:
     import aiohttp
 
     # Read as a stream: not every server can give parts of a file.
-    patience = aiohttp.ClientTimeout(total=config.max_seconds, sock_connect=30, sock_read=60)
-    return fsspec.open(url, "rb", block_size=0, client_kwargs={"timeout": patience})
+    timeout = aiohttp.ClientTimeout(total=config.max_seconds, sock_connect=30, sock_read=60)
+    return fsspec.open(url, "rb", block_size=0, client_kwargs={"timeout": timeout})
 
 
 def _copy(url: str, source: IO[bytes], target: IO[bytes], config: FetchConfig) -> None:

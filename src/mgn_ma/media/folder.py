@@ -41,12 +41,6 @@ class MediaFolder:
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/") or "/"
-        self._names: list[str] = []
-        self._names_set: frozenset[str] = frozenset()
-        self.refresh()
-
-    def refresh(self) -> None:
-        """List the folder again, after files have come or gone."""
         filesystem, path = fsspec.core.url_to_fs(self.root)
         filesystem.invalidate_cache()
         try:

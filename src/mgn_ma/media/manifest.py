@@ -79,7 +79,7 @@ def build_manifest(
     return manifest
 
 
-def look_into(videos: Mapping[str, MediaFiles], inspect: Inspect) -> pd.DataFrame:
+def manifest_of_files(videos: Mapping[str, MediaFiles], inspect: Inspect) -> pd.DataFrame:
     """The manifest of videos that nobody annotated: the same columns but those that count frames; no split.
 
     Args:

@@ -22,7 +22,7 @@ from mgn_ma.features import extraction
 from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, log_plan, make_plan, plan_absent
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure
-from mgn_ma.features.view import ModalityOnDisk, TrackView
+from mgn_ma.features.view import ModalityOnDisk
 from mgn_ma.modalities import BY_NAME, extracted
 from mgn_ma.modality import Granularity
 
@@ -59,15 +59,6 @@ def extract_tracks(plan: ExtractionPlan, execution: ExecutionConfig) -> Iterator
     yield from extraction.extract(plan, execution)
 
 
-def account_for_tracks(plan: ExtractionPlan, tracks: TrackView) -> pd.DataFrame:
-    """What became of every video of the manifest.
-
-    Raises:
-        TrackError: a video is neither present, failed nor absent.
-    """
-    return extraction.account(plan, tracks)
-
-
 def require_tracks(account: pd.DataFrame) -> None:
     """Fail where every single video failed, which is no property of the videos; the account is written by now.
 
@@ -102,7 +93,7 @@ def extraction_pipeline(modality: str) -> Pipeline:
                 name="plan_extraction",
             ),
             Node(extract_tracks, [plan, "params:execution"], tracks, name="extract_tracks"),
-            Node(account_for_tracks, [plan, tracks], account, name="account_for_tracks"),
+            Node(extraction.account, [plan, tracks], account, name="account_for_tracks"),
             Node(require_tracks, account, None, name="require_tracks"),
         ],
         namespace=f"{BY_NAME[modality].granularity}_features.{modality}",

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mgn_ma.reporting.errors import FigureError
-from mgn_ma.reporting.style import ACCENT, FAINT, PREDICTED, TEMPLATE, plain, titled
+from mgn_ma.reporting.style import ACCENT, FAINT, PREDICTED, TEMPLATE, escaped, titled
 
 _ROW_PIXELS = 30
 _TABLE_PIXELS = 70
@@ -61,13 +61,13 @@ def ablation_figure(tables: pd.DataFrame) -> go.Figure:
 
 
 def _titles(table: str, has_paper: bool) -> Iterator[str]:
-    yield plain(table.replace("_", " "))
+    yield escaped(table.replace("_", " "))
     if has_paper:
         yield "the paper, on EEV's test set"
 
 
 def _labels(rows: pd.DataFrame) -> list[str]:
-    return [plain(row) for row in rows["row"]]
+    return [escaped(row) for row in rows["row"]]
 
 
 def _add_ours(figure: go.Figure, rows: pd.DataFrame, line: int) -> None:

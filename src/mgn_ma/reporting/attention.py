@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from mgn_ma.evaluation.predictions import SHUFFLED
 from mgn_ma.reporting.errors import FigureError
 from mgn_ma.reporting.example import frames_of
-from mgn_ma.reporting.style import TEMPLATE, colour, plain, seconds, titled
+from mgn_ma.reporting.style import TEMPLATE, colour, escaped, titled
 
 NOT_WEIGHTS = ("member", "split", "video_id", "timestamp_us")
 
@@ -34,9 +34,9 @@ def attention_figure(attention: pd.DataFrame, video_id: str) -> go.Figure:
     for index, name in enumerate(names):
         if heard[name]:
             figure.add_scatter(
-                x=seconds(shares.index.to_numpy()),
+                x=shares.index.to_numpy() / 1e6,
                 y=100 * shares[name],
-                name=plain(name),
+                name=escaped(name),
                 mode="lines",
                 line={"width": 0.5, "color": colour(index)},
                 stackgroup="modalities",

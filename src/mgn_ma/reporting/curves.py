@@ -12,7 +12,7 @@ from mgn_ma.eev.frames import expression_matrix, locate_frames
 from mgn_ma.eev.targets import Targets
 from mgn_ma.reporting.errors import FigureError
 from mgn_ma.reporting.example import ExampleVideo, frames_of
-from mgn_ma.reporting.style import FAINT, PREDICTED, TEMPLATE, seconds, titled
+from mgn_ma.reporting.style import FAINT, PREDICTED, TEMPLATE, titled
 
 COLUMNS = 3
 
@@ -22,11 +22,7 @@ def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: Exampl
 
     Panels share the time and have a height of their own each, since correlation asks for shape, not for size.
 
-    Args:
-        predictions: frame table.
-        labels: frame table.
-        video: which to draw.
-        targets: a panel each.
+    Predictions and labels are frame tables.
 
     Raises:
         FigureError: the two tables share no frame of the video.
@@ -48,16 +44,17 @@ def curves_figure(predictions: pd.DataFrame, labels: pd.DataFrame, video: Exampl
         vertical_spacing=0.07,
         horizontal_spacing=0.06,
     )
-    time = seconds(truth["timestamp_us"].to_numpy())
+    time = truth["timestamp_us"].to_numpy() / 1e6
     for index, name in enumerate(targets.names):
         at = {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
         _add_curves(figure, time, truth[name], predicted[name], first=index == 0, at=at)
-    score = "no score: its labels never change" if video.rank is None else f"mean correlation {video.correlation:.2f}"
-    place = "" if video.rank is None else f", rank {video.rank} of {video.of_videos} validation videos"
+    score = "no score: its labels never change"
+    if video.correlation is not None:
+        score = f"mean correlation {video.correlation:.2f}, rank {video.rank} of {video.of_videos} validation videos"
     figure.update_layout(
         template=TEMPLATE,
         height=200 + 180 * n_rows,
-        title=titled(f"Labels and predictions over video {video.video_id}", score + place),
+        title=titled(f"Labels and predictions over video {video.video_id}", score),
         # Panels have titles of their own in the same margin.
         margin={"t": 100},
     )
@@ -76,28 +73,17 @@ def _panel_title(name: str, r: float) -> str:
 def _add_curves(
     figure: go.Figure, time: object, truth: pd.Series, predicted: pd.Series, *, first: bool, at: dict[str, int]
 ) -> None:
-    hover = "%{x:.1f} s: %{y:.3f}"
-    figure.add_scatter(
-        x=time,
-        y=truth,
-        name="labels",
-        legendgroup="labels",
-        showlegend=first,
-        mode="lines",
-        line={"color": FAINT, "width": 1},
-        fill="tozeroy",
-        fillcolor="rgba(138,146,155,0.3)",
-        hovertemplate=hover,
-        **at,
-    )
-    figure.add_scatter(
-        x=time,
-        y=predicted,
-        name="ensemble",
-        legendgroup="prediction",
-        showlegend=first,
-        mode="lines",
-        line={"color": PREDICTED, "width": 2},
-        hovertemplate=hover,
-        **at,
-    )
+    area = {"line": {"color": FAINT, "width": 1}, "fill": "tozeroy", "fillcolor": "rgba(138,146,155,0.3)"}
+    line = {"line": {"color": PREDICTED, "width": 2}}
+    for name, values, look in (("labels", truth, area), ("ensemble", predicted, line)):
+        figure.add_scatter(
+            x=time,
+            y=values,
+            name=name,
+            legendgroup=name,
+            showlegend=first,
+            mode="lines",
+            hovertemplate="%{x:.1f} s: %{y:.3f}",
+            **look,
+            **at,
+        )

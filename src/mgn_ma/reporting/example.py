@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict
 
 from mgn_ma.eev.correlation import frames_to_offsets, video_correlations, video_scores
 from mgn_ma.eev.frames import expression_matrix, expression_names, locate_frames
 from mgn_ma.reporting.errors import FigureError
+
+
+class ReportingConfig(BaseModel):
+    """Settings of the figures.
+
+    Attributes:
+        video_id: the validation video whose curves and attention are drawn; ``None`` takes the one whose score is the
+            median.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    video_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +31,15 @@ class ExampleVideo:
     """The video that a figure shows.
 
     Attributes:
-        correlation: its own score, the mean over its expressions (eq. 4); NaN where its labels never change.
+        correlation: its own score, the mean over its expressions (eq. 4); ``None`` where its labels never change.
         rank: its place among the scored videos, 1 the best; ``None`` without a score.
         of_videos: how many videos have a score.
     """
 
     video_id: str
-    correlation: float
+    correlation: float | None
     rank: int | None
     of_videos: int
-
-    def to_report(self) -> dict[str, str | float | int | None]:
-        """As JSON keeps it: no NaN."""
-        return asdict(self) | {"correlation": self.correlation if self.rank is not None else None}
-
-    @classmethod
-    def from_report(cls, report: Mapping[str, Any]) -> ExampleVideo:
-        """Read back what :meth:`to_report` gave."""
-        correlation = report["correlation"]
-        return cls(
-            str(report["video_id"]),
-            float("nan") if correlation is None else float(correlation),
-            report["rank"],
-            report["of_videos"],
-        )
 
 
 def choose_video(predictions: pd.DataFrame, labels: pd.DataFrame, video_id: str | None = None) -> ExampleVideo:
@@ -74,8 +71,9 @@ def choose_video(predictions: pd.DataFrame, labels: pd.DataFrame, video_id: str 
         raise FigureError(
             f"reporting.video_id: {video_id!r} is no validation video with predictions (some are: {some})"
         )
-    rank = ranking.index(video_id) + 1 if video_id in ranking else None
-    return ExampleVideo(str(video_id), float(scores[video_id]), rank, len(ranking))
+    if video_id not in ranking:
+        return ExampleVideo(str(video_id), None, None, len(ranking))
+    return ExampleVideo(str(video_id), float(scores[video_id]), ranking.index(video_id) + 1, len(ranking))
 
 
 def frames_of(table: pd.DataFrame, video_id: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from mgn_ma.evaluation.predictions import SHUFFLED
 from mgn_ma.reporting.errors import FigureError
-from mgn_ma.reporting.style import FAINT, TEMPLATE, colour, dash, plain, titled
+from mgn_ma.reporting.style import FAINT, TEMPLATE, colour, dash, escaped, titled
 
 LOSS = "train_loss"
 SCORE = "validation_correlation"
@@ -34,15 +34,13 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
         raise FigureError(
             f"no learning curves can be drawn: {f'columns {missing} are missing' if missing else 'no row'}"
         )
-    figure = make_subplots(
-        rows=2, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.45, 0.55], subplot_titles=None
-    )
+    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.45, 0.55])
     by_member = dict(list(curves.groupby("member", sort=False)))
     control = by_member.pop(SHUFFLED, None)
     for index, (member, rows) in enumerate(by_member.items()):
         line = {"color": colour(index), "dash": dash(index), "width": 2}
-        _add_member(figure, plain(member), rows.sort_values("epoch"), line)
-        _add_star(figure, plain(member), rows, colour(index))
+        _add_member(figure, escaped(member), rows.sort_values("epoch"), line)
+        _add_star(figure, escaped(member), rows, colour(index))
     if control is not None:
         line = {"color": FAINT, "dash": "dot", "width": 2}
         _add_member(figure, "shuffled (control)", control.sort_values("epoch"), line)

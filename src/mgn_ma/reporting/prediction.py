@@ -94,9 +94,7 @@ def predict_videos(
     """Predict videos and write their pages; one that fails is accounted for and stops no other.
 
     Args:
-        bundle: what to predict with.
         videos: with distinct ids.
-        settings: everything else.
         execution: where extraction runs.
         tracks: root of the store of their tracks; those that are there are not made again.
         pages: local folder for pages.
@@ -137,8 +135,8 @@ def write_tables(tables: PredictedTables, root: str | Path) -> None:
     folder.write("account.csv", tables.account.to_csv(index=False).encode())
 
 
-def require_any(account: pd.DataFrame) -> None:
-    """Refuse to call a batch done of which nothing was predicted.
+def check_account(account: pd.DataFrame) -> None:
+    """Fail a run in which not one video was predicted; what became of each is written by now.
 
     Raises:
         PredictionError: every video failed.

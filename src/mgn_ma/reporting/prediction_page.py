@@ -93,9 +93,7 @@ class PageFolder:
 
     Args:
         root: a local folder; made with the first page.
-        settings: what to make.
-        bundle: what predicted.
-        model: what the pages call it.
+        model: what the pages call the bundle.
         execution: where pictures are taken of a video.
     """
 

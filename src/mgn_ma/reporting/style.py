@@ -52,7 +52,7 @@ def dash(index: int) -> str:
     return ("solid", "dash", "dot", "dashdot")[index // len(PALETTE) % 4]
 
 
-def plain(text: object) -> str:
+def escaped(text: object) -> str:
     """``text`` to stand in a figure as it is: plotly reads a subset of HTML in titles, names and labels.
 
     Control and direction-changing characters go, and what is longer than 120 characters is cut.
@@ -63,9 +63,4 @@ def plain(text: object) -> str:
 
 def titled(title: str, subtitle: str) -> str:
     """A title with a smaller line under it; both are escaped."""
-    return f"{plain(title)}<br><sup>{plain(subtitle)}</sup>"
-
-
-def seconds(timestamps_us: object) -> object:
-    """Presentation time in seconds, for axes."""
-    return timestamps_us / 1_000_000  # type: ignore[operator]
+    return f"{escaped(title)}<br><sup>{escaped(subtitle)}</sup>"

@@ -38,7 +38,7 @@ def write_movie(plan: VideoPlan, signals: Mapping[str, Signal], path: Path) -> N
             frame.pts, frame.time_base = pts, time_base
             container.mux(video.encode(frame))
             if sound is not None:
-                sound.play_until(second)
+                sound.encode_until(second)
         container.mux(video.encode(None))
         if sound is not None:
             sound.finish()
@@ -94,16 +94,16 @@ class _Sound:
         self._rate = plan.sample_rate
         self._stream = container.add_stream("aac", rate=plan.sample_rate, layout=self._layout)
         self._stream.bit_rate = _AUDIO_BIT_RATE * plan.channels
-        self._played = 0
+        self._n_encoded = 0
 
-    def play_until(self, seconds: float) -> None:
+    def encode_until(self, seconds: float) -> None:
         """Encode whole seconds of samples that lie before ``seconds``."""
-        while (self._played + self._rate) / self._rate <= seconds:
-            self._encode(self._samples[self._played : self._played + self._rate])
+        while (self._n_encoded + self._rate) / self._rate <= seconds:
+            self._encode(self._samples[self._n_encoded : self._n_encoded + self._rate])
 
     def finish(self) -> None:
         """Encode what is left and flush."""
-        self._encode(self._samples[self._played :])
+        self._encode(self._samples[self._n_encoded :])
         self._container.mux(self._stream.encode(None))
 
     def _encode(self, samples: npt.NDArray[np.float32]) -> None:
@@ -111,6 +111,6 @@ class _Sound:
             return
         channels = np.ascontiguousarray(np.broadcast_to(samples, (1 if self._layout == "mono" else 2, len(samples))))
         frame = av.AudioFrame.from_ndarray(channels, format="fltp", layout=self._layout)
-        frame.sample_rate, frame.time_base, frame.pts = self._rate, Fraction(1, self._rate), self._played
+        frame.sample_rate, frame.time_base, frame.pts = self._rate, Fraction(1, self._rate), self._n_encoded
         self._container.mux(self._stream.encode(frame))
-        self._played += len(samples)
+        self._n_encoded += len(samples)

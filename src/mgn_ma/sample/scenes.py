@@ -22,8 +22,8 @@ def theme_weights(
     count = max(1, round(plan.seconds / scene_seconds))
     own = int(np.ceil(plan.theme_share * count))
     others = [theme for theme in random.permutation(len(THEMES)) if theme != plan.theme]
-    cast = [plan.theme] * own + [int(others[i % len(others)]) for i in range(count - own)]
-    order = random.permutation(cast)
+    scene_themes = [plan.theme] * own + [int(others[i % len(others)]) for i in range(count - own)]
+    order = random.permutation(scene_themes)
     cuts = (np.arange(1, count) + random.uniform(-0.25, 0.25, count - 1)) * plan.seconds / count
     # Each scene fades in over its cut and the next one over it: a product of ramps.
     begun = np.clip((seconds[:, None] - cuts) / _FADE_SECONDS + 0.5, 0, 1)

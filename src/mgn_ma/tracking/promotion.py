@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from mgn_ma.evaluation.bootstrap import compare, interval
-from mgn_ma.evaluation.promotion import Decision, PromotionConfig, decide, decide_first
+from mgn_ma.evaluation.promotion import Decision, Outcome, PromotionConfig, decide, decide_first
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.inference.rescoring import ValidationVideos, differences, rescore, unlike_validation
 from mgn_ma.tracking.registry import ModelRegistry
@@ -20,6 +20,13 @@ from mgn_ma.tracking.versions import CHAMPION, ChampionChangedError, RegisteredV
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 5
+_STANDING: dict[Outcome, str] = {
+    "promoted": "the champion",
+    "kept": "not promoted",
+    "unchanged": "the champion still",
+    "refused": "refused",
+    "set_by_hand": "the champion",
+}
 _BY_HAND = "Set one by hand with --params promotion.version=N if that is meant"
 
 
@@ -61,9 +68,12 @@ def _settle(
 ) -> Decision:
     for attempt in range(1, ATTEMPTS + 1):
         champion = registry.holder(CHAMPION)
-        decision = judge(champion)
+        if champion is not None and champion.number == version.number:
+            decision = _uncompared("unchanged", "it is the champion already", version, champion)
+        else:
+            decision = judge(champion)
         if promotion.dry_run:
-            logger.info("Version %d would be %s: %s", version.number, _in_words(decision), decision.reason)
+            logger.info("Version %d would be %s: %s", version.number, _STANDING[decision.outcome], decision.reason)
             return decision
         try:
             registry.settle(version, champion, decision, datetime.now(UTC))
@@ -73,20 +83,13 @@ def _settle(
             logger.info("%s; compared again", error)
         else:
             break
-    logger.info("Version %d is %s: %s", version.number, _in_words(decision), decision.reason)
+    logger.info("Version %d is %s: %s", version.number, _STANDING[decision.outcome], decision.reason)
     return decision
 
 
 def _by_hand(version: RegisteredVersion, champion: RegisteredVersion | None) -> Decision:
-    if champion is not None and champion.number == version.number:
-        return _unchanged(version)
     before = "there was no champion" if champion is None else f"instead of version {champion.number}"
-    return Decision(
-        outcome="set_by_hand",
-        reason=f"set by hand, {before}; nothing was compared",
-        version=version.number,
-        champion=champion.number if champion else None,
-    )
+    return _uncompared("set_by_hand", f"set by hand, {before}; nothing was compared", version, champion)
 
 
 def _judge(
@@ -97,21 +100,19 @@ def _judge(
     promotion: PromotionConfig,
     evaluation: EvaluationConfig,
 ) -> Decision:
-    if champion is not None and champion.number == challenger.number:
-        return _unchanged(challenger)
     ours = registry.bundle(challenger.uri)
     theirs = registry.bundle(champion.uri) if champion else None
     against = [] if theirs is None else differences(ours.description, theirs.description)
     if champion is not None and against:
         reason = f"it and version {champion.number} differ in {'; '.join(against)}: they can't be compared. {_BY_HAND}"
-        return _refused(challenger, champion, reason)
+        return _uncompared("refused", reason, challenger, champion)
     unlike = unlike_validation(ours.description, validation)
     if unlike:
         reason = (
             f"it and what is on disk differ in {'; '.join(unlike)}: it can't be scored. Train and register with what "
             f"is there. {_BY_HAND}"
         )
-        return _refused(challenger, champion, reason)
+        return _uncompared("refused", reason, challenger, champion)
     bundles = {"challenger": ours} | ({} if theirs is None else {CHAMPION: theirs})
     scores = rescore(bundles, validation, evaluation.constant)
     score = interval(scores["challenger"], evaluation.bootstrap)
@@ -127,23 +128,9 @@ def _judge(
     )
 
 
-def _unchanged(version: RegisteredVersion) -> Decision:
-    return Decision(
-        outcome="unchanged", reason="it is the champion already", version=version.number, champion=version.number
-    )
-
-
-def _refused(version: RegisteredVersion, champion: RegisteredVersion | None, reason: str) -> Decision:
-    return Decision(
-        outcome="refused", reason=reason, version=version.number, champion=champion.number if champion else None
-    )
-
-
-def _in_words(decision: Decision) -> str:
-    return {
-        "promoted": "the champion",
-        "kept": "not promoted",
-        "unchanged": "the champion still",
-        "refused": "refused",
-        "set_by_hand": "the champion",
-    }[decision.outcome]
+def _uncompared(
+    outcome: Outcome, reason: str, version: RegisteredVersion, champion: RegisteredVersion | None
+) -> Decision:
+    """A decision without scores."""
+    number = champion.number if champion else None
+    return Decision(outcome=outcome, reason=reason, version=version.number, champion=number)

@@ -10,13 +10,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
-from mlflow.utils.validation import (
-    MAX_ENTITY_KEY_LENGTH,
-    MAX_METRICS_PER_BATCH,
-    MAX_PARAM_VAL_LENGTH,
-    MAX_PARAMS_TAGS_PER_BATCH,
-    MAX_TAG_VAL_LENGTH,
-)
+from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
 from pydantic import BaseModel
 
 _FORBIDDEN = re.compile(r"[^\w./ -]")
@@ -76,19 +70,14 @@ def _name(key: str) -> str:
 
 
 def log_parameters(client: MlflowClient, run_id: str, values: Mapping[str, object]) -> None:
-    """Log ``values`` flat, in as few calls as MLflow allows; one too long for a parameter becomes a tag."""
+    """Log ``values`` flat; one too long for a parameter becomes a tag."""
     flat = flatten_parameters(values)
     params = [Param(key, value) for key, value in flat.items() if len(value) <= MAX_PARAM_VAL_LENGTH]
     tags = [RunTag(key, value[:MAX_TAG_VAL_LENGTH]) for key, value in flat.items() if len(value) > MAX_PARAM_VAL_LENGTH]
-    for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
-        client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
-    for start in range(0, len(tags), MAX_PARAMS_TAGS_PER_BATCH):
-        client.log_batch(run_id, tags=tags[start : start + MAX_PARAMS_TAGS_PER_BATCH])
+    client.log_batch(run_id, params=params, tags=tags)
 
 
 def log_metrics(client: MlflowClient, run_id: str, values: Mapping[str, float]) -> None:
-    """Log numbers that a run has once, in as few calls as MLflow allows."""
+    """Log numbers that a run has once."""
     now = int(time.time() * 1000)
-    metrics = [Metric(name, value, now, 0) for name, value in values.items()]
-    for start in range(0, len(metrics), MAX_METRICS_PER_BATCH):
-        client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS_PER_BATCH])
+    client.log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in values.items()])

@@ -19,7 +19,7 @@ from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import DESCRIPTION, Bundle, load_bundle
 from mgn_ma.tracking.server import SQLITE, check, redacted
 from mgn_ma.tracking.version_tags import (
-    DECISION_TAGS,
+    DECISION_PREFIX,
     DIGEST_TAG,
     REPLACED_TAG,
     describe,
@@ -57,7 +57,6 @@ class ModelRegistry:
     Args:
         tracking_uri: where runs and artifacts are.
         registry_uri: where models are registered; the same place if not given.
-        name: of the registered model.
         run_id: of the run that registers and decides, if there is one.
     """
 
@@ -110,6 +109,19 @@ class ModelRegistry:
             described = next(Path(downloaded).rglob(DESCRIPTION), None)
             return load_bundle(Folder(described.parent if described else downloaded))
 
+    def named_bundle(self, uri: str) -> tuple[Bundle, str]:
+        """Load an ensemble as `bundle` does, and say which version it is, also where the address names an alias."""
+        name, _, alias = uri.removeprefix("models:/").partition("@")
+        if name == self.name and alias:
+            version = self.holder(alias)
+            if version is not None:
+                # By its number: the alias may name another version in the next moment.
+                return self.bundle(version.uri), f"{name} version {version.number} ({alias})"
+        bundle = self.bundle(uri)
+        if uri.startswith("models:/"):
+            return bundle, uri.removeprefix("models:/").replace("/", " version ")
+        return bundle, f"{uri.rstrip('/').rpartition('/')[2]} ({bundle.digest()[:12]})"
+
     def version(self, number: int) -> RegisteredVersion:
         """One version by its number.
 
@@ -146,13 +158,7 @@ class ModelRegistry:
     def settle(
         self, version: RegisteredVersion, champion: RegisteredVersion | None, decision: Decision, at: datetime
     ) -> None:
-        """Write a decision down, and move the alias if it says so.
-
-        Args:
-            version: that was decided on.
-            champion: with which it was compared; it has to be the champion still.
-            decision: what to do.
-            at: when it was decided.
+        """Write a decision down, and move the alias if it says so; ``champion`` has to be the champion still.
 
         Raises:
             ChampionChangedError: the champion is another by now; nothing was changed.
@@ -183,7 +189,7 @@ class ModelRegistry:
         number = str(version.number)
         found = self.client.get_model_version(self.name, number)
         tags = tags_of_decision(decision, at, self.run_id)
-        for tag in sorted(DECISION_TAGS & found.tags.keys() - tags.keys()):
+        for tag in [tag for tag in found.tags if tag.startswith(DECISION_PREFIX) and tag not in tags]:
             self.client.delete_model_version_tag(self.name, number, tag)
         for tag, value in tags.items():
             self.client.set_model_version_tag(self.name, number, tag, value)

@@ -27,10 +27,7 @@ LARGEST_ARTIFACT_BYTES = 64 * 1024**2
 class TrackedRun:
     """A run that is the active one of this process; a server that goes away meanwhile costs warnings, not the run.
 
-    Args:
-        run_id: of the run.
-        name: of the run.
-        adopted: whether somebody else has begun it, who then ends it, too.
+    One that is ``adopted`` was begun by somebody else, who then ends it, too.
     """
 
     def __init__(self, run_id: str, name: str, *, adopted: bool) -> None:
@@ -98,9 +95,7 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     """Begin a run, or go on in the one that is active.
 
     Args:
-        uri: the MLflow to track in.
-        experiment: name; made where it is not there, restored where it was deleted.
-        name: of the run.
+        experiment: made where it is not there, restored where it was deleted.
         project_path: where artifacts go, unless a server decides.
 
     Raises:

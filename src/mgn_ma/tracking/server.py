@@ -14,6 +14,7 @@ from mgn_ma.errors import MGNMAError
 
 SQLITE = "sqlite:///"
 TIMEOUT_S = 5
+_LONGEST_REASON = 500
 _LOCAL_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SECRET_OPTION = re.compile(r"([?&]\w*password=)[^&\s]*", re.IGNORECASE)
 _CONNECT_TIMEOUT = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "timeout"}
@@ -72,7 +73,7 @@ def check(uri: str) -> None:
         with _one_attempt():
             MlflowClient(uri).search_experiments(max_results=1)
     except Exception as error:
-        raise TrackingUnavailableError(uri, _first_lines(redacted(str(error)))) from error
+        raise TrackingUnavailableError(uri, redacted(str(error))[:_LONGEST_REASON]) from error
 
 
 def _scheme(uri: str) -> str:
@@ -117,7 +118,3 @@ def _one_attempt() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _first_lines(text: str, limit: int = 500) -> str:
-    return text if len(text) <= limit else text[:limit] + " …"

@@ -18,8 +18,9 @@ _ANY = {"timestamp_us", "end_us", "vector"}
 
 def signature(bundle: Bundle) -> ModelSignature:
     """Columns of the request, none required by itself, and of the response."""
+    any_type = AnyType()  # type: ignore[no-untyped-call]
     asked: list[ColSpec | TensorSpec] = [
-        ColSpec(_any() if name in _ANY else DataType.string, name, required=False) for name in REQUEST_COLUMNS
+        ColSpec(any_type if name in _ANY else DataType.string, name, required=False) for name in REQUEST_COLUMNS
     ]
     given: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "video_id"),
@@ -28,10 +29,6 @@ def signature(bundle: Bundle) -> ModelSignature:
         *(ColSpec(DataType.double, attention_column(name)) for name in bundle.modalities),
     ]
     return ModelSignature(Schema(asked), Schema(given))
-
-
-def _any() -> AnyType:
-    return AnyType()  # type: ignore[no-untyped-call]
 
 
 def input_example(bundle: Bundle) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
 
 import mlflow
 from mlflow.entities import Metric, RunStatus
@@ -17,14 +16,6 @@ from mgn_ma.tracking.records import log_parameters
 
 MetricLogger = Callable[[Mapping[str, float], int], None]
 """``log(metrics, step)``: the numbers of one epoch, by name."""
-
-
-class Tracker(Protocol):
-    """What a node gets to report a member's training while it happens."""
-
-    def member(self, name: str, params: Mapping[str, object]) -> AbstractContextManager[MetricLogger]:
-        """A record of its own for the member ``name`` with its ``params``; leaving the context closes it."""
-        ...
 
 
 class NullTracker:
@@ -101,6 +92,9 @@ class MemberLog:
         with warn_on_outage(f"the curves of run {self.run_id} from step {step} on"):
             MlflowClient(self.tracking_uri).log_batch(self.run_id, metrics=batch)
             self._lost = False
+
+
+Tracker = MlflowTracker | NullTracker
 
 
 def current_tracker() -> Tracker:

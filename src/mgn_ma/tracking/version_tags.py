@@ -7,25 +7,9 @@ from datetime import datetime
 from mgn_ma.evaluation.promotion import Decision
 from mgn_ma.inference.bundle import Bundle
 
-REPLACED_TAG = "promotion.replaced_by"
-DECISION_TAGS = frozenset(
-    f"promotion.{name}"
-    for name in (
-        "decision",
-        "reason",
-        "time",
-        "run_id",
-        "champion",
-        "score",
-        "champion_score",
-        "gain",
-        "gain_low",
-        "gain_high",
-        "videos",
-        "min_gain",
-    )
-) | {REPLACED_TAG}
-"""All that a decision may leave; those that the next one doesn't give are removed."""
+DECISION_PREFIX = "promotion."
+"""Of all tags that a decision leaves; those that the next one doesn't give are removed."""
+REPLACED_TAG = f"{DECISION_PREFIX}replaced_by"
 LONGEST_DESCRIPTION = 4000
 
 DIGEST_TAG = "bundle_digest"
@@ -88,7 +72,7 @@ def tags_of_decision(decision: Decision, at: datetime, run_id: str | None) -> di
             "gain_low": decision.gain.low,
             "gain_high": decision.gain.high,
         }
-    return {f"promotion.{name}": str(value) for name, value in tags.items() if value is not None}
+    return {f"{DECISION_PREFIX}{name}": str(value) for name, value in tags.items() if value is not None}
 
 
 def with_decision(description: str, decision: Decision, at: datetime) -> str:

@@ -18,7 +18,7 @@ from mgn_ma.execution.memory import usable_memory
 from mgn_ma.extractors.prefetch import Prefetch
 from mgn_ma.training.config import BatchConfig, Shuffle
 from mgn_ma.training.gather import AlignedRows, Batch, DeviceRows
-from mgn_ma.training.order import Frames, batch_sizes, block_windows, full_order
+from mgn_ma.training.order import Frames, batch_sizes, block_windows
 from mgn_ma.training.packed import PackedSplit
 
 logger = logging.getLogger(__name__)
@@ -30,11 +30,8 @@ class FrameBatches:
     The order of an epoch depends on ``seed`` and the epoch's number alone, so that training resumes anywhere.
 
     Args:
-        split: what is read.
-        modalities: which of its modalities, in the order wanted.
-        config: how.
+        modalities: which of the split's, in the order wanted.
         device: where batches go.
-        seed: of the shuffles.
         label_rows: (F,) which row of the labels belongs to each frame; each to its own where not given.
 
     Attributes:
@@ -65,7 +62,7 @@ class FrameBatches:
         random = np.random.default_rng([self._seed, number])
         sizes = batch_sizes(len(frames), self._config.batch_size)
         if self.shuffle == "full":
-            return self._gathered(_cut(full_order(frames, random), sizes))
+            return self._gathered(_cut(random.permutation(frames), sizes))
         windows = block_windows(
             frames, random, block_frames=self._config.block_frames, window_frames=self._config.window_frames
         )

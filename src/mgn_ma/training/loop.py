@@ -99,7 +99,7 @@ def train(
     """
     state = (states.load(task.name, fingerprint) if states is not None else None) or TrainingState()
     for epoch, metrics in enumerate(state.history, start=1):
-        _tell(on_epoch, metrics, epoch)
+        _report(on_epoch, metrics, epoch)
     if state.finished:
         return state
     optimizer = _resumed_optimizer(task, state)
@@ -110,7 +110,7 @@ def train(
             state = _after_epoch(task, optimizer, state, _epoch_metrics(task, optimizer, state.epochs_done + 1, meter))
             if states is not None:
                 states.save(task.name, fingerprint, state)
-            _tell(on_epoch, state.history[-1], state.epochs_done)
+            _report(on_epoch, state.history[-1], state.epochs_done)
     return state
 
 
@@ -224,6 +224,6 @@ def _generator(device: torch.device) -> torch.Generator:
     return torch.default_generator
 
 
-def _tell(on_epoch: OnEpoch | None, metrics: Mapping[str, float], epoch: int) -> None:
+def _report(on_epoch: OnEpoch | None, metrics: Mapping[str, float], epoch: int) -> None:
     if on_epoch is not None:
         on_epoch(metrics, epoch)

@@ -31,7 +31,7 @@ CURVE_COLUMNS = ("member", "epoch", "train_loss", "validation_correlation", "sec
 
 
 class MemberTracker(Protocol):
-    """Where a training reports to; `mgn_ma.tracking.tracker.Tracker` is one."""
+    """Where a training reports to; those of `mgn_ma.tracking.tracker` are some."""
 
     def member(self, name: str, params: Mapping[str, object]) -> AbstractContextManager[OnEpoch]:
         """A record of its own for one member."""
@@ -134,7 +134,7 @@ def predict_split(
         ValueError: the split's vectors are not those that a member was trained on.
     """
     predicted = {name: predict_network(name, checkpoint, split, training) for name, checkpoint in members.items()}
-    modalities = _in_first_order(checkpoint.inputs for checkpoint in members.values())
+    modalities = list(dict.fromkeys(name for checkpoint in members.values() for name in checkpoint.inputs))
     values, attention = [], []
     for name, (of_frames, of_modalities) in predicted.items():
         frames = split_frames(split)
@@ -145,7 +145,7 @@ def predict_split(
         weights = _columns(members[name].inputs, of_modalities)
         absent = np.full(len(frames), np.nan, dtype=np.float32)
         attention.append(frames.assign(**{modality: weights.get(modality, absent) for modality in modalities}))
-    return _stacked(values), _stacked(attention)
+    return pd.concat(values, ignore_index=True), pd.concat(attention, ignore_index=True)
 
 
 def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, training: TrainingConfig) -> Predictions:
@@ -172,11 +172,3 @@ def split_frames(split: PackedSplit) -> pd.DataFrame:
 
 def _columns(names: Iterable[str], values: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> dict[str, np.ndarray]:
     return {name: values[:, column] for column, name in enumerate(names)}
-
-
-def _in_first_order(names: Iterable[Iterable[str]]) -> list[str]:
-    return list(dict.fromkeys(name for some in names for name in some))
-
-
-def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True)

@@ -24,11 +24,6 @@ import numpy.typing as npt
 Frames = npt.NDArray[np.int64]
 
 
-def full_order(frames: Frames, random: np.random.Generator) -> Frames:
-    """The ``frames`` in uniformly random order."""
-    return random.permutation(frames)
-
-
 def block_windows(
     frames: Frames, random: np.random.Generator, *, block_frames: int, window_frames: int
 ) -> Iterator[tuple[Frames, Frames]]:

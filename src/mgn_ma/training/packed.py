@@ -15,7 +15,7 @@ memory-mapped, so that a split may be larger than memory. The folder holds::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -133,11 +133,6 @@ class PackedSplit:
         """F."""
         return len(self.index)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all matrices together."""
-        return sum(matrix.nbytes for matrix in self.matrices.values())
-
     def video_numbers(self, frames: npt.NDArray[np.integer[Any]]) -> Integers:
         """Which video, by its number, each of ``frames`` is of."""
         return np.searchsorted(self.offsets, frames, side="right") - 1
@@ -178,14 +173,10 @@ def check_modalities(split: PackedSplit, expected: dict[str, PackedModality], wh
     for modality, wanted in expected.items():
         found = split.modalities.get(modality)
         if found is None:
-            raise TrainingError(f"{whose} needs the modality {modality!r}; {name} has {_listed(split.modalities)}")
+            raise TrainingError(f"{whose} needs the modality {modality!r}; {name} has {', '.join(split.modalities)}")
         for what in ("width", "fingerprint"):
             if getattr(found, what) != getattr(wanted, what):
                 raise TrainingError(
                     f"{modality} vectors of {whose} have {what} {getattr(wanted, what)}, those of {name} "
                     f"{getattr(found, what)}: extract and pack again with the settings of the model, or train again"
                 )
-
-
-def _listed(names: Sequence[str] | dict[str, Any]) -> str:
-    return ", ".join(names) or "none"

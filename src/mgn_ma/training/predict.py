@@ -34,10 +34,8 @@ def predict(
     """Run ``network`` in evaluation mode over batches on its device; it is left in the mode it was in.
 
     Args:
-        network: what predicts.
         batches: in the order of the frames.
         n_frames: of all batches together.
-        targets: C.
         precision: of the matrix products.
     """
     config = network.config

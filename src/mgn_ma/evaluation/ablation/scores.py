@@ -57,12 +57,9 @@ def score_variants(
     cross-validated over its videos.
 
     Args:
-        plan: which networks are whose.
         networks: by the name of their job.
         splits: validation, then others.
         training: how batches come, and on which device.
-        evaluation: policies.
-        ensembling: how members become one.
     """
     users: dict[_Group, list[Trained]] = {}
     for trained, group in plan.networks.items():

@@ -41,11 +41,7 @@ RUN_COLUMNS = ("variant", "seed", "runs", "epochs", "seconds", *SPLITS)
 
 @dataclass(frozen=True)
 class VariantScores:
-    """Scores by variant: one table (videos, seeds) a split.
-
-    Attributes:
-        by_split: split -> variant -> table of scores, NaN where eq. 4 leaves a video out.
-    """
+    """Tables of scores (videos, seeds) by split and variant, NaN where eq. 4 leaves a video out."""
 
     by_split: dict[str, dict[str, pd.DataFrame]]
 
@@ -72,13 +68,9 @@ class VariantScores:
 
 
 def make_table(name: str, rows: Sequence[TableRow], scores: VariantScores, bootstrap: BootstrapConfig) -> pd.DataFrame:
-    """One table (``TABLE_COLUMNS``).
+    """One table (``TABLE_COLUMNS``); a row without ``over`` is compared with the one above.
 
-    Args:
-        name: what stands in its column ``table``.
-        rows: in their order; a row without ``over`` is compared with the one above.
-        scores: of all variants that the rows name.
-        bootstrap: of the steps, and the confidence of all intervals.
+    ``bootstrap`` is of the steps, and its confidence that of all intervals.
     """
     made, above = [], None
     papers = {row.variant: row.paper_eev_test for row in rows}

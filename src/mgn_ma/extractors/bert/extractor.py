@@ -25,13 +25,6 @@ class BertExtractor(Extractor):
 
     Captions: a row holds from a merged cue's start to its end, and cues of sounds such as ``[Music]`` are texts like
     others. Title: one row holds for all time.
-
-    Args:
-        config: its settings; the weights are loaded here.
-
-    Raises:
-        WeightsError: if the weights are absent or don't fit.
-        ValueError: if the device isn't there.
     """
 
     clock: Clock  # type: ignore[misc]

@@ -32,15 +32,7 @@ GEOMETRY = FrameGeometry(
 
 
 class InceptionResnetV2Extractor(Extractor):
-    """Frozen Inception-ResNet-v2; a row holds until the next timestamp of the grid.
-
-    Args:
-        config: its settings; the weights are loaded here.
-
-    Raises:
-        WeightsError: if the weights are absent or don't fit.
-        ValueError: if the device isn't there.
-    """
+    """Frozen Inception-ResNet-v2; a row holds until the next timestamp of the grid."""
 
     width = WIDTH
     clock: ClassVar[Clock] = "grid"

@@ -31,9 +31,6 @@ class S3DExtractor(Extractor):
 
     The window of t is the 32 frames of the 10 fps grid that begin 1.6 s before the grid frame nearest to t. At 6 Hz
     that one is at most a third of a grid step (33 ms) away: frames on one grid are what lets windows share their work.
-
-    Args:
-        config: settings; the network is loaded here.
     """
 
     clock: ClassVar[Clock] = "grid"

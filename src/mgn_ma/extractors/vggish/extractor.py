@@ -19,15 +19,7 @@ from mgn_ma.media.source import VideoSource
 
 
 class VGGishExtractor(Extractor):
-    """Frozen VGGish; row i holds for ``i * 960 ms <= t < (i + 1) * 960 ms``.
-
-    Args:
-        config: its settings; the weights are loaded here.
-
-    Raises:
-        WeightsError: if the weights are absent or don't fit.
-        ValueError: if the device isn't there.
-    """
+    """Frozen VGGish; row i holds for ``i * 960 ms <= t < (i + 1) * 960 ms``."""
 
     width = WIDTH
     clock: ClassVar[Clock] = "patches"

@@ -24,7 +24,7 @@ INPUTS = ["ablation_train_input", "ablation_validation_input"]
 TABLES = ["ablation_table_1", "ablation_table_2", "ablation_other"]
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """The packed splits of the ablation, then its networks and tables."""
     return Pipeline([*_input_nodes(), *_network_nodes(), *_table_nodes()])
 

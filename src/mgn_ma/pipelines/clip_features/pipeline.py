@@ -5,6 +5,6 @@ from kedro.pipeline import Pipeline
 from mgn_ma.pipelines.extraction import extraction_pipelines
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """The extraction template for every modality of the granularity ``clip``."""
     return extraction_pipelines("clip")

@@ -1,5 +1,3 @@
 """Optional: fetches the annotated videos with yt-dlp, and accounts for those that can't be had."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -11,18 +11,15 @@ from mgn_ma.media.download import DownloadConfig, fetch_missing, read_outcomes
 from mgn_ma.media.folder import MediaFolder, local_folder
 
 
-def list_wanted(
-    annotations_train: pd.DataFrame, annotations_validation: pd.DataFrame, annotations_test: pd.DataFrame
-) -> pd.DataFrame:
-    """Each annotated video once: ``video_id`` and ``split``.
+def list_wanted(*annotations: pd.DataFrame) -> pd.DataFrame:
+    """Each video of the annotations of train, validation and test once: ``video_id`` and ``split``.
 
     Raises:
         AnnotationError: a table has no column of ids.
         VideoIdError: an id can't be a file name.
     """
-    tables = {"train": annotations_train, "validation": annotations_validation, "test": annotations_test}
     wanted = []
-    for split, table in tables.items():
+    for split, table in zip(("train", "validation", "test"), annotations, strict=True):
         columns = [column for column in ID_COLUMNS if column in table.columns]
         if not columns:
             raise AnnotationError(f"annotations of {split}", f"there is no column {' or '.join(map(repr, ID_COLUMNS))}")
@@ -31,15 +28,9 @@ def list_wanted(
     return pd.concat(wanted, ignore_index=True).drop_duplicates("video_id", ignore_index=True)
 
 
-def fetch_videos(
-    annotations_train: pd.DataFrame,
-    annotations_validation: pd.DataFrame,
-    annotations_test: pd.DataFrame,
-    download: DownloadConfig,
-    folder: str,
-) -> MediaFolder:
+def fetch_videos(download: DownloadConfig, folder: str, *annotations: pd.DataFrame) -> MediaFolder:
     """The folder of raw videos, after those that were wanted and missing have been fetched into it."""
-    wanted = list_wanted(annotations_train, annotations_validation, annotations_test)
+    wanted = list_wanted(*annotations)
     fetch_missing(
         wanted["video_id"].tolist(),
         local_folder(folder),
@@ -49,16 +40,11 @@ def fetch_videos(
     return MediaFolder(folder)
 
 
-def account_for_downloads(
-    annotations_train: pd.DataFrame,
-    annotations_validation: pd.DataFrame,
-    annotations_test: pd.DataFrame,
-    videos: MediaFolder,
-) -> pd.DataFrame:
+def account_for_downloads(videos: MediaFolder, *annotations: pd.DataFrame) -> pd.DataFrame:
     """One row a wanted video: ``video_id``, ``split``, ``status`` and ``reason``.
 
     Status is ``present``, ``unavailable`` (gone for good), ``failed`` (the next run tries again) or ``not tried``.
     """
-    wanted = list_wanted(annotations_train, annotations_validation, annotations_test)
+    wanted = list_wanted(*annotations)
     outcomes = pd.DataFrame([asdict(outcome) for outcome in read_outcomes(wanted["video_id"], videos)])
     return wanted.merge(outcomes, on="video_id", how="left", validate="one_to_one")

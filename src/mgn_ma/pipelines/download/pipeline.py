@@ -13,19 +13,19 @@ from .nodes import account_for_downloads, fetch_videos
 ANNOTATIONS = ["annotations_train", "annotations_validation", "annotations_test"]
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """``annotations_*`` in; ``raw_videos`` and ``download_account`` out. Not part of the default run."""
     return Pipeline(
         [
             Node(
                 fetch_videos,
-                [*ANNOTATIONS, "params:download", "raw_videos_folder"],
+                ["params:download", "raw_videos_folder", *ANNOTATIONS],
                 "raw_videos",
                 name="fetch_videos",
             ),
             Node(
                 account_for_downloads,
-                [*ANNOTATIONS, "raw_videos"],
+                ["raw_videos", *ANNOTATIONS],
                 "download_account",
                 name="account_for_downloads",
             ),

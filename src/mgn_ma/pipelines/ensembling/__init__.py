@@ -1,5 +1,3 @@
-"""Makes the ensemble, its predictions and submission, and the report on everything."""
+"""Makes the ensemble, its predictions, submission and scores."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

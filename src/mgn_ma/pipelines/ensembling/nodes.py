@@ -10,7 +10,7 @@ from mgn_ma.evaluation.metrics import calibration_errors, calibration_table, dis
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
 from mgn_ma.evaluation.recipe import EnsembleRecipe
-from mgn_ma.evaluation.report import method_report, plain
+from mgn_ma.evaluation.report import json_values, method_report
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
 from mgn_ma.pipelines.evaluation.nodes import video_themes
 
@@ -29,7 +29,7 @@ def learn_ensemble(
     )
     learned = learn_all(moments, ensembling)
     recipe = EnsembleRecipe.from_learned(ensembling.method, learned[ensembling.method], members, predictions.video_ids)
-    return recipe.model_dump(mode="json"), plain(method_report(learned, members, evaluation.bootstrap))
+    return recipe.model_dump(mode="json"), json_values(method_report(learned, members, evaluation.bootstrap))
 
 
 def combine_members(

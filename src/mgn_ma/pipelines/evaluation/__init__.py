@@ -1,5 +1,3 @@
 """Scores the members beside two controls and the oracle."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -7,7 +7,7 @@ import pandas as pd
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.controls import TimeOnlyBaseline
 from mgn_ma.evaluation.predictions import SplitPredictions
-from mgn_ma.evaluation.report import plain, split_report
+from mgn_ma.evaluation.report import json_values, split_report
 from mgn_ma.evaluation.scoring import EvaluationConfig, score_split
 
 
@@ -47,8 +47,7 @@ def report_members(video_scores: pd.DataFrame, evaluation: EvaluationConfig) -> 
         str(split): split_report(rows, evaluation.bootstrap)
         for split, rows in video_scores.groupby("split", sort=False)
     }
-    cleaned: dict[str, Any] = plain(report)
-    return cleaned
+    return json_values(report)
 
 
 def video_themes(truth_videos: pd.DataFrame | None) -> dict[str, str] | None:

@@ -1,5 +1,3 @@
 """A dry run of all extractions: how many videos, how long, how large. Not part of the default chain."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -6,7 +6,7 @@ from mgn_ma.modalities import EXTRACTED
 from mgn_ma.pipelines.extraction_estimate.nodes import estimate_extraction
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """``manifest`` and what is on disk in; ``extraction_estimate`` out."""
     parameters = ["params:modalities", "params:extraction", "params:execution"]
     on_disk = [f"{name}.tracks_on_disk" for name in EXTRACTED]

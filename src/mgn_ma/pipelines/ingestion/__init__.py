@@ -1,5 +1,3 @@
 """Raw annotations and videos in; checked labels, a manifest of videos and an account of exclusions out."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

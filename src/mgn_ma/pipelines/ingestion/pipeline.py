@@ -14,7 +14,7 @@ SPLITS = ("train", "validation", "test")
 LABELS = [f"labels_{split}" for split in SPLITS]
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """``annotations_*`` and ``raw_videos`` in; ``labels_*``, ``manifest``, ``exclusions``, ``data_fingerprint`` out."""
     return Pipeline(
         [

@@ -1,5 +1,3 @@
 """Packs each split's tracks and labels into what training reads."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

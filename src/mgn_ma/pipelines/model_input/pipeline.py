@@ -10,7 +10,7 @@ TRACKS = [f"{name}.tracks" for name in (*IN_MODEL, *NOT_IN_MODEL)]
 SPLITS = ("train", "validation", "test")
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """The pipeline between the features and training; it waits for the account of the extraction."""
     return Pipeline(
         [

@@ -1,5 +1,3 @@
 """New videos through a registered model: curves, moments and pages."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -8,8 +8,7 @@ import pandas as pd
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.inference.finding import find_videos
 from mgn_ma.inference.videos import VideoInput
-from mgn_ma.reporting.prediction import PredictionSettings, predict_videos, require_any
-from mgn_ma.tracking.naming import load_named
+from mgn_ma.reporting.prediction import PredictionSettings, predict_videos
 from mgn_ma.tracking.registry import ModelRegistry
 
 
@@ -34,7 +33,7 @@ def predict_new_videos(
 
     Tracks go to a store and pages to a folder as they are made, so that what is finished outlives a crash.
     """
-    bundle, model = load_named(model_registry, prediction.model)
+    bundle, model = model_registry.named_bundle(prediction.model)
     tables = predict_videos(
         bundle,
         [VideoInput(**video) for video in new_videos],
@@ -45,12 +44,3 @@ def predict_new_videos(
         model=model,
     )
     return tables.curves, tables.curves, tables.attention, tables.moments, tables.account, tables.index
-
-
-def check_account(account: pd.DataFrame) -> None:
-    """Fail the run if not one video was predicted; what became of each is written by now.
-
-    Raises:
-        PredictionError: every video failed.
-    """
-    require_any(account)

@@ -7,10 +7,12 @@ model_registry ─────────────────────�
 
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import check_account, find_new_videos, predict_new_videos
+from mgn_ma.reporting.prediction import check_account
+
+from .nodes import find_new_videos, predict_new_videos
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """``params:prediction`` and ``model_registry`` in; tables, moments, an account, pages and their index out."""
     return Pipeline(
         [

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.promotion import PromotionConfig
-from mgn_ma.evaluation.report import plain
+from mgn_ma.evaluation.report import json_values
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.features.view import TrackView
 from mgn_ma.inference.rescoring import ValidationVideos
@@ -32,8 +32,7 @@ def decide_promotion(
     by_modality = {view.modality: view for view in tracks}
     validation = ValidationVideos(labels_validation, by_modality, str(data_fingerprint["fingerprint"]))
     decision = promote(model_registry, challenger, validation, promotion, evaluation)
-    report: dict[str, Any] = plain(decision.to_report() | {"dry_run": promotion.dry_run})
-    return report
+    return json_values({**decision.model_dump(), "dry_run": promotion.dry_run})
 
 
 def require_comparable(promotion: dict[str, Any]) -> None:

@@ -1,5 +1,3 @@
 """Registers the ensemble with all that a prediction needs in MLflow's model registry, as the challenger."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

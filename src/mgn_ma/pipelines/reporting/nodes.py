@@ -1,17 +1,17 @@
 """Nodes that report: all scores as one report, and tables as figures; how each is drawn stands in mgn_ma.reporting."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from mgn_ma.eev.targets import Targets
-from mgn_ma.evaluation.report import comparisons, counts, plain, split_report
+from mgn_ma.evaluation.report import comparisons, counts, json_values, split_report
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
 from mgn_ma.reporting.attention import attention_figure
-from mgn_ma.reporting.config import ReportingConfig
 from mgn_ma.reporting.curves import curves_figure
-from mgn_ma.reporting.example import ExampleVideo, choose_video
+from mgn_ma.reporting.example import ExampleVideo, ReportingConfig, choose_video
 from mgn_ma.reporting.figures_page import figures_page
 
 
@@ -39,22 +39,19 @@ def report_evaluation(
     if "test" in of_split:
         test = of_split["test"]
         found["test"] = split_report(test, evaluation.bootstrap) | counts(test, ENSEMBLE)
-    cleaned: dict[str, Any] = plain(found)
-    return cleaned
+    return json_values(found)
 
 
-def choose_example_video(
-    predictions: pd.DataFrame, labels: pd.DataFrame, reporting: ReportingConfig
-) -> dict[str, str | float | int | None]:
+def choose_example_video(predictions: pd.DataFrame, labels: pd.DataFrame, reporting: ReportingConfig) -> dict[str, Any]:
     """The validation video that the figures of a single video show."""
-    return choose_video(predictions, labels, reporting.video_id).to_report()
+    return asdict(choose_video(predictions, labels, reporting.video_id))
 
 
 def draw_curves(
     predictions: pd.DataFrame, labels: pd.DataFrame, example_video: dict[str, Any], targets: Targets
 ) -> go.Figure:
     """The predicted and true curves of the example video."""
-    return curves_figure(predictions, labels, ExampleVideo.from_report(example_video), targets)
+    return curves_figure(predictions, labels, ExampleVideo(**example_video), targets)
 
 
 def draw_attention(attention: pd.DataFrame, example_video: dict[str, Any]) -> go.Figure:

@@ -5,7 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from .nodes import predict, train
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """The pipeline between model_input and evaluation."""
     return Pipeline(
         [

@@ -1,5 +1,3 @@
 """Video-level features (section 2.1.3): titles, the video-level network, and one vector a video."""
 
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from .pipeline import create_pipeline as create_pipeline

@@ -10,7 +10,7 @@ from .nodes import READ, embed_videos, train_video_level
 TRACKS = [f"{name}.tracks" for name in READ]
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """The last extraction, its account, for which everything that learns waits, and the modality that is learned."""
     learned = Pipeline(
         [

@@ -5,7 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from mgn_ma.pipelines.weights.nodes import confirm_weights, obtain_weights
 
 
-def create_pipeline(**_: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """The extractors' settings in; ``weights_account`` out."""
     return Pipeline(
         [

@@ -135,13 +135,11 @@ def render_page(video: PageVideo) -> str:
     )
 
 
-def render_index(
-    entries: Sequence[Mapping[str, object]], *, heading: str = "What these videos make viewers feel"
-) -> str:
+def render_index(entries: Sequence[Mapping[str, object]]) -> str:
     """A page that lists pages.
 
     Args:
         entries: each with ``href``, ``title``, ``video_id``, ``duration`` and ``moments`` (texts), or with ``error``
             instead of ``href`` for a video that could not be predicted.
     """
-    return _environment().get_template("index.html").render(heading=heading, entries=entries, style=_asset("page.css"))
+    return _environment().get_template("index.html").render(entries=entries, style=_asset("page.css"))

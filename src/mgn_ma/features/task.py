@@ -14,7 +14,7 @@ from mgn_ma.media.source import VideoSource
 
 
 @dataclass(frozen=True, slots=True)
-class MakeExtraction:
+class ExtractionTask:
     """Builds an extractor where the work is done, and hands on its rows as a track a video."""
 
     config: ExtractorConfig
