@@ -32,7 +32,7 @@ def tracks(project):
 
 def account(project):
     return pd.read_csv(
-        project / "data/sample/08_reporting/extraction_account.csv", dtype={"video_id": str}, keep_default_na=False
+        project / "data/sample/04_feature/extraction_account.csv", dtype={"video_id": str}, keep_default_na=False
     )
 
 
