@@ -20,7 +20,7 @@ from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Track
 from mgn_ma.features.view import ModalityOnDisk
 from mgn_ma.media.folder import MediaFiles
-from mgn_ma.media.manifest import look_into
+from mgn_ma.media.manifest import manifest_of_files
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def manifest(videos: Mapping[str, Path], execution: ExecutionConfig) -> pd.DataFrame:
     files = {name: MediaFiles(video_path=str(path)) for name, path in videos.items()}
-    return look_into(files, partial(inspect_videos, execution=execution))
+    return manifest_of_files(files, partial(inspect_videos, execution=execution))
 
 
 def extracted(table: pd.DataFrame, extractor: str, folder: Path, execution: ExecutionConfig) -> dict[str, Any]:
