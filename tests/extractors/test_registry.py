@@ -92,6 +92,10 @@ def test_an_extractor_elsewhere_is_named_by_its_class_and_has_its_own_settings(e
     assert config.source == "audio"
     assert build(config).decibels == 3  # type: ignore[attr-defined]
     assert config.fingerprint() != parse_config("elsewhere:Loudness", {}).fingerprint()
+    entry = {"extractor": "elsewhere:Loudness", "settings": {"elsewhere:Loudness": {"decibels": 3}}}
+    assert Modalities.model_validate({"audio": entry}).config("audio") == config
+    with pytest.raises(ValidationError, match="'image' is made from the video, and elsewhere:Loudness reads the audio"):
+        Modalities.model_validate({"image": entry})
 
 
 def test_an_extractor_without_settings_reads_what_its_modality_says_and_has_its_name_in_the_fingerprint(
