@@ -130,14 +130,15 @@ def test_nothing_that_stays_in_memory_passes_from_one_task_to_another(dag, chain
 
 
 def test_what_one_modality_plans_and_extracts_is_one_task(dag):
-    (extraction,) = (task for task in dag.tasks.values() if "image.extract_tracks" in task.nodes)
-    assert extraction.nodes == ["image.plan_extraction", "image.extract_tracks", "image.account_for_tracks"]
+    (extraction,) = (task for task in dag.tasks.values() if "frame_features.image.extract_tracks" in task.nodes)
+    steps = ("plan_extraction", "extract_tracks", "account_for_tracks")
+    assert extraction.nodes == [f"frame_features.image.{step}" for step in steps]
 
 
 def test_a_task_is_a_run_in_the_project_s_own_environment(dag):
-    task = dag.tasks["list-videos"]
+    task = dag.tasks["ingestion-list-videos"]
     kedro = "docker run --env A=b --volume c:/d mgn_ma kedro"
-    assert task.words == f"{kedro} run --env sample --pipelines __default__ --nodes list_videos".split()
+    assert task.words == f"{kedro} run --env sample --pipelines __default__ --nodes ingestion.list_videos".split()
     assert task.arguments["cwd"] == "/srv/it's here"
     assert task.arguments["env"] == {"MLFLOW_RUN_CONTEXT": '{"airflow_run": {{ run_id | tojson }}}'}
     assert task.arguments["append_env"] is True
