@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from mgn_ma.eev.annotations import validate_annotations
+from mgn_ma.eev.frames import Split
 from mgn_ma.eev.targets import EEV
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.sample.annotations import annotate, eev_annotations, hidden_labels, noise_free_signal, video_table
 from mgn_ma.sample.config import SampleConfig
 from mgn_ma.sample.process import Signal, draw_signals, noise_free_logits, reactions
-from mgn_ma.sample.script import Split, VideoPlan, write_script
+from mgn_ma.sample.script import VideoPlan, write_script
 
 NOISE = 0.5
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from mgn_ma.eev.frames import SPLITS
 from mgn_ma.eev.video_ids import validate_video_id
 from mgn_ma.sample.config import SampleConfig
-from mgn_ma.sample.script import SPLITS, split_sizes, write_script
+from mgn_ma.sample.script import split_sizes, write_script
 from mgn_ma.sample.world import THEMES
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import pandas as pd
 
 from mgn_ma.eev.errors import FrameTableError
 from mgn_ma.eev.targets import BESIDE_TARGETS
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 KEY_COLUMNS = ("video_id", "timestamp_us")
 """What names a frame; a frame table has each frame once."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.eev.annotations import ID_COLUMNS, TIMESTAMP_COLUMN
+from mgn_ma.eev.frames import Split
 from mgn_ma.eev.targets import EEV
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.sample.process import (
@@ -18,7 +19,7 @@ from mgn_ma.sample.process import (
     noise_free_logits,
     reactions,
 )
-from mgn_ma.sample.script import Split, VideoPlan
+from mgn_ma.sample.script import VideoPlan
 from mgn_ma.sample.world import SIGNALS, THEMES
 
 Array = npt.NDArray[np.float64]

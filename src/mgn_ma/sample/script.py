@@ -6,17 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
+from mgn_ma.eev.frames import Split
 from mgn_ma.eev.targets import EEV
 from mgn_ma.sample.config import SampleConfig
 from mgn_ma.sample.randomness import stream
 from mgn_ma.sample.world import THEMES, Quirk
-
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 
 RENDERING_VERSION = 3
 """Raised by hand when the code draws, sounds or writes differently, so that videos of earlier code are made again."""

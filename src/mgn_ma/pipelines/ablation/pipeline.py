@@ -5,8 +5,9 @@ Not part of the default chain: it stands behind ``video_features`` and trains ev
 
 from kedro.pipeline import Node, Pipeline
 
+from mgn_ma.eev.frames import SPLITS
 from mgn_ma.pipelines.model_input.nodes import pack_split
-from mgn_ma.pipelines.model_input.pipeline import SPLITS, TRACKS
+from mgn_ma.pipelines.model_input.pipeline import TRACKS
 from mgn_ma.pipelines.video_features.nodes import embed_videos_in_sample
 from mgn_ma.pipelines.video_features.pipeline import TRACKS as VIDEO_LEVEL_TRACKS
 

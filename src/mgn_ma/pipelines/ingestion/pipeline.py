@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from mgn_ma.eev.frames import SPLITS
+
 from .nodes import fingerprint_data, list_videos, validate_split
 
-SPLITS = ("train", "validation", "test")
 LABELS = [f"labels_{split}" for split in SPLITS]
 
 

@@ -2,12 +2,12 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from mgn_ma.eev.frames import SPLITS
 from mgn_ma.modalities import IN_MODEL, NOT_IN_MODEL
 
 from .nodes import pack_split
 
 TRACKS = [f"{name}.tracks" for name in (*IN_MODEL, *NOT_IN_MODEL)]
-SPLITS = ("train", "validation", "test")
 
 
 def create_pipeline() -> Pipeline:
