@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mgn_ma.execution.memory import usable_memory
 from mgn_ma.extractors.prefetch import Prefetch
+from mgn_ma.machine import usable_memory
 from mgn_ma.training.config import BatchConfig, Shuffle
 from mgn_ma.training.gather import AlignedRows, Batch, DeviceRows
 from mgn_ma.training.order import Frames, batch_sizes, block_windows

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mgn_ma.execution.memory import usable_memory
+from mgn_ma.machine import usable_memory
 
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 NO_LIMIT_V1 = "9223372036854771712"
