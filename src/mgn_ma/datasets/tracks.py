@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
@@ -30,7 +31,9 @@ class _OneModality:
         self._options = {**(fs_args or {}), **(credentials or {})}
         self.metadata = metadata
 
+    @cached_property
     def _store(self) -> TrackStore:
+        # Once: a node gives its tracks one by one.
         return TrackStore(self._path, self._dtype, self._options)
 
     def _describe(self) -> dict[str, Any]:
@@ -68,7 +71,7 @@ class TracksDataset(_OneModality, AbstractDataset["Selection | Track | TrackFail
         if modality != self._modality:
             raise DatasetError(f"{modality} tracks don't belong to the {self._modality} folder")
         self._view = None
-        self._store().keep(data)
+        self._store.keep(data)
 
     def load(self) -> TrackView:
         """View the selected tracks."""
@@ -77,7 +80,7 @@ class TracksDataset(_OneModality, AbstractDataset["Selection | Track | TrackFail
         return self._view
 
     def _selected(self) -> TrackView:
-        store = self._store()
+        store = self._store
         selection = store.selection(self._modality)
         if selection is None:
             raise DatasetError(
@@ -92,7 +95,7 @@ class TracksDataset(_OneModality, AbstractDataset["Selection | Track | TrackFail
         return view
 
     def _exists(self) -> bool:
-        store = self._store()
+        store = self._store
         selection = store.selection(self._modality)
         return selection is not None and not TrackView(store, selection).missing
 
@@ -109,4 +112,4 @@ class TracksOnDiskDataset(_OneModality, HandleDataset[ModalityOnDisk]):
 
     def load(self) -> ModalityOnDisk:
         """Open the folder; nothing is read yet."""
-        return ModalityOnDisk(self._store(), self._modality)
+        return ModalityOnDisk(self._store, self._modality)
