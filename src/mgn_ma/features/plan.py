@@ -132,7 +132,7 @@ def plan_absent(manifest: pd.DataFrame, on_disk: ModalityOnDisk) -> ExtractionPl
     reason = f"the modality is absent: modalities.{on_disk.modality} is null or left out"
     return ExtractionPlan(
         config=None,
-        selection=Selection(on_disk.modality, "", {}),
+        selection=Selection.from_absent(on_disk.modality),
         todo=(),
         kept=frozenset(),
         known_failures=0,

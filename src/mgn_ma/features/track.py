@@ -83,3 +83,8 @@ class Selection:
     modality: str
     fingerprint: str
     wanted: Mapping[str, str]
+
+    @classmethod
+    def from_absent(cls, modality: str) -> Selection:
+        """Of a modality that no video is to have."""
+        return cls(modality, fingerprint="", wanted={})

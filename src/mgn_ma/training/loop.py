@@ -199,7 +199,7 @@ def _after_epoch(
     weights = task.network.state_dict()
     if is_best:
         # The last epoch's snapshot is worth a copy only when it is known to be the last.
-        snapshot = _on_host(weights) if task.snapshot == "best" or finished else {}
+        snapshot = on_host(weights) if task.snapshot == "best" or finished else {}
         state = replace(state, best_epoch=epochs_done, best_score=score, best_weights=snapshot)
     return replace(
         state,
@@ -212,7 +212,8 @@ def _after_epoch(
     )
 
 
-def _on_host(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def on_host(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A copy of weights in host memory, which no later step changes."""
     return {key: value.detach().to("cpu", copy=True) for key, value in weights.items()}
 
 

@@ -31,7 +31,7 @@ from mgn_ma.models.video_level import VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
-from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
+from mgn_ma.training.loop import OnEpoch, Task, on_host, own_random_numbers, train
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.packing import LABELS, Tracks, digest_of_labels
@@ -270,5 +270,4 @@ def _checkpoint(
         targets=videos.targets,
         training=training,
     )
-    weights = {key: value.detach().to("cpu", copy=True) for key, value in network.state_dict().items()}
-    return Checkpoint(description, weights)
+    return Checkpoint(description, on_host(network.state_dict()))

@@ -55,7 +55,7 @@ def embed_videos(
 ) -> Iterator[Selection | Track]:
     """One vector of every video that has anything to make one from; those that are there already are kept."""
     if on_disk.modality not in modalities:
-        yield Selection(on_disk.modality, "", {})
+        yield Selection.from_absent(on_disk.modality)
         return
     yield from _embedded(networks, video_level, on_disk, tracks)
 
@@ -67,7 +67,7 @@ def embed_videos_in_sample(
     from mgn_ma.training.video_level import FULL
 
     if not networks:
-        yield Selection(on_disk.modality, "", {})
+        yield Selection.from_absent(on_disk.modality)
         return
     yield from _embedded({FULL: networks[FULL]}, video_level, on_disk, tracks)
 
