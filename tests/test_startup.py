@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = {"torch", "timm", "transformers", "mlflow", "ray", "sklearn"}
+HEAVY = {"torch", "timm", "transformers", "mlflow", "ray", "scipy", "sklearn"}
 # Kedro resolves the annotations of a node's function to check its parameters.
 REGISTER = """
 import sys

@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, ndtr
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.grid import RATE_HZ
@@ -49,6 +48,8 @@ class SlowSignal:
 
     def __call__(self, seconds: npt.ArrayLike) -> Array:
         """Values at ``seconds`` (any shape)."""
+        from scipy.special import ndtr
+
         t = np.asarray(seconds, dtype=np.float64)[..., None]
         waves = np.cos(2 * np.pi * t * np.array(self.frequencies_hz) + np.array(self.phases))
         return np.asarray(ndtr(np.sqrt(2 / len(self.phases)) * waves.sum(axis=-1)))
@@ -96,4 +97,6 @@ def annotation_noise(random: np.random.Generator, n_frames: int, deviation: floa
 
 def label(logits: Array, noise: Array) -> tuple[Array, Array]:
     """(noise-free signal, annotated labels), both (F, 15) in 0..1."""
+    from scipy.special import expit
+
     return np.asarray(expit(logits)), np.asarray(expit(logits + noise))
