@@ -40,8 +40,9 @@ types: $(READY) ## Check types, strictly
 architecture: $(READY) ## Check that imports go from the pipelines down
 	$(BIN)/lint-imports
 
+# A file is the unit that is shared out, so that what its tests share is made once.
 unit: $(READY) ## Run the tests alone
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # Debian keeps PostgreSQL's server off the PATH.
 packages: ## Install what the browser and database tests need (Debian, Ubuntu), if it is missing
