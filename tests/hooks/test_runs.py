@@ -100,11 +100,18 @@ def test_a_failed_run_is_marked_with_its_reason(project, tracked):
     assert run.data.tags["data_fingerprint"] == "0123abcd"
 
 
-def test_an_interrupted_run_is_not_called_finished(project):
+def test_an_interrupted_run_keeps_others_out_and_is_not_called_finished(project):
     process = project.process("run", "--pipelines", "waits")
     deadline = time.monotonic() + 120
     while not (project.path / "waiting").exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
+    # It reads what a whole run writes, which meanwhile is refused and leaves no run.
+    refused = project.kedro("run")
+    assert refused.code == 1
+    assert f"process {process.pid} on " in refused.errors
+    assert "`kedro run --pipelines waits`" in refused.errors
+    assert "Traceback" not in refused.errors
+    assert len(project.runs) == 2
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode != 0
