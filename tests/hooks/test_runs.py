@@ -42,6 +42,10 @@ class TestATrackedRun:
             "validation/ensemble": 0.3,
             "validation/members/0": 0.1,
             "validation/members/1": 0.2,
+            "validation/intervals/ensemble/estimate": 0.3,
+            "validation/intervals/ensemble/low": 0.25,
+            "validation/intervals/ensemble/high": 0.35,
+            "validation/intervals/ensemble/n_videos": 3.0,
             "n_videos": 3.0,
         }
         (kept,) = (project.path / "mlartifacts").glob("*/artifacts/reports/evaluation.json")
@@ -62,11 +66,20 @@ class TestATrackedRun:
         history = client.get_metric_history(members[1].info.run_id, "validation_correlation")
         assert [(point.step, point.value) for point in history] == [(1, 1.1), (2, 1.2), (3, 1.3)]
 
+    def test_ends_with_the_scores_where_the_figures_are_and_what_comes_next(self, tracked):
+        _, ended = tracked
+        summary = [line[17:].partition("  [mgn_ma.hooks.summary]")[0] for line in ended.output.splitlines()]
+        assert "Correlation on 3 validation videos, with 95 % intervals over videos:" in summary
+        assert "  ensemble          0.300  [0.250, 0.350]  members 0.100 to 0.200" in summary
+        assert "  kedro run --env sample --pipelines promotion" in ended.output
+        assert "oracle" not in ended.output  # nobody knows one
+
     def test_prints_plain_lines_and_no_noise(self, tracked):
         _, ended = tracked
         assert ended.errors == ""
         assert "\x1b[" not in ended.output
-        assert "Running node: train" in ended.output
+        assert "Running node" not in ended.output
+        assert ": done, " in ended.output
         assert "Tracked as '__default__ [sample]'" in ended.output
         for noise in ("alembic", "Warning", "WARNING", "Loading data from", "params:", "kedro_mlflow"):
             assert noise not in ended.output.replace("params:training;", "")
@@ -127,7 +140,7 @@ def test_a_server_that_is_down_stops_the_run_before_any_work(project):
     assert "Traceback" not in ended.errors
     assert f"MLflow can't be used at {uri}" in ended.errors
     assert "unset it to track in this project's own mlflow.db" in ended.errors
-    assert "Running node" not in ended.output
+    assert ": done, " not in ended.output
     assert list(project.path.glob("epoch_*")) == []
     assert len(project.runs) == 1
 
@@ -153,7 +166,7 @@ def test_an_unknown_parameter_ends_the_run_early_by_name(project):
     assert ended.code == 1
     assert "Traceback" not in ended.errors
     assert "optimiser.learning_rate" in ended.errors
-    assert "Running node" not in ended.output
+    assert ": done, " not in ended.output
 
 
 def test_a_runner_that_cannot_be_tracked_is_refused(project):

@@ -6,8 +6,10 @@ import ast
 import importlib.util
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +25,8 @@ from mgn_ma.datasets.media_folder import MediaFolderDataset
 from mgn_ma.eev.annotations import AnnotationError
 from mgn_ma.eev.video_ids import VideoIdError
 from mgn_ma.media import download as module
-from mgn_ma.media.download import DownloadConfig, MissingToolError, fetch_missing, is_gone, read_outcomes
+from mgn_ma.media.download import DownloadConfig, MissingToolError, fetch_missing, is_gone
+from mgn_ma.media.download_records import PRESENT, Outcome, Part, read_outcomes
 from mgn_ma.media.folder import MediaFolder, read_title
 from mgn_ma.pipelines.download import create_pipeline
 from mgn_ma.pipelines.download.nodes import list_wanted
@@ -31,6 +34,8 @@ from mgn_ma.pipelines.download.nodes import list_wanted
 pytest.importorskip("yt_dlp")
 
 ROOT = Path(__file__).parents[2]
+REMOVED = (410, "This video has been removed by the uploader")
+PARTS = ["status", "reason", "captions", "captions_reason", "info", "info_reason"]
 CAPTIONS = "WEBVTT\n\n00:00.000 --> 00:01.000\nhello\n"
 
 
@@ -49,8 +54,10 @@ class Site(ThreadingHTTPServer):
     def __init__(self, clip: bytes) -> None:
         super().__init__(("127.0.0.1", 0), partial(Handler, self))
         self.clip = clip
-        self.status: dict[str, int] = {}
+        self.status: dict[str, int | tuple[int, str]] = {}
+        self.captions: dict[str, tuple[int, str]] = {}
         self.cut: set[str] = set()
+        self.hostile: str | None = None
         self.asked: Counter[str] = Counter()
         self.ranges: list[str | None] = []
 
@@ -80,9 +87,12 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == "file":
             self.file(name.removesuffix(".mp4"))
         else:
-            self.answer(CAPTIONS.encode(), "text/vtt")
+            status, captions = self.site.captions.get(name.removesuffix(".vtt"), (200, CAPTIONS))
+            self.answer(captions.encode(), "text/vtt", status)
 
     def file(self, name: str) -> None:
+        if self.site.hostile is not None:
+            return self.trouble(self.site.hostile)
         wanted = self.headers.get("Range")
         self.site.ranges.append(wanted)
         start = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
@@ -96,9 +106,25 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body[: len(body) // 2] if name in self.site.cut else body)
+        return None
 
-    def answer(self, body: bytes, kind: str, status: int = 200) -> None:
-        self.send_response(status)
+    def trouble(self, kind: str) -> None:
+        """A file that has no end, comes a byte at a time, is shorter than announced, or is elsewhere."""
+        self.send_response(302 if "://" in kind else 200)
+        self.send_header("Location" if "://" in kind else "Content-Type", kind if "://" in kind else "video/mp4")
+        if kind == "short":
+            self.send_header("Content-Length", str(len(self.site.clip) + 5))
+        self.end_headers()
+        if self.command == "HEAD" or "://" in kind:
+            return
+        with suppress(OSError):
+            self.wfile.write(self.site.clip)
+            while kind != "short":
+                self.wfile.write(bytes(65536) if kind == "endless" else b"x" * 256)
+                time.sleep(0.1 if kind == "slow" else 0)
+
+    def answer(self, body: bytes, kind: str, status: int | tuple[int, str] = 200) -> None:
+        self.send_response(*(status if isinstance(status, tuple) else (status,)))
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -127,14 +153,18 @@ def settings(site: Site, **changes: Any) -> DownloadConfig:
 
 
 def fetch_all(site: Site, folder: Path, *ids: str, **changes: Any) -> dict[str, tuple[str, str]]:
+    outcomes = fetch_parts(site, folder, *ids, **changes)
+    return {video_id: (outcome.video.status, outcome.video.reason) for video_id, outcome in outcomes.items()}
+
+
+def fetch_parts(site: Site, folder: Path, *ids: str, **changes: Any) -> dict[str, Outcome]:
     folder.mkdir(exist_ok=True)
-    pauses: list[float] = []
-    fetch_missing(ids, folder, settings(site, **changes), sleep=pauses.append)
-    return {o.video_id: (o.status, o.reason) for o in read_outcomes(ids, MediaFolder(str(folder)))}
+    fetch_missing(ids, folder, settings(site, **changes), sleep=lambda _: None)
+    return {outcome.video_id: outcome for outcome in read_outcomes(ids, MediaFolder(str(folder)))}
 
 
 def test_the_pipeline_fetches_and_accounts(site: Site, tmp_path: Path) -> None:
-    site.status |= {"gone": 404, "broken": 500}
+    site.status |= {"gone": REMOVED, "broken": 404}
     catalog = DataCatalog(
         {
             "annotations_train": MemoryDataset(pd.DataFrame({"YouTube ID": ["-a_b", "-a_b", "gone"]})),
@@ -148,12 +178,13 @@ def test_the_pipeline_fetches_and_accounts(site: Site, tmp_path: Path) -> None:
     )
     SequentialRunner().run(create_pipeline(), catalog)
     account = catalog.load("download_account")
-    assert account.columns.tolist() == ["video_id", "split", "status", "reason"]
+    assert account.columns.tolist() == ["video_id", "split", *PARTS]
     assert account["video_id"].tolist() == ["-a_b", "gone", "broken", "0012"]
     assert account["split"].tolist() == ["train", "train", "validation", "test"]
     assert account["status"].tolist() == ["present", "unavailable", "failed", "present"]
-    assert "404" in account["reason"][1]
-    assert "500" in account["reason"][2]
+    assert account["captions"].tolist() == account["info"].tolist() == ["present", "not tried", "not tried", "present"]
+    assert "removed by the uploader" in account["reason"][1]
+    assert "404" in account["reason"][2]
     files = catalog.load("raw_videos").files("-a_b")
     assert files.video_path == str(tmp_path / "videos" / "-a_b.mp4")
     assert Path(files.video_path).read_bytes() == site.clip
@@ -164,7 +195,7 @@ def test_the_pipeline_fetches_and_accounts(site: Site, tmp_path: Path) -> None:
 
 
 def test_a_second_run_asks_only_for_what_may_still_come(site: Site, tmp_path: Path) -> None:
-    site.status |= {"gone": 404, "broken": 500}
+    site.status |= {"gone": REMOVED, "broken": 500}
     first = fetch_all(site, tmp_path / "v", "a", "gone", "broken")
     assert [status for status, _ in first.values()] == ["present", "unavailable", "failed"]
     site.asked.clear()
@@ -189,6 +220,26 @@ def test_a_transfer_that_was_cut_goes_on_where_it_stopped(site: Site, tmp_path: 
     assert site.ranges == ["bytes=1024-"]
 
 
+@pytest.mark.parametrize(
+    ("hostile", "limits", "reason"),
+    [
+        ("endless", {"max_mib": 2}, "larger than 2 MiB"),
+        ("slow", {"max_seconds": 0.5}, "longer than 0.5 s"),
+        ("short", {}, ""),
+        ("file:///etc/passwd", {}, ""),
+        ("http://127.0.0.1:9/a.mp4", {}, ""),
+    ],
+)
+def test_a_hostile_server_costs_one_video(
+    site: Site, tmp_path: Path, hostile: str, limits: dict[str, Any], reason: str
+) -> None:
+    site.hostile = hostile
+    status, said = fetch_all(site, tmp_path / "v", "a", **limits)["a"]
+    assert status == "failed"
+    assert said and reason in said
+    assert [path.name for path in (tmp_path / "v").iterdir()] == [".download"]
+
+
 def test_a_run_may_be_limited(site: Site, tmp_path: Path) -> None:
     outcomes = fetch_all(site, tmp_path / "v", "a", "b", "c", limit=2)
     assert [status for status, _ in outcomes.values()] == ["present", "present", "not tried"]
@@ -201,11 +252,51 @@ def test_a_server_that_refuses_is_left_alone(site: Site, tmp_path: Path) -> None
     assert Counter(status for status, _ in outcomes.values()) == {"failed": 3, "not tried": 5}
 
 
-def test_videos_that_are_gone_do_not_make_it_stop(site: Site, tmp_path: Path) -> None:
-    ids = [f"v{k}" for k in range(5)]
-    site.status |= dict.fromkeys(ids[:4], 404)
-    outcomes = fetch_all(site, tmp_path / "v", *ids, give_up_after=2)
-    assert outcomes["v4"] == ("present", "")
+def test_a_run_of_gone_videos_stops_and_nothing_is_for_ever(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = [f"v{k}" for k in range(6)]
+    site.status |= dict.fromkeys(ids, REMOVED)
+    outcomes = fetch_all(site, tmp_path / "v", *ids, give_up_after=4)
+    assert [status for status, _ in outcomes.values()] == ["unavailable"] * 4 + ["not tried"] * 2
+    assert "download.retry_unavailable asks again" in caplog.text
+    site.status.clear()
+    assert set(fetch_all(site, tmp_path / "v", *ids, retry_unavailable=True).values()) == {("present", "")}
+
+
+def test_a_wrong_address_makes_no_video_gone(site: Site, tmp_path: Path) -> None:
+    ids = [f"v{k}" for k in range(6)]
+    site.status |= dict.fromkeys(ids, 404)
+    outcomes = fetch_all(site, tmp_path / "v", *ids, give_up_after=4)
+    assert [status for status, _ in outcomes.values()] == ["failed"] * 4 + ["not tried"] * 2
+    site.status.clear()
+    assert set(fetch_all(site, tmp_path / "v", *ids).values()) == {("present", "")}
+
+
+def test_videos_that_fail_always_keep_no_other_from_being_asked_for(site: Site, tmp_path: Path) -> None:
+    ids = ["v0", "v1", "v2", "v3"]
+    site.status |= dict.fromkeys(ids[:2], 404)
+    fetch_all(site, tmp_path / "v", *ids, give_up_after=2)
+    assert fetch_all(site, tmp_path / "v", *ids, give_up_after=2)["v3"] == ("present", "")
+
+
+@pytest.mark.parametrize(("status", "body"), [(429, "Too Many Requests"), (404, "none"), (200, "")])
+def test_captions_that_fail_cost_captions_only(site: Site, tmp_path: Path, status: int, body: str) -> None:
+    site.captions["a"] = (status, body)
+    outcome = fetch_parts(site, tmp_path / "v", "a", give_up_after=1)["a"]
+    assert (outcome.video, outcome.info, outcome.captions.status) == (PRESENT, PRESENT, "failed")
+    assert (str(status) if status != 200 else "Did not get any data") in outcome.captions.reason
+    site.captions.clear()
+    site.ranges.clear()
+    assert fetch_parts(site, tmp_path / "v", "a")["a"] == Outcome("a", PRESENT, PRESENT, PRESENT)
+    assert not site.ranges, "the video was asked for again"
+
+
+def test_captions_that_a_video_lacks_are_no_failure(site: Site, tmp_path: Path) -> None:
+    for _ in range(2):
+        outcome = fetch_parts(site, tmp_path / "v", "a", caption_languages=("de",))["a"]
+        assert outcome.captions == Part("none", "the video has none in the wanted languages")
+    assert site.asked["a"] == 1
 
 
 def test_it_pauses_between_videos(site: Site, tmp_path: Path) -> None:
@@ -250,9 +341,14 @@ def test_importing_the_pipeline_needs_no_yt_dlp() -> None:
     [
         ("[youtube] x: Private video. Sign in if you've been granted access to this video", True),
         ("[youtube] x: Video unavailable. This video is no longer available because the account was terminated", True),
-        ("[youtube] x: This video is not available", True),
-        ("[youtube] x: Sign in to confirm your age. This video may be inappropriate for some users", True),
-        ("Unable to download webpage: HTTP Error 404: Not Found", True),
+        ("[youtube] x: Video unavailable. This video has been removed by the uploader", True),
+        ("[youtube] x: Join this channel to get access to members-only content like this video", True),
+        ("[youtube] x: This video is not available", False),
+        ("[youtube] x: Video unavailable", False),
+        ("[youtube] x: Sign in to confirm your age. This video may be inappropriate for some users", False),
+        ("[youtube] x: The uploader has not made this video available in your country", False),
+        ("Unable to download webpage: HTTP Error 404: Not Found", False),
+        ("Unsupported URL: https://www.youtube.com/watch?v=x", False),
         ("[youtube] x: Sign in to confirm you're not a bot", False),
         ("[youtube] x: Video unavailable. This content isn't available, try again later. Rate-limited", False),
         ("Unable to download webpage: HTTP Error 429: Too Many Requests", False),

@@ -19,6 +19,8 @@ LINE_EVERY_SECONDS = 15.0
 LINE_EVERY_SHARE = 0.1
 QUIET_SECONDS = 5.0
 """A stage that is done sooner than this gives one line, not ten."""
+SILENT_SECONDS = 1.0
+"""One that is done sooner than this gives none."""
 
 
 class Progress:
@@ -72,10 +74,12 @@ class Progress:
             self._log_line()
 
     def close(self) -> None:
-        """End the bar, or say the last line if it has not been said."""
+        """End the bar, or say the last line if it has not been said; what was done at once says nothing."""
         if self._bar is not None:
             self._bar.close()
-        elif self.done != self._last_logged and self.total != 0:
+            return
+        was_quick = self.done == self.total and self._clock() - self._started_at < SILENT_SECONDS
+        if self.done != self._last_logged and not was_quick:
             self._log_line()
 
     def _log_line(self) -> None:

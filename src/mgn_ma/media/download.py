@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mgn_ma.files import write_atomically
+from mgn_ma.media.download_records import PRESENT, RECORDS, Outcome, Part, read_outcomes, tried_at, write_outcome
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import VIDEO_SUFFIXES, MediaFolder
 
 logger = logging.getLogger(__name__)
 
-RECORDS = ".download"
-"""Folder beside the videos with what came of each one that was asked for, and with unfinished files."""
-
-Status = Literal["present", "unavailable", "failed", "not tried"]
-
 _GONE = re.compile(
-    r"private video|video (is )?(not available|unavailable|no longer available)|has been removed|account .*terminated"
-    r"|members-only|sign in to confirm your age|not made this video available|copyright|HTTP Error (404|410|451)"
-    r"|unsupported URL|does not exist",
+    r"private video|video is private|has been removed|account .*terminated|account .*closed"
+    r"|no longer available due to a copyright claim|blocked it .*on copyright grounds|members-only",
     re.IGNORECASE,
 )
-_LATER = re.compile(r"try again later|rate.limited|not a bot|HTTP Error (429|5\d\d)", re.IGNORECASE)
+"""What is said of one video alone; all else (a refusal, an address that is wrong, an old yt-dlp) may be said of any."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -47,8 +40,11 @@ class DownloadConfig(BaseModel):
         uploaded_captions: whether captions that somebody wrote are taken where there are any.
         pause_seconds: least and greatest pause between two videos.
         bytes_per_second: limit of the rate; ``None`` for none.
+        max_mib: most that is taken of one file.
+        max_seconds: longest that one transfer may take.
         tries: how often a transfer is begun before the video counts as failed.
-        give_up_after: stop after this many failures one after the other, as when the server refuses us.
+        give_up_after: stop after so many videos one after the other that could not be had, for whatever reason: the
+            server may be refusing us.
         retry_unavailable: ask again for what an earlier run found to be gone.
         cookies: file of cookies for yt-dlp, for videos that need a login.
         limit: at most this many videos in one run; ``None`` for all.
@@ -62,6 +58,8 @@ class DownloadConfig(BaseModel):
     uploaded_captions: bool = False
     pause_seconds: tuple[float, float] = (5.0, 15.0)
     bytes_per_second: int | None = Field(default=None, gt=0)
+    max_mib: int = Field(default=4096, gt=0)
+    max_seconds: float = Field(default=7200, gt=0)
     tries: int = Field(default=3, gt=0)
     give_up_after: int = Field(default=10, gt=0)
     retry_unavailable: bool = False
@@ -81,15 +79,6 @@ class DownloadConfig(BaseModel):
         return self.url_template.replace("{video_id}", quote(video_id, safe=""))
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one video; ``reason`` is empty if it is present."""
-
-    video_id: str
-    status: Status
-    reason: str = ""
-
-
 class MissingToolError(MediaError):
     """yt-dlp is not installed."""
 
@@ -106,8 +95,9 @@ def fetch_missing(
 ) -> None:
     """Fetch the wanted videos that are missing in a folder of raw videos, and record what came of each.
 
-    A video that is there is left alone. One that is gone for good isn't asked for again (``retry_unavailable`` does). A
-    transfer that was cut off goes on where it stopped.
+    What is there is left alone, and of a video that is there only captions and info.json that failed are asked for. A
+    video that is gone isn't asked for again (``retry_unavailable`` does). A transfer that was cut off goes on where it
+    stopped. First come videos that were never asked for, then those whose last try is longest ago.
 
     Args:
         video_ids: what is wanted.
@@ -120,9 +110,9 @@ def fetch_missing(
         MissingToolError: if yt-dlp is not installed.
     """
     (folder / RECORDS).mkdir(parents=True, exist_ok=True)
-    skipped: set[Status] = {"present"} if config.retry_unavailable else {"present", "unavailable"}
-    known = read_outcomes(video_ids, MediaFolder(str(folder)))
-    todo = [outcome.video_id for outcome in known if outcome.status not in skipped]
+    known = read_outcomes(video_ids, MediaFolder(str(folder)), config.caption_languages)
+    todo = [outcome for outcome in known if _is_wanted(outcome, config)]
+    todo.sort(key=lambda outcome: (outcome.video == PRESENT, tried_at(folder, outcome.video_id)))
     logger.info("Download: %d videos wanted, %d to fetch", len(video_ids), len(todo))
     todo = todo[: config.limit]
     if not todo:
@@ -130,72 +120,99 @@ def fetch_missing(
         return
     _yt_dlp()
     for outcome in show_progress(_fetch_all(todo, folder, config, sleep), len(todo)):
-        _record(folder, outcome)
+        write_outcome(folder, outcome)
+
+
+def _is_wanted(outcome: Outcome, config: DownloadConfig) -> bool:
+    if outcome.video.status == "unavailable":
+        return config.retry_unavailable
+    return outcome.video != PRESENT or "failed" in (outcome.captions.status, outcome.info.status)
 
 
 def _fetch_all(
-    video_ids: Sequence[str], folder: Path, config: DownloadConfig, sleep: Callable[[float], None]
+    known: Sequence[Outcome], folder: Path, config: DownloadConfig, sleep: Callable[[float], None]
 ) -> Iterator[Outcome]:
-    failures = 0
-    for position, video_id in enumerate(video_ids):
+    in_vain = 0
+    for position, before in enumerate(known):
         if position:
             sleep(random.uniform(*config.pause_seconds))  # noqa: S311 - not for secrets
-        outcome = fetch(video_id, folder, config)
+        outcome = fetch(before.video_id, folder, config)
         yield outcome
-        if outcome.status != "present":
-            logger.info("%s is %s: %s", video_id, outcome.status, outcome.reason)
-        failures = failures + 1 if outcome.status == "failed" else 0
-        if failures == config.give_up_after:
-            logger.warning("Download: stopped after %d failures in a row, last: %s", failures, outcome.reason)
+        for what, part in zip(("", "captions of ", "info.json of "), outcome.parts, strict=True):
+            if part.reason and part.status != "none":
+                logger.info("%s%s: %s, %s", what, outcome.video_id, part.status, part.reason)
+        # Captions that fail beside a video that comes mean no refusal; where only they are asked for, they do.
+        asked = outcome.parts if before.video == PRESENT else outcome.parts[:1]
+        reason = next((part.reason for part in asked if part.status in ("failed", "unavailable")), None)
+        in_vain = 0 if reason is None else in_vain + 1
+        if in_vain == config.give_up_after:
+            logger.warning(
+                "Download: stopped after %d videos in a row that could not be had, last: %s. Is the server refusing "
+                "us, download.url_template wrong, or yt-dlp too old? The next run goes on from here, and "
+                "download.retry_unavailable asks again for what is unavailable",
+                in_vain,
+                reason,
+            )
             return
 
 
 def fetch(video_id: str, folder: Path, config: DownloadConfig) -> Outcome:
-    """Fetch one video with its captions and its info.json; its files appear when they are whole."""
+    """Fetch of one video what is missing, each of its files on its own; they appear when they are whole."""
+    video, found = PRESENT, None
+    if MediaFolder(str(folder)).files(video_id).video_path is None:
+        video, found = _fetch_video(video_id, folder, config)
+        if video != PRESENT:
+            return Outcome(video_id, video)
+    return Outcome(video_id, video, *_fetch_beside(video_id, folder, config, found))
+
+
+def _fetch_video(video_id: str, folder: Path, config: DownloadConfig) -> tuple[Part, dict[str, Any] | None]:
+    """The video alone, and what yt-dlp knows of it."""
     yt_dlp = _yt_dlp()
     try:
         with yt_dlp.YoutubeDL(_options(video_id, folder, config)) as downloader:
-            downloader.download([config.url(video_id)])
+            found = downloader.sanitize_info(downloader.extract_info(config.url(video_id)), remove_private_keys=True)
     except yt_dlp.utils.YoutubeDLError as error:
-        reason = _reason(error)
-        return Outcome(video_id, "unavailable" if is_gone(reason) else "failed", reason)
+        reason = _reason(str(error)) or type(error).__name__
+        return Part("unavailable" if is_gone(reason) else "failed", reason), None
     except OSError as error:
-        return Outcome(video_id, "failed", f"{type(error).__name__}: {error}")
+        return Part("failed", f"{type(error).__name__}: {error}"), None
     if MediaFolder(str(folder)).files(video_id).video_path is None:
-        wanted = ", ".join(VIDEO_SUFFIXES)
-        return Outcome(video_id, "failed", f"what came is in none of the containers {wanted}")
-    return Outcome(video_id, "present")
+        return Part("failed", f"what came is in none of the containers {', '.join(VIDEO_SUFFIXES)}"), None
+    return PRESENT, found
+
+
+def _fetch_beside(
+    video_id: str, folder: Path, config: DownloadConfig, found: dict[str, Any] | None
+) -> tuple[Part, Part]:
+    """Captions and info.json of a video that is there, from what was found with it, or from its page."""
+    yt_dlp, messages = _yt_dlp(), _Messages()
+    options = _options(video_id, folder, config) | {
+        "skip_download": True,
+        "ignoreerrors": True,
+        "logger": messages,
+        "writeinfojson": True,
+        "writeautomaticsub": True,
+        "writesubtitles": config.uploaded_captions,
+        "subtitleslangs": list(config.caption_languages),
+        "subtitlesformat": "vtt/srt",
+    }
+    with yt_dlp.YoutubeDL(options) as downloader:
+        # As yt-dlp's own --load-info-json goes on from what an earlier call has found.
+        if found is None:
+            downloader.extract_info(config.url(video_id))
+        else:
+            downloader.process_ie_result(found)
+    files = MediaFolder(str(folder)).files(video_id, config.caption_languages)
+    problem = messages.reason()
+    captions = Part("failed", problem) if problem else Part("none", "the video has none in the wanted languages")
+    info = Part("failed", problem or "yt-dlp wrote none")
+    return PRESENT if files.captions_path else captions, PRESENT if files.info_path else info
 
 
 def is_gone(reason: str) -> bool:
-    """Whether yt-dlp's message means that asking again is of no use."""
-    return _GONE.search(reason) is not None and _LATER.search(reason) is None
-
-
-def read_outcomes(video_ids: Iterable[str], folder: MediaFolder) -> list[Outcome]:
-    """What came of each video so far: the files decide, then the records of earlier runs."""
-    outcomes = []
-    for video_id in video_ids:
-        if folder.files(video_id).video_path is not None:
-            outcomes.append(Outcome(video_id, "present"))
-            continue
-        try:
-            record = json.loads(_record_path(Path(folder.root), video_id).read_text(encoding="utf-8"))
-            outcome = Outcome(video_id, record["status"], record["reason"])
-        except (OSError, ValueError, KeyError, TypeError):
-            outcome = Outcome(video_id, "not tried", "no run has asked for it yet")
-        if outcome.status == "present":
-            outcome = Outcome(video_id, "not tried", "it was fetched, and is no longer there")
-        outcomes.append(outcome)
-    return outcomes
-
-
-def _record(folder: Path, outcome: Outcome) -> None:
-    write_atomically(_record_path(folder, outcome.video_id), json.dumps(asdict(outcome)).encode())
-
-
-def _record_path(folder: Path, video_id: str) -> Path:
-    return folder / RECORDS / f"{video_id}.json"
+    """Whether yt-dlp's message says of this one video that it is not to be had."""
+    return _GONE.search(reason) is not None
 
 
 def _options(video_id: str, folder: Path, config: DownloadConfig) -> dict[str, Any]:
@@ -208,11 +225,7 @@ def _options(video_id: str, folder: Path, config: DownloadConfig) -> dict[str, A
         "merge_output_format": "mp4/mkv",
         "outtmpl": {"default": f"{video_id}.%(ext)s"},
         "paths": {"home": str(folder), "temp": str(folder / RECORDS)},
-        "writeinfojson": True,
-        "writeautomaticsub": True,
-        "writesubtitles": config.uploaded_captions,
-        "subtitleslangs": list(config.caption_languages),
-        "subtitlesformat": "vtt/srt",
+        "progress_hooks": [partial(_require_within_limits, config)],
         "ratelimit": config.bytes_per_second,
         "retries": config.tries,
         "extractor_retries": config.tries - 1,
@@ -226,23 +239,47 @@ def _options(video_id: str, folder: Path, config: DownloadConfig) -> dict[str, A
         "no_warnings": True,
         "noprogress": True,
         "color": "never",
-        "logger": _DebugLogger(),
+        "logger": _Messages(),
     }
 
 
-class _DebugLogger:
-    """yt-dlp's messages go to our debug log: what matters of them is in the account."""
+def _require_within_limits(config: DownloadConfig, progress: dict[str, Any]) -> None:
+    """yt-dlp trusts a server to say how long a file is, and to end it."""
+    if progress.get("downloaded_bytes", 0) > config.max_mib << 20:
+        raise _yt_dlp().utils.DownloadError(f"it is larger than {config.max_mib} MiB (download.max_mib)")
+    if progress.get("elapsed", 0) > config.max_seconds:
+        raise _yt_dlp().utils.DownloadError(f"it took longer than {config.max_seconds:g} s (download.max_seconds)")
+
+
+class _Messages:
+    """yt-dlp's messages go to our debug log; what tells of a problem is kept for the account."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
 
     def debug(self, message: str) -> None:
         logger.debug("yt-dlp: %s", message)
 
-    info = warning = error = debug
+    info = debug
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)
+        self.debug(message)
+
+    def error(self, message: str) -> None:
+        self.errors.append(message)
+        self.debug(message)
+
+    def reason(self) -> str:
+        """What went wrong first, errors before warnings; "" if nothing did."""
+        return next(filter(None, map(_reason, [*self.errors, *self.warnings])), "")
 
 
-def _reason(error: Exception) -> str:
-    text = " ".join(_COLOUR.sub("", str(error)).split()).removeprefix("ERROR: ")
+def _reason(message: str) -> str:
+    text = " ".join(_COLOUR.sub("", message).split()).removeprefix("ERROR: ")
     # What yt-dlp adds for its own bug reports says nothing about the video.
-    return re.split(r"; please report this issue|\(caused by", text)[0].strip()[:500] or type(error).__name__
+    return re.split(r"; please report this issue|\(caused by", text)[0].strip()[:500]
 
 
 def _yt_dlp() -> Any:

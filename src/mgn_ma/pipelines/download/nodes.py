@@ -1,14 +1,13 @@
 """Nodes that say which videos are wanted, fetch them, and account for each."""
 
-from dataclasses import asdict
-
 import pandas as pd
 
 from mgn_ma.eev.annotations import ID_COLUMNS, AnnotationError
 from mgn_ma.eev.frames import SPLITS
 from mgn_ma.eev.video_ids import validate_video_id
 from mgn_ma.execution.progress import progress
-from mgn_ma.media.download import DownloadConfig, fetch_missing, read_outcomes
+from mgn_ma.media.download import DownloadConfig, fetch_missing
+from mgn_ma.media.download_records import read_outcomes
 from mgn_ma.media.folder import MediaFolder, local_folder
 
 
@@ -41,11 +40,14 @@ def fetch_videos(download: DownloadConfig, folder: str, *annotations: pd.DataFra
     return MediaFolder(folder)
 
 
-def account_for_downloads(videos: MediaFolder, *annotations: pd.DataFrame) -> pd.DataFrame:
-    """One row a wanted video: ``video_id``, ``split``, ``status`` and ``reason``.
+def account_for_downloads(videos: MediaFolder, download: DownloadConfig, *annotations: pd.DataFrame) -> pd.DataFrame:
+    """One row a wanted video: ``video_id``, ``split``, and of the video, its captions and info.json status and reason.
 
-    Status is ``present``, ``unavailable`` (gone for good), ``failed`` (the next run tries again) or ``not tried``.
+    Status is ``present``, ``unavailable`` (said of this video alone), ``failed`` (the next run tries again), ``none``
+    (no captions in the wanted languages) or ``not tried``.
     """
     wanted = list_wanted(*annotations)
-    outcomes = pd.DataFrame([asdict(outcome) for outcome in read_outcomes(wanted["video_id"], videos)])
-    return wanted.merge(outcomes, on="video_id", how="left", validate="one_to_one")
+    outcomes = read_outcomes(wanted["video_id"], videos, download.caption_languages)
+    rows = [[text for part in outcome.parts for text in (part.status, part.reason)] for outcome in outcomes]
+    columns = ["status", "reason", "captions", "captions_reason", "info", "info_reason"]
+    return pd.concat([wanted, pd.DataFrame(rows, columns=columns)], axis=1)

@@ -25,7 +25,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 account_for_downloads,
-                ["raw_videos", *ANNOTATIONS],
+                ["raw_videos", "params:download", *ANNOTATIONS],
                 "download_account",
                 name="account_for_downloads",
             ),
