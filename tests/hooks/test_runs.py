@@ -97,7 +97,7 @@ def test_the_guard_would_have_seen_a_call_home(project):
     assert project.outbound
 
 
-def test_a_failed_run_is_marked_with_its_reason(project, tracked):
+def test_a_failed_run_is_marked_with_its_reason(project):
     (project.path / "src/scratch/new.py").touch()
     ended = project.kedro("run", "--pipelines", "fails", cwd="data/01_raw")
     assert ended.code == 1
@@ -106,18 +106,25 @@ def test_a_failed_run_is_marked_with_its_reason(project, tracked):
     assert (run.info.status, run.info.run_name) == ("FAILED", "fails [base]")
     assert run.data.tags["error"] == "ValueError: the disk is made of cheese"
     assert (run.data.tags["git_dirty"], run.data.tags["git_changed_files"]) == ("true", "1")
-    # It is kept in the project's database, wherever the run was started.
-    assert run.info.artifact_uri.startswith((tracked[0].path / "mlartifacts").as_uri())
+    # It is kept in the project's database, wherever the run was started; this project was copied from another one.
+    assert run.info.artifact_uri.startswith((project.path / "mlartifacts").as_uri())
     assert list((project.path / "data/01_raw").iterdir()) == []
     # The data of a run that does not read it anew are those on disk.
     assert run.data.tags["data_fingerprint"] == "0123abcd"
 
 
-def test_an_interrupted_run_is_not_called_finished(project):
+def test_an_interrupted_run_keeps_others_out_and_is_not_called_finished(project):
     process = project.process("run", "--pipelines", "waits")
     deadline = time.monotonic() + 120
     while not (project.path / "waiting").exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
+    # It reads what a whole run writes, which meanwhile is refused and leaves no run.
+    refused = project.kedro("run")
+    assert refused.code == 1
+    assert f"process {process.pid} on " in refused.errors
+    assert "`kedro run --pipelines waits`" in refused.errors
+    assert "Traceback" not in refused.errors
+    assert len(project.runs) == 2
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode != 0
