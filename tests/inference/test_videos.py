@@ -80,13 +80,13 @@ def test_a_broken_and_a_missing_video_stop_no_other(predictor, inputs, tmp_path)
     assert good.prediction is not None
 
 
-def test_sound_that_crashes_its_decoder_costs_that_video_its_sound(predictor, inputs, tmp_path):
+def test_sound_of_8_channels_is_heard(predictor, inputs, tmp_path):
     sys.path.insert(0, str(Path(__file__).parents[1] / "media"))
     from media_clips import surround
 
-    crash, good = predictor.predict([VideoInput("crash", str(surround(tmp_path / "crash.mp4"))), inputs[0]])
-    assert "SIGSEGV" in crash.lacking["audio"]
-    assert crash.prediction is not None
+    surrounded, good = predictor.predict([VideoInput("film", str(surround(tmp_path / "film.mp4"))), inputs[0]])
+    assert "audio" not in surrounded.lacking
+    assert surrounded.prediction is not None
     assert not good.lacking
 
 

@@ -153,7 +153,7 @@ def repeated(source: Path, target: Path, times: int) -> Path:
 
 
 def surround(path: Path) -> Path:
-    """Sound of 7.1 channels: PyAV 18 reads past the planes of such a frame, which ends the process by SIGSEGV."""
+    """Sound of 7.1 channels: PyAV 18 reads past the planes of such a frame."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=10)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"

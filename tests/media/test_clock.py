@@ -25,10 +25,6 @@ def test_a_frame_without_a_time_follows_its_forerunner() -> None:
     assert place(PresentationClock(Fraction(0), TENTH), None, None, 5, None) == [0, 1, 5, 6]
 
 
-def test_counting_ignores_times() -> None:
-    assert place(PresentationClock(Fraction(3), TENTH, counted=True), 1, 3, 2, None) == [0, 1, 2, 3]
-
-
 def test_late_frames_are_left_out() -> None:
     assert place(PresentationClock(Fraction(0), TENTH), 0, 3, 2, 3, 4) == [0, 3, None, None, 4]
 

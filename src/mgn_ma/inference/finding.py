@@ -20,7 +20,10 @@ from mgn_ma.media.fetch import is_remote
 from mgn_ma.media.folder import MediaFolder, read_title
 from mgn_ma.media.subtitles import decode_text
 
-SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv"})
+SUFFIXES = frozenset(
+    {".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv"}
+    | {".3gp", ".3g2", ".m4s", ".mts", ".m2ts", ".ogv", ".asf", ".f4v", ".vob"}
+)
 """What counts as a video in a folder; a file that is named itself may have any suffix."""
 COLUMNS = ("video", "video_id", "captions", "title")
 """Of a list in CSV; all but the first may be absent or empty."""

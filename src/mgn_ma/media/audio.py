@@ -14,6 +14,7 @@ import soxr
 from mgn_ma.media.clock import PresentationClock
 from mgn_ma.media.container import (
     MICROSECONDS,
+    WITHOUT_PRESENTATION_TIMES,
     audio_stream,
     decode_packet,
     open_container,
@@ -27,6 +28,9 @@ Samples = npt.NDArray[np.float32]
 
 # Container timestamps are rounded (Matroska: to the millisecond); only what is clearly more is a gap or an overlap.
 _TOLERANCE_SECONDS = Fraction(1, 20)
+
+_MISCOUNTED_CHANNELS = 8
+"""From so many planes on PyAV reads past the last one."""
 
 
 def iter_audio(path: str, sample_rate: int = 16_000) -> Iterator[Samples]:
@@ -51,9 +55,11 @@ def iter_audio(path: str, sample_rate: int = 16_000) -> Iterator[Samples]:
         stream = audio_stream(container, path)
         clock = PresentationClock(timeline_zero(container), Fraction(1024, stream.rate or sample_rate))
         mono_stream = _MonoStream(sample_rate)
+        counted = container.format.name in WITHOUT_PRESENTATION_TIMES
         for packet in readable_packets(container, stream):
             for frame in decode_packet(stream, packet):
-                time_us = clock.place(span(frame)[0], Fraction(frame.samples, frame.sample_rate))
+                time = span(frame)[0] if mono_stream.is_empty or not counted else None
+                time_us = clock.place(time, Fraction(frame.samples, frame.sample_rate))
                 if time_us is not None:
                     yield from mono_stream.blocks(mono(frame), frame.sample_rate, time_us)
         if mono_stream.is_empty:
@@ -106,8 +112,17 @@ class _MonoStream:
         return resampled
 
 
+def _interleaved(frame: av.AudioFrame) -> av.AudioFrame:
+    """The same samples in one plane."""
+    packed = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
+    (converted,) = packed.resample(frame)
+    return converted
+
+
 def mono(frame: av.AudioFrame) -> Samples:
     """(N,) float32: the mean of a frame's channels, scaled to [-1, 1]."""
+    if frame.format.is_planar and frame.layout.nb_channels >= _MISCOUNTED_CHANNELS:
+        frame = _interleaved(frame)
     samples: npt.NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, frame.layout.nb_channels).T

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from mgn_ma.media.container import MICROSECONDS
 
-_SPLICE_BACK = Fraction(1)
+SPLICE_BACK = Fraction(1)
 SPLICE_AHEAD = Fraction(3600)
 
 
@@ -22,13 +22,11 @@ class PresentationClock:
     Args:
         zero: container time of t = 0, in seconds.
         frame_length: in seconds, of a frame that doesn't tell its own.
-        counted: ignore timestamps and place frame after frame, for containers that store none.
     """
 
-    def __init__(self, zero: Fraction, frame_length: Fraction, *, counted: bool = False) -> None:
+    def __init__(self, zero: Fraction, frame_length: Fraction) -> None:
         self._zero = zero
         self._frame_length = frame_length
-        self._counted = counted
         self._last: Fraction | None = None
         self._end = Fraction(0)
 
@@ -39,14 +37,14 @@ class PresentationClock:
             time: of the frame in container time, in seconds.
             length: of the frame in seconds, where known.
         """
-        placed = self._end if time is None or self._counted else time - self._zero
-        if self._last is not None and placed <= self._last and self._last - placed <= _SPLICE_BACK:
+        placed = self._end if time is None else time - self._zero
+        if self._last is not None and placed <= self._last and self._last - placed <= SPLICE_BACK:
             return None
         if (self._last is not None and placed < self._last) or placed - self._end > SPLICE_AHEAD:
             self._zero += placed - self._end
             placed = self._end
         self._last = placed
-        self._end = placed + (self._frame_length if self._counted or not length else length)
+        self._end = placed + (length or self._frame_length)
         return floor_us(placed)
 
     def skip_to(self, time: Fraction | None) -> None:

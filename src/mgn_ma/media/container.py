@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.frame import Frame
 from av.stream import Disposition
 
+from mgn_ma.media.encryption import ENCRYPTED, is_encrypted
 from mgn_ma.media.errors import AudioError, MediaError, VideoError
 
 MICROSECONDS = 1_000_000
@@ -22,10 +23,12 @@ MICROSECONDS = 1_000_000
 # Containers only. FFmpeg also opens playlists and scripts, which make a "video" read other files or the network.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,flv,avi,ogg,asf,wav,mp3,aac,flac"
 
+_HEAD_BYTES = 1 << 20
+
 NO_DECODER = "is in a format for which there is no decoder here"
 
 WITHOUT_PRESENTATION_TIMES = frozenset({"avi"})
-"""Formats that store frames at a constant rate in decoding order, so that FFmpeg's presentation times are guesses."""
+"""Formats that store frames in decoding order, so that the times of decoding are what is known."""
 
 
 @contextmanager
@@ -73,6 +76,10 @@ def _open_reason(path: str, error: Exception) -> str:
     # The latter for formats that FFmpeg knows and we don't open.
     if isinstance(error, av.InvalidDataError | av.ArgumentError):
         head = _head(path)
+        if is_encrypted(path):
+            return ENCRYPTED
+        if b"ftyp" in head[:12] and b"moov" in head:
+            return "is an MP4 whose index (moov) is damaged"
         if b"ftyp" in head[:12]:
             return "is an incomplete MP4: its index (moov) is missing, so the download or the recording was cut short"
         return "is no video file in a format that is read here, or is damaged at its start"
@@ -82,7 +89,7 @@ def _open_reason(path: str, error: Exception) -> str:
 def _head(path: str) -> bytes:
     try:
         with fsspec.open(path, "rb") as file:
-            return bytes(file.read(64))
+            return bytes(file.read(_HEAD_BYTES))
     except OSError:
         return b""
 
@@ -145,7 +152,8 @@ def readable_packets(container: InputContainer, *streams: av.VideoStream | av.Au
             yield next(packets)
         except MemoryError:  # says nothing of the file; PyAV's is an FFmpegError, too
             raise
-        except (StopIteration, av.FFmpegError, OSError):
+        except (StopIteration, av.FFmpegError):
+            # An OSError that isn't FFmpeg's comes from a store that fails, which says nothing of where the file ends.
             return
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import fsspec
 
 from mgn_ma.media.errors import MediaError
+from mgn_ma.media.whole_file import read_whole
 
 VIDEO_SUFFIXES = ("mp4", "mkv", "webm")
 CAPTION_SUFFIXES = ("vtt", "srt")
@@ -130,13 +131,7 @@ def plain_title(title: str) -> str | None:
 
 
 def _read_info(path: str) -> dict[str, Any]:
-    try:
-        with fsspec.open(path, "rb") as file:
-            data = file.read(_MOST_INFO_BYTES + 1)
-    except OSError as error:
-        raise MediaError(path, f"can't be read: {error.strerror or error}") from error
-    if len(data) > _MOST_INFO_BYTES:
-        raise MediaError(path, f"is larger than {_MOST_INFO_BYTES >> 20} MiB, so it's no info.json of a video")
+    data = read_whole(path, _MOST_INFO_BYTES)
     try:
         info = json.loads(data.decode("utf-8-sig", errors="replace"))
     except (ValueError, RecursionError) as error:

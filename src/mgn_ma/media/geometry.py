@@ -134,7 +134,10 @@ def orientation(frame: av.VideoFrame) -> tuple[bool, int]:
     # Looking at a frame's side data ties frame and data into a cycle, which the garbage collector unties late. So it is
     # a thumbnail that is looked at, and not a frame of megabytes.
     thumbnail = frame.reformat(16, 16, "gray", src_colorspace=colour_matrix(frame), dst_colorspace=Colorspace.DEFAULT)
-    matrix: Any = thumbnail.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix: Any = thumbnail.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # side data of a kind that PyAV has no name for (MV-HEVC's); the angle is to be had without
+        return False, round(frame.rotation / 90) % 4
     if matrix is None:
         return False, 0
     a, b, _, c, d = (int(value) for value in np.frombuffer(matrix, "<i4", count=5))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from mgn_ma.media.container import MICROSECONDS
 from mgn_ma.media.digest import digest
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import VIDEO_SUFFIXES, MediaFiles, read_title
 from mgn_ma.media.probe import probe
+from mgn_ma.media.subtitles import read_captions
 
 logger = logging.getLogger(__name__)
 
@@ -72,13 +74,21 @@ def unavailable(video: ListedVideo, reason: str) -> VideoRow:
 def _available(video: ListedVideo, video_path: str) -> VideoRow:
     files, info = video.files, probe(video_path)
     notes = ["the file is cut short: it ends before the time that its header promises"] if info.truncated else []
+    if info.audio_duration_us - info.duration_us > MICROSECONDS:
+        notes.append(
+            f"its picture ends at {info.duration_us / 1e6:.1f} s "
+            f"and its sound at {info.audio_duration_us / 1e6:.1f} s: what is heard after that is left out"
+        )
     title: str | None = None
     captions_digest: str | None = None
     try:
         title = None if files.info_path is None else read_title(files.info_path)
-        captions_digest = None if files.captions_path is None else digest(files.captions_path)
     except MediaError as error:
-        notes.append(str(error))
+        notes.append(f"without title: {error}")
+    try:
+        captions_digest = None if files.captions_path is None else _captions_digest(files.captions_path, notes)
+    except MediaError as error:
+        notes.append(f"without captions: {error}")
     return VideoRow(
         video.video_id,
         video.split,
@@ -96,3 +106,11 @@ def _available(video: ListedVideo, video_path: str) -> VideoRow:
         captions_digest=captions_digest,
         title=title,
     )
+
+
+def _captions_digest(path: str, notes: list[str]) -> str:
+    captions = read_captions(path)
+    if captions.dropped:
+        n_cues = len(captions) + captions.merged + captions.dropped
+        notes.append(f"{captions.dropped} of {n_cues} captions have no readable time and are left out")
+    return digest(path)

@@ -8,9 +8,10 @@ from fractions import Fraction
 import av
 from av.container import InputContainer
 
-from mgn_ma.media.clock import floor_us
+from mgn_ma.media.clock import SPLICE_AHEAD, SPLICE_BACK, floor_us
 from mgn_ma.media.container import (
     MICROSECONDS,
+    WITHOUT_PRESENTATION_TIMES,
     audio_stream,
     decode_packet,
     open_container,
@@ -18,11 +19,17 @@ from mgn_ma.media.container import (
     timeline_zero,
     video_stream,
 )
-from mgn_ma.media.errors import AudioError, VideoError
+from mgn_ma.media.encryption import ENCRYPTED, is_encrypted
+from mgn_ma.media.errors import AudioError, MediaError, VideoError
 from mgn_ma.media.geometry import displayed_size, orientation
 
 # Longer than any reordering of frames, so that the packet that ends last is among those read.
 _TAIL_US = 5_000_000
+_JOINED = frozenset({"mpegts", "mpeg"})
+"""Formats whose files may be several joined end to end, each with a clock of its own; these are read whole."""
+
+
+SPLICE_BACK_US, SPLICE_AHEAD_US = floor_us(SPLICE_BACK), floor_us(SPLICE_AHEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ def probe(path: str) -> MediaInfo:
         MediaError: if it can't be opened, has no video, or its first frames can't be decoded; the reason says which.
     """
     with open_container(path) as container:
+        if is_encrypted(path):
+            raise MediaError(path, ENCRYPTED)
         stream = video_stream(container, path)
         first = _first_frame(container, stream, path)
         try:
@@ -72,6 +81,8 @@ def probe(path: str) -> MediaInfo:
         if stream.index not in ends:
             ends = _data_ends(container, zero, frame_lengths, whole=True)
         duration_us = ends.get(stream.index, promised_us)
+        # A promise of the container is one of its longest stream, and may be the sound's.
+        kept_us = duration_us if stream.duration is not None else max(ends.values(), default=duration_us)
         width, height = displayed_size(first.width, first.height, stream.sample_aspect_ratio or Fraction(1))
         _, quarter_turns = orientation(first)
         return MediaInfo(
@@ -81,7 +92,7 @@ def probe(path: str) -> MediaInfo:
             height=width if quarter_turns % 2 else height,
             has_audio=audio is not None,
             audio_duration_us=0 if audio is None else ends.get(audio.index, _promised_end_us(container, audio, zero)),
-            truncated=promised_us - duration_us > MICROSECONDS,
+            truncated=promised_us - kept_us > MICROSECONDS,
         )
 
 
@@ -105,17 +116,26 @@ def _data_ends(
 ) -> dict[int, int]:
     """Where each stream's packets end, in microseconds; read over the last seconds, or from the start."""
     ends: dict[int, int] = {}
-    tail_us = 0 if whole else max(0, (container.duration or 0) - _TAIL_US)
+    joined = container.format.name in _JOINED
+    tail_us = 0 if whole or joined else max(0, (container.duration or 0) - _TAIL_US)
+    counted = container.format.name in WITHOUT_PRESENTATION_TIMES
+    zeros: dict[int, Fraction] = {}
     try:
         container.seek(tail_us + (container.start_time or 0))
         for packet in container.demux():
-            if packet.pts is None or packet.time_base is None:
+            time = packet.dts if counted else packet.pts
+            if time is None or packet.time_base is None or packet.is_discard:
                 continue
             length = (
                 packet.duration * packet.time_base if packet.duration else frame_lengths.get(packet.stream_index, 0)
             )
-            end_us = floor_us(packet.pts * packet.time_base + length - zero)
-            ends[packet.stream_index] = max(end_us, ends.get(packet.stream_index, 0))
-    except (av.FFmpegError, OSError):
+            index, last_us = packet.stream_index, ends.get(packet.stream_index, 0)
+            end_us = floor_us(time * packet.time_base + length - zeros.get(index, zero))
+            if joined and last_us and not -SPLICE_BACK_US < end_us - last_us < SPLICE_AHEAD_US:
+                # Another clock: as in the decoder, the packet follows the last one at once.
+                zeros[index] = time * packet.time_base - Fraction(last_us, MICROSECONDS)
+                end_us = last_us + floor_us(Fraction(length))
+            ends[index] = max(end_us, last_us)
+    except av.FFmpegError:
         pass
     return ends

@@ -9,16 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
-import fsspec
-
-from mgn_ma.media.errors import CaptionsError
+from mgn_ma.media.errors import CaptionsError, MediaError
+from mgn_ma.media.whole_file import read_whole
 
 LONGEST_OPEN_CUE_US = 5_000_000
 """How long a cue without a usable end lasts at most; the next cue ends it before."""
 
 _CONTIGUOUS_US = 100_000
-_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,6}))?"
+# As players take it: with spaces, a colon before the fraction, a sign before what begins ahead of the video.
+_TIME = r"(-?)(?:(\d{1,4})\s*:\s*)?(\d{1,2})\s*:\s*(\d{1,2})(?:\s*[.,:]\s*(\d{1,6}))?"
 _TIMING = re.compile(rf"^\s*{_TIME}\s*-->(?:\s*{_TIME}(?!\d))?")
+_BLOCKS = ("NOTE", "STYLE", "REGION")
+MOST_BYTES = 64 << 20
+"""A file of more is no captions: an hour of them has some 100 kB."""
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?\d[\d:.]*>|\{\\[^{}]*\}")
 # One way only to match any text, so that no text makes them slow.
 _SOUND = re.compile(r"(?:\s*(?:\[[^\[\]]*\]|\([^()]*\)|[♪♫♬#*]))+\s*")
@@ -88,10 +91,9 @@ def read_captions(path: str) -> Captions:
         CaptionsError: if the file can't be read or holds something else than captions.
     """
     try:
-        with fsspec.open(path, "rb") as file:
-            data: bytes = file.read()
-    except OSError as error:
-        raise CaptionsError(path, f"can't be read: {error.strerror or error}") from error
+        data = read_whole(path, MOST_BYTES)
+    except MediaError as error:
+        raise CaptionsError(path, error.reason) from error
     try:
         return parse_captions(decode_text(data))
     except ValueError as error:
@@ -134,13 +136,14 @@ def parse_captions(text: str) -> Captions:
 def _raw_cues(text: str) -> tuple[list[_RawCue], int]:
     cues: list[_RawCue] = []
     dropped = 0
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     position = 0
     while position < len(lines):
         line = lines[position]
         position += 1
         if "-->" not in line:
             continue
+        position = _after_blank(lines, position)
         body_start = position
         while position < len(lines) and lines[position] != "" and "-->" not in lines[position]:
             position += 1
@@ -154,15 +157,28 @@ def _raw_cues(text: str) -> tuple[list[_RawCue], int]:
         shown = tuple(filter(None, map(_plain, body)))
         if shown:
             times = timing.groups()
-            end_us = _time_us(times[4:]) if times[5] is not None else None
-            cues.append(_RawCue(_time_us(times[:4]), end_us, shown))
+            start_us, end_us = _time_us(times[:5]), _time_us(times[5:]) if times[7] is not None else None
+            if start_us < 0 and (end_us is None or end_us <= 0):
+                dropped += 1
+                continue
+            cues.append(_RawCue(max(start_us, 0), end_us, shown))
     return cues, dropped
 
 
+def _after_blank(lines: list[str], position: int) -> int:
+    """Where a cue's text begins: a blank line between its time and its text is skipped, if what follows is its text."""
+    if position + 1 >= len(lines) or lines[position] != "" or not lines[position + 1].strip():
+        return position
+    text, after = lines[position + 1], lines[position + 2] if position + 2 < len(lines) else ""
+    is_text = "-->" not in text and "-->" not in after and not text.startswith(_BLOCKS)
+    return position + 1 if is_text else position
+
+
 def _time_us(parts: tuple[str | None, ...]) -> int:
-    hours, minutes, seconds, fraction = parts
+    sign, hours, minutes, seconds, fraction = parts
     whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
-    return whole * 1_000_000 + int((fraction or "0").ljust(6, "0"))
+    time_us = whole * 1_000_000 + int((fraction or "0").ljust(6, "0"))
+    return -time_us if sign else time_us
 
 
 def _plain(line: str) -> str:

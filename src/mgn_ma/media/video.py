@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
@@ -99,8 +100,7 @@ def _shown_at(
 
 def _clock(container: InputContainer, stream: av.VideoStream) -> PresentationClock:
     rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
-    counted = container.format.name in WITHOUT_PRESENTATION_TIMES
-    return PresentationClock(timeline_zero(container), 1 / rate, counted=counted)
+    return PresentationClock(timeline_zero(container), 1 / rate)
 
 
 def _decode(
@@ -109,8 +109,8 @@ def _decode(
     """Decode what the wanted frames need, or everything where presentation times can't be told from packets."""
     packets = readable_packets(container, stream)
     if container.format.name not in _INDEXED_BY_TIME:
-        for packet in packets:
-            yield from decode_packet(stream, packet)
+        decode = _decode_in_order if container.format.name in WITHOUT_PRESENTATION_TIMES else _decode_all
+        yield from decode(stream, packets)
         return
 
     def time_us(packet: AnyPacket) -> int | None:
@@ -127,6 +127,25 @@ def _decode(
         context.skip_frame = "NONREF" if may_skip and not choice.wanted else "DEFAULT"
         yield from decode_packet(stream, choice.packet)
     yield from decode_packet(stream, None)
+
+
+def _decode_all(stream: av.VideoStream, packets: Iterable[AnyPacket]) -> Iterator[av.VideoFrame]:
+    for packet in packets:
+        yield from decode_packet(stream, packet)
+
+
+def _decode_in_order(stream: av.VideoStream, packets: Iterable[AnyPacket]) -> Iterator[av.VideoFrame]:
+    """Frames with the times at which their file has them decoded, in that order; what was dropped leaves a gap there.
+
+    A packet that gives no frame because it is damaged takes its time with it.
+    """
+    times: deque[int | None] = deque()
+    for packet in packets:
+        if packet.size:
+            times.append(packet.dts)
+        for frame in decode_packet(stream, packet):
+            frame.pts = times.popleft() if times else None
+            yield frame
 
 
 def _packet_time(packet: AnyPacket) -> Fraction | None:
