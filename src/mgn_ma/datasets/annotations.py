@@ -22,12 +22,13 @@ class AnnotationsDataset(CSVDataset):  # type: ignore[misc]
             AnnotationError: the file is empty, is not UTF-8, or a row has more fields than the header.
         """
         try:
-            return super().load()
+            table: pd.DataFrame = super().load()
         except DatasetError as error:
             if not isinstance(error.__cause__, ValueError):
                 raise
             path = PurePath(str(self._filepath))
             raise AnnotationError(f"{path.parent.name}/{path.name}", _reason(error.__cause__)) from error
+        return table
 
 
 def _reason(error: ValueError) -> str:

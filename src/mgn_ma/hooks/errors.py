@@ -26,9 +26,7 @@ DEFAULT = "__default__"
 SAMPLE = "sample_data"
 """The pipeline that makes raw data, where an environment has none."""
 _READ_AS_A_NUMBER = re.compile(r"valid string .*input_type=(int|float|bool|date)")
-_QUOTE = (
-    """Text that YAML reads as no text, such as the ID 0x1F, is quoted: --params 'prediction.videos="0x1F"'"""
-)
+_QUOTE = """Text that YAML reads as no text, such as the ID 0x1F, is quoted: --params 'prediction.videos="0x1F"'"""
 
 
 class NoDataError(MGNMAError):
