@@ -22,7 +22,12 @@ HEADER = "YouTube ID,Timestamp (milliseconds),awe\n"
             "annotations/train.csv: the table can't be read (Expected 3 fields in line 3, saw 4); correct the row or "
             "download the table again",
         ),
+        (
+            HEADER.strip().encode() + b",x" * 200_000 + b"\n",
+            "annotations/train.csv: its first line is longer than 65536 bytes, and so no header of EEV",
+        ),
     ],
+    ids=["empty", "UTF-16", "a field too many", "200,000 columns"],
 )
 def test_a_file_that_is_no_table_is_refused_in_one_line(tmp_path, content, message):
     file = tmp_path / "annotations/train.csv"

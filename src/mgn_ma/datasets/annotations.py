@@ -11,6 +11,9 @@ from pandas.errors import EmptyDataError
 
 from mgn_ma.eev.annotations import AnnotationError
 
+LONGEST_HEADER = 1 << 16
+"""In bytes. To read a table of 200,000 columns takes pandas most of a minute."""
+
 
 class AnnotationsDataset(CSVDataset):  # type: ignore[misc]
     """Loads and saves as ``pandas.CSVDataset`` does."""
@@ -19,16 +22,25 @@ class AnnotationsDataset(CSVDataset):  # type: ignore[misc]
         """The table as it stands in the file.
 
         Raises:
-            AnnotationError: the file is empty, is not UTF-8, or a row has more fields than the header.
+            AnnotationError: the file is empty, is not UTF-8, has a header without end, or a row has more fields.
         """
+        path = PurePath(str(self._filepath))
+        source = f"{path.parent.name}/{path.name}"
+        if self._exists() and len(self._header()) > LONGEST_HEADER:
+            raise AnnotationError(
+                source, f"its first line is longer than {LONGEST_HEADER} bytes, and so no header of EEV"
+            )
         try:
             table: pd.DataFrame = super().load()
         except DatasetError as error:
             if not isinstance(error.__cause__, ValueError):
                 raise
-            path = PurePath(str(self._filepath))
-            raise AnnotationError(f"{path.parent.name}/{path.name}", _reason(error.__cause__)) from error
+            raise AnnotationError(source, _reason(error.__cause__)) from error
         return table
+
+    def _header(self) -> bytes:
+        with self._fs.open(str(self._get_load_path()), "rb") as file:
+            return bytes(file.readline(LONGEST_HEADER + 1))
 
 
 def _reason(error: ValueError) -> str:
