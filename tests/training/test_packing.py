@@ -226,7 +226,7 @@ def test_a_split_of_the_former_layout_is_packed_anew(plan_of: Plans, tmp_path: P
     (folder / "matrices").mkdir(parents=True)
     (folder / "index.npy").touch()
     (folder / "split.json").write_text(description.model_copy(update={"format": 1}).model_dump_json())
-    with pytest.raises(TrainingError, match=r"a packed split of format 2, .*: run the pipeline model_input again"):
+    with pytest.raises(TrainingError, match=r"a packed split of format 3, .*: run the pipeline model_input again"):
         PackedSplit(folder)
     assert pack(plan, folder).description == description
     assert names(folder) == {"split.json", description.arrays}
@@ -236,6 +236,49 @@ def test_arrays_that_somebody_deleted_are_packed_again(plan_of: Plans, tmp_path:
     split = pack(plan_of(2), tmp_path / "train")
     shutil.rmtree(tmp_path / "train" / split.description.arrays)
     assert pack(plan_of(2), tmp_path / "train").n_frames == split.n_frames
+
+
+def spoil(path: Path, how: str) -> None:
+    data = bytearray(path.read_bytes())
+    if how == "cut":
+        del data[len(data) // 2 :]
+    elif how == "zeros":
+        data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    else:
+        data[len(data) // 2] ^= 0x40
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["matrices/image.npy", "index.npy", "labels.npy"])
+@pytest.mark.parametrize("how", ["cut", "zeros"])
+def test_a_damaged_array_is_refused_by_name_and_packed_anew(
+    plan_of: Plans, tmp_path: Path, name: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "train"
+    description = pack(plan_of(5), folder).description
+    path = folder / description.arrays / name
+    whole = path.read_bytes()
+    spoil(path, how)
+    with pytest.raises(TrainingError, match=f"{name} is not as it was packed: run the pipeline model_input"):
+        PackedSplit(folder)
+    assert pack(plan_of(5), folder).description == description
+    assert f"{name} is not as it was packed" in caplog.text
+    assert path.read_bytes() == whole
+
+
+def test_one_wrong_bit_in_the_middle_is_found_on_demand(
+    plan_of: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mgn_ma.training.packed._TAIL_BYTES", 64)
+    folder = tmp_path / "train"
+    description = pack(plan_of(5), folder).description
+    path = folder / description.arrays / "matrices/image.npy"
+    whole = path.read_bytes()
+    spoil(path, "bit")
+    pack(plan_of(5), folder)
+    assert path.read_bytes() != whole
+    pack(plan_of(5), folder, verify=True)
+    assert path.read_bytes() == whole
 
 
 def test_an_interrupted_packing_leaves_what_was_there(plan_of: Plans, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ class ExtractionSettings(BaseModel):
 
     Attributes:
         retry_failed: try again what failed for good, although neither the file nor the extractor has changed.
-        verify: read every track on disk whole and compare its checksum before it is trusted; otherwise its footer.
+        verify: read every track and packed split on disk whole and compare its checksum before it is trusted;
+            otherwise a track's footer, and the end of an array.
         calibration_seconds: of each video that the estimate tries, how much.
     """
 

@@ -15,6 +15,7 @@ memory-mapped, so that a split may be larger than memory. The folder holds::
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -27,10 +28,12 @@ from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.base import Clock
 from mgn_ma.training.errors import TrainingError
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 DESCRIPTION = "split.json"
 MATRICES = "matrices"
 MATRIX_DTYPE = np.float16
+_TAIL_BYTES = 1 << 16
+_BLOCK_BYTES = 1 << 24
 
 Halves = npt.NDArray[np.float16]
 Integers = npt.NDArray[np.int64]
@@ -53,22 +56,61 @@ class PackedModality(BaseModel):
     tolerance_us: int
 
 
+class PackedFile(BaseModel):
+    """What an array's file holds.
+
+    Attributes:
+        size: in bytes.
+        tail_crc32: of its last 64 KiB, which tell whether it was written to its end.
+        crc32: of all of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int
+    tail_crc32: int
+    crc32: int
+
+    @classmethod
+    def from_path(cls, path: Path) -> PackedFile:
+        """Read a file."""
+        return cls(size=path.stat().st_size, tail_crc32=_crc32(path, _TAIL_BYTES), crc32=_crc32(path))
+
+    def is_in(self, path: Path, *, whole: bool) -> bool:
+        """Whether a file still holds it, by its size and its end, or by all of it."""
+        if not path.exists() or path.stat().st_size != self.size:
+            return False
+        return _crc32(path, _TAIL_BYTES) == self.tail_crc32 and (not whole or _crc32(path) == self.crc32)
+
+
+def _crc32(path: Path, last_bytes: int | None = None) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        if last_bytes is not None:
+            file.seek(max(0, path.stat().st_size - last_bytes))
+        while block := file.read(_BLOCK_BYTES):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
 class PackedDescription(BaseModel):
     """The content of ``split.json``.
 
     Attributes:
         targets: what the labels are, C of them.
         fingerprint: of everything that the split was packed from: frames, labels, extractors and sources.
+        files: by path within the folder of the arrays.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     split: str
     modalities: dict[str, PackedModality]
     targets: Targets
     video_ids: tuple[str, ...]
     fingerprint: str
+    files: dict[str, PackedFile]
 
     @property
     def arrays(self) -> str:
@@ -101,12 +143,26 @@ class PackedSplit:
                 f"{described} does not describe a packed split of format {FORMAT}, which this version reads: run the "
                 "pipeline model_input again"
             ) from error
+        self.check()
         self.matrices: dict[str, Halves] = {name: self._map(f"{MATRICES}/{name}") for name in self.modalities}
         self.index: npt.NDArray[np.int32] = self._map("index")
         self.timestamps_us: Integers = self._map("timestamps_us")
         self.offsets: Integers = np.array(self._map("offsets"))
         has_labels = (self.folder / self.description.arrays / "labels.npy").exists()
         self.labels: npt.NDArray[np.float32] | None = self._map("labels") if has_labels else None
+
+    def check(self, *, whole: bool = False) -> None:
+        """Compare the arrays' files with what was packed: sizes and ends, or all their bytes.
+
+        Raises:
+            TrainingError: one is damaged; the message names it.
+        """
+        for name, file in self.description.files.items():
+            path = self.folder / self.description.arrays / name
+            if not file.is_in(path, whole=whole):
+                raise TrainingError(
+                    f"{path} is not as it was packed: run the pipeline model_input, which packs it anew"
+                )
 
     @property
     def modalities(self) -> dict[str, PackedModality]:

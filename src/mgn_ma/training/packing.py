@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -35,9 +36,12 @@ from mgn_ma.training.packed import (
     MATRICES,
     MATRIX_DTYPE,
     PackedDescription,
+    PackedFile,
     PackedModality,
     PackedSplit,
 )
+
+logger = logging.getLogger(__name__)
 
 LABELS = "labels"
 """Name of the labels among what tracks are made from."""
@@ -138,10 +142,14 @@ def digest_of_labels(labels: pd.DataFrame) -> str:
     return hashlib.sha256(pd.util.hash_pandas_object(labels, index=False).to_numpy().tobytes()).hexdigest()
 
 
-def pack(plan: PackPlan, folder: Path | str) -> PackedSplit:
+def pack(plan: PackPlan, folder: Path | str, *, verify: bool = False) -> PackedSplit:
     """Write a split as a whole, or not at all; one that is there already and was packed from the same is kept.
 
-    Whenever this is killed, the folder holds the former split or the new one, and the next packing removes the rest.
+    Whenever this is killed, the folder holds the former split or the new one, and the next packing removes the rest. One
+    that is there is packed anew where its files are not as they were written.
+
+    Args:
+        verify: compare all bytes of one that is there, and not its files' sizes and ends only.
 
     Raises:
         TrainingError: no frames, no modalities, labels of other targets, or the frames of a video are not one block.
@@ -159,7 +167,7 @@ def pack(plan: PackPlan, folder: Path | str) -> PackedSplit:
         )
     _require_unmixed(plan)
     fingerprint = plan.fingerprint()
-    standing = _standing(folder)
+    standing = _undamaged(_standing(folder), folder, verify=verify)
     _remove_all_but(standing, folder)
     if standing is None or standing.fingerprint != fingerprint:
         unfinished = folder / UNFINISHED
@@ -200,6 +208,16 @@ def _standing(folder: Path) -> PackedDescription | None:
     return described if (folder / described.arrays).is_dir() else None
 
 
+def _undamaged(standing: PackedDescription | None, folder: Path, *, verify: bool) -> PackedDescription | None:
+    if standing is not None:
+        try:
+            PackedSplit(folder).check(whole=verify)
+        except TrainingError as error:
+            logger.warning("%s", error)
+            return None
+    return standing
+
+
 def _remove_all_but(split: PackedDescription | None, folder: Path) -> None:
     kept = {DESCRIPTION} if split is None else {DESCRIPTION, split.arrays}
     for entry in folder.iterdir() if folder.exists() else ():
@@ -237,6 +255,9 @@ def _write(plan: PackPlan, folder: Path, fingerprint: str) -> PackedDescription:
         targets=plan.targets,
         video_ids=tuple(video_ids),
         fingerprint=fingerprint,
+        files={
+            path.relative_to(folder).as_posix(): PackedFile.from_path(path) for path in sorted(folder.rglob("*.npy"))
+        },
     )
 
 

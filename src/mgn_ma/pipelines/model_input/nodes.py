@@ -9,6 +9,7 @@ import pandas as pd
 
 from mgn_ma.eev.targets import Targets
 from mgn_ma.features.extraction import require_accounted
+from mgn_ma.features.plan import ExtractionSettings
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import TrackError
 from mgn_ma.features.view import TrackView
@@ -27,6 +28,7 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
         account: pd.DataFrame,
         targets: Targets,
         modalities: Modalities,
+        extraction: ExtractionSettings,
         folder: str,
         *tracks: TrackView,
     ) -> PackedSplit:
@@ -54,7 +56,7 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
             sources={view.modality: view for view in tracks},
             labels_digest=digest_of_labels(labels) if split == "train" else None,
         )
-        return pack(plan, Path(folder) / split)
+        return pack(plan, Path(folder) / split, verify=extraction.verify)
 
     return pack_tracks
 

@@ -21,6 +21,7 @@ def create_pipeline() -> Pipeline:
                     "extraction_account",
                     "params:targets",
                     "params:modalities",
+                    "params:extraction",
                     "model_input_folder",
                     *TRACKS,
                 ],
