@@ -24,9 +24,11 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $(READY)
 
+##@ Start
 run: $(READY) ## Render the sample and run the whole chain on it
 	$(BIN)/kedro run --env $(ENVIRONMENT) --pipelines sample_data,__default__
 
+##@ Check
 test: $(READY) packages lint types architecture unit ## Lint, types, architecture, all tests
 
 lint: $(READY) ## Check style and formatting
@@ -40,8 +42,9 @@ types: $(READY) ## Check types, strictly
 architecture: $(READY) ## Check that imports go from the pipelines down
 	$(BIN)/lint-imports
 
+# A file is the unit that is shared out, so that what its tests share is made once.
 unit: $(READY) ## Run the tests alone
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # Debian keeps PostgreSQL's server off the PATH.
 packages: ## Install what the browser and database tests need (Debian, Ubuntu), if it is missing
@@ -53,11 +56,7 @@ packages: ## Install what the browser and database tests need (Debian, Ubuntu), 
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else echo "Missing here:$$missing. The tests that need them will be skipped (install the packages of these names)."; fi
 
-format: $(READY) ## Format the code and strip the notebooks
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
-	$(BIN)/nbstripout $(wildcard notebooks/*.ipynb)
-
+##@ Look
 # Opened with the datasets filtered out, the chain is ten boxes; "Datasets" under "Filters" shows them.
 viz: $(READY) ## Look at the pipelines in Kedro-Viz
 	@(until (exec 3<>/dev/tcp/127.0.0.1/4141) 2>/dev/null; do sleep 1; done; $(BIN)/python -m webbrowser -t "$(VIZ)" >/dev/null) & \
@@ -69,6 +68,12 @@ mlflow-ui: $(READY) ## Look at the runs in MLflow
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
+##@ Keep
+format: $(READY) ## Format the code and strip the notebooks
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/nbstripout $(wildcard notebooks/*.ipynb)
+
 lock: ## Compile requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
 	  --no-emit-index-url --no-emit-find-links --no-header --output-file requirements.lock
@@ -78,4 +83,4 @@ clean: ## Remove the sample's data, caches and built pages; runs and the environ
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -3,6 +3,7 @@
     python benchmarks/networks.py --output networks.json               # forward rates of all networks, some minutes
     python benchmarks/networks.py --networks vggish --batch-sizes 32   # a quick look at one
     python benchmarks/networks.py --clip 20                            # from files to rows as well, 20 s of video
+    python benchmarks/networks.py --clip 20 --rounds 0 --precisions float32   # only that, without bfloat16
 
 Rates need no trained weights: these are random, which changes no speed. Rounds of the variants take turns, so that a
 machine that slows down slows all of them; the best round counts. `bfloat16 (autocast)` is the way that the package
@@ -220,7 +221,8 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--batch-sizes", nargs="+", type=int, help="instead of each network's own")
     parser.add_argument("--rounds-of-clip", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="0: no forward rates")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="of the clip")
     parser.add_argument("--patience", type=float, default=15.0, help="seconds for each way to run a network")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--clip", type=int, default=0, metavar="SECONDS", help="measure from files to rows as well")
@@ -241,7 +243,7 @@ def main() -> None:
         "end_to_end": [],
     }
     print(json.dumps(report["machine"]))
-    for name in arguments.networks:
+    for name in arguments.networks if arguments.rounds else ():
         for batch in arguments.batch_sizes or [BATCH_SIZES[name]]:
             rows = forward_rates(name, batch, device, arguments.rounds, arguments.patience)
             report["forward"] += rows
@@ -249,7 +251,7 @@ def main() -> None:
             gc.collect()
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder), max(1, arguments.clip))
-        for precision in PRECISIONS if arguments.clip else ():
+        for precision in arguments.precisions if arguments.clip else ():
             assert clip is not None
             made = [
                 end_to_end(name, clip, device.type, precision, arguments.rounds_of_clip) for name in arguments.networks

@@ -24,6 +24,7 @@ disable_telemetry()  # before MLflow is imported, which reads the switches then
 
 from mgn_ma import __version__  # noqa: E402
 from mgn_ma.errors import MGNMAError, message_for_people  # noqa: E402
+from mgn_ma.run_lock import claimed  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,19 +110,20 @@ def predict(
         for video in found
     ]
     _require_writable(output)
-    bundle, name = _load(model, tracking_uri)
     fetch = FetchConfig(private_hosts=hosts_of([*videos, captions or ""]))
     reading = VideoSettings(weights=weights, fetch=fetch)
-    tables = predict_videos(
-        bundle,
-        found,
-        PredictionSettings(reading=reading, page=PageSettings(write=page)),
-        execution=ExecutionConfig(workers=workers),
-        tracks=output / ".tracks",
-        pages=output,
-        model=name,
-    )
-    write_tables(tables, output)
+    with claimed(output, "mgn-ma predict", ["the predictions"]):
+        bundle, name = _load(model, tracking_uri)
+        tables = predict_videos(
+            bundle,
+            found,
+            PredictionSettings(reading=reading, page=PageSettings(write=page)),
+            execution=ExecutionConfig(workers=workers),
+            tracks=output / ".tracks",
+            pages=output,
+            model=name,
+        )
+        write_tables(tables, output)
     n_failed = _report(tables.account, output)
     if show and page and n_failed < len(tables.account):
         webbrowser.open(_first_page(tables.account, output).resolve().as_uri())

@@ -1,5 +1,7 @@
 """The pages of really predicted videos, in a real browser: from a rendered film to what a reader sees and does."""
 
+import av
+import numpy as np
 import pytest
 from page_tools import HOSTILE, current_time, wait_until
 
@@ -104,3 +106,40 @@ def test_a_video_that_is_not_there_is_said_and_the_rest_works(browser, folder, t
     page.locator(".moment").first.click()
     assert page.inner_text("#clock") != ""
     page.close()
+
+
+def test_a_picture_that_the_browser_cannot_decode_is_said_and_the_file_offered(browser, bundle, tmp_path):
+    write_hevc(tmp_path / "film.mp4", seconds=2)
+    tables = predict_videos(
+        bundle,
+        [VideoInput("film", str(tmp_path / "film.mp4"))],
+        PredictionSettings(page=PageSettings(embed_up_to_mib=0)),
+        execution=ExecutionConfig(),
+        tracks=tmp_path / ".tracks",
+        pages=tmp_path,
+        model="mgn-ma version 1",
+    )
+    assert tables.account["status"].tolist() == ["predicted"]
+    (path,) = (tmp_path / "pages").glob("*.html")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    wait_until(page, "!document.getElementById('unplayable').hidden")
+    assert page.get_attribute("#file", "href") == (tmp_path / "pages" / path.name.replace(".html", ".mp4")).as_uri()
+    page.close()
+
+
+def write_hevc(path, seconds):
+    """A grey film in HEVC, which Chromium has no decoder for, with sound that it plays."""
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("libx265", rate=10, options={"x265-params": "log-level=none"})
+        picture.width, picture.height, picture.pix_fmt = 128, 96, "yuv420p"
+        sound = container.add_stream("aac", rate=16_000, layout="mono")
+        for k in range(10 * seconds):
+            image = np.full((96, 128, 3), 10 * k, np.uint8)
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(image)))
+        samples = np.zeros((1, 16_000 * seconds), np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 16_000, 0
+        container.mux(sound.encode(frame))
+        for stream in (picture, sound):
+            container.mux(stream.encode())

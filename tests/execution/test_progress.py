@@ -38,6 +38,18 @@ def test_a_log_file_gets_a_line_each_tenth_with_count_share_and_time_left(caplog
     assert lines[-1] == "image tracks: 100 of 100 (100%), 1 min 40 s taken"
 
 
+def test_what_the_first_one_waited_for_is_not_expected_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    with Progress(4, "videos", stream=io.StringIO(), clock=clock) as meter:
+        for seconds in (20.0, 5.0):
+            clock.now += seconds
+            meter.update()
+        assert caplog.messages == [
+            "videos: 1 of 4 (25%), 20 s taken",
+            "videos: 2 of 4 (50%), 25 s taken, about 10 s left",
+        ]
+
+
 def test_slow_steps_give_a_line_every_fifteen_seconds(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     meter = Progress(10_000, "s3d", stream=io.StringIO(), clock=clock)
@@ -48,13 +60,16 @@ def test_slow_steps_give_a_line_every_fifteen_seconds(caplog: pytest.LogCaptureF
 
 
 def test_a_short_stage_gives_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    with Progress(500, "labels", stream=io.StringIO(), clock=clock) as meter:
+        for _ in range(500):
+            clock.now += 0.008
+            meter.update()
+    assert caplog.messages == ["labels: 500 of 500 (100%), 4.0 s taken"]
+
+
+def test_what_is_done_at_once_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert list(progress(range(500), description="labels")) == list(range(500))
-    assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("labels: 500 of 500 (100%)")
-
-
-def test_nothing_to_do_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    assert list(progress([], description="title tracks")) == []
     assert caplog.messages == []
 
 

@@ -5,15 +5,18 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro.validation.exceptions import ParameterValidationError
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ValidationError
 
 from mgn_ma import pipeline_registry
 from mgn_ma.datasets.tracker import TrackerDataset
 from mgn_ma.errors import MGNMAError
 from mgn_ma.hooks import errors
-from mgn_ma.hooks.errors import ErrorHooks, NoDataError, UnknownEnvironmentError, show
+from mgn_ma.hooks.errors import ErrorHooks, NoDataError, UnknownEnvironmentError, UnknownParameterError, show
 from mgn_ma.pipeline_registry import UnknownPipelineError, register_pipelines
 
 
@@ -110,6 +113,35 @@ def test_only_a_file_that_a_run_starts_from_is_missed(hooks):
 def test_what_is_missing_is_named_with_the_way_to_come_by_it(hooks, env, render, name, message):
     with pytest.raises(NoDataError, match=f"(?s){message}"):
         hooks(env, render).before_dataset_loaded(name)
+
+
+def test_a_parameter_that_nothing_reads_is_refused_with_the_nearest_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base/parameters.yml").write_text("promotion: {version: null}\ntraining: {epochs: 3}\n")
+
+    def begin(**given):
+        loader = OmegaConfigLoader(str(tmp_path), base_env="base", default_run_env="base", runtime_params=given)
+        ErrorHooks().after_context_created(SimpleNamespace(env=None, project_path=tmp_path, config_loader=loader))
+        return loader["parameters"]
+
+    with pytest.raises(UnknownParameterError, match=r"no parameter 'promtion'; did you mean 'promotion'\?$"):
+        begin(promtion={"version": 3})
+    with pytest.raises(UnknownParameterError, match=r"no parameter 'x'; there are promotion, training$"):
+        begin(x=1)
+    assert begin(promotion={"version": 3})["promotion"] == {"version": 3}
+
+
+def test_text_that_was_read_as_a_number_comes_with_the_hint_to_quote_it(capsys):
+    class Prediction(BaseModel):
+        videos: str
+
+    with pytest.raises(ValidationError) as refused:
+        Prediction.model_validate(OmegaConf.to_container(OmegaConf.from_dotlist(["videos=0x1F"])))
+    assert """--params 'prediction.videos="0x1F"'""" in printed(ParameterValidationError(str(refused.value)), capsys)
+    quoted = OmegaConf.to_container(OmegaConf.from_dotlist(['videos="0x1F"']))
+    assert Prediction.model_validate(quoted).videos == "0x1F"
+    assert "quoted" not in printed(ParameterValidationError("unknown key rat"), capsys)
 
 
 def test_an_unknown_environment_is_refused_with_those_there_are(hooks):

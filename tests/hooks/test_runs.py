@@ -42,6 +42,10 @@ class TestATrackedRun:
             "validation/ensemble": 0.3,
             "validation/members/0": 0.1,
             "validation/members/1": 0.2,
+            "validation/intervals/ensemble/estimate": 0.3,
+            "validation/intervals/ensemble/low": 0.25,
+            "validation/intervals/ensemble/high": 0.35,
+            "validation/intervals/ensemble/n_videos": 3.0,
             "n_videos": 3.0,
         }
         (kept,) = (project.path / "mlartifacts").glob("*/artifacts/reports/evaluation.json")
@@ -62,11 +66,20 @@ class TestATrackedRun:
         history = client.get_metric_history(members[1].info.run_id, "validation_correlation")
         assert [(point.step, point.value) for point in history] == [(1, 1.1), (2, 1.2), (3, 1.3)]
 
+    def test_ends_with_the_scores_where_the_figures_are_and_what_comes_next(self, tracked):
+        _, ended = tracked
+        summary = [line[17:].partition("  [mgn_ma.hooks.summary]")[0] for line in ended.output.splitlines()]
+        assert "Correlation on 3 validation videos, with 95 % intervals over videos:" in summary
+        assert "  ensemble          0.300  [0.250, 0.350]  members 0.100 to 0.200" in summary
+        assert "  kedro run --env sample --pipelines promotion" in ended.output
+        assert "oracle" not in ended.output  # nobody knows one
+
     def test_prints_plain_lines_and_no_noise(self, tracked):
         _, ended = tracked
         assert ended.errors == ""
         assert "\x1b[" not in ended.output
-        assert "Running node: train" in ended.output
+        assert "Running node" not in ended.output
+        assert ": done, " in ended.output
         assert "Tracked as '__default__ [sample]'" in ended.output
         for noise in ("alembic", "Warning", "WARNING", "Loading data from", "params:", "kedro_mlflow"):
             assert noise not in ended.output.replace("params:training;", "")
@@ -84,7 +97,7 @@ def test_the_guard_would_have_seen_a_call_home(project):
     assert project.outbound
 
 
-def test_a_failed_run_is_marked_with_its_reason(project, tracked):
+def test_a_failed_run_is_marked_with_its_reason(project):
     (project.path / "src/scratch/new.py").touch()
     ended = project.kedro("run", "--pipelines", "fails", cwd="data/01_raw")
     assert ended.code == 1
@@ -93,18 +106,25 @@ def test_a_failed_run_is_marked_with_its_reason(project, tracked):
     assert (run.info.status, run.info.run_name) == ("FAILED", "fails [base]")
     assert run.data.tags["error"] == "ValueError: the disk is made of cheese"
     assert (run.data.tags["git_dirty"], run.data.tags["git_changed_files"]) == ("true", "1")
-    # It is kept in the project's database, wherever the run was started.
-    assert run.info.artifact_uri.startswith((tracked[0].path / "mlartifacts").as_uri())
+    # It is kept in the project's database, wherever the run was started; this project was copied from another one.
+    assert run.info.artifact_uri.startswith((project.path / "mlartifacts").as_uri())
     assert list((project.path / "data/01_raw").iterdir()) == []
     # The data of a run that does not read it anew are those on disk.
     assert run.data.tags["data_fingerprint"] == "0123abcd"
 
 
-def test_an_interrupted_run_is_not_called_finished(project):
+def test_an_interrupted_run_keeps_others_out_and_is_not_called_finished(project):
     process = project.process("run", "--pipelines", "waits")
     deadline = time.monotonic() + 120
     while not (project.path / "waiting").exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
+    # It reads what a whole run writes, which meanwhile is refused and leaves no run.
+    refused = project.kedro("run")
+    assert refused.code == 1
+    assert f"process {process.pid} on " in refused.errors
+    assert "`kedro run --pipelines waits`" in refused.errors
+    assert "Traceback" not in refused.errors
+    assert len(project.runs) == 2
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode != 0
@@ -120,7 +140,7 @@ def test_a_server_that_is_down_stops_the_run_before_any_work(project):
     assert "Traceback" not in ended.errors
     assert f"MLflow can't be used at {uri}" in ended.errors
     assert "unset it to track in this project's own mlflow.db" in ended.errors
-    assert "Running node" not in ended.output
+    assert ": done, " not in ended.output
     assert list(project.path.glob("epoch_*")) == []
     assert len(project.runs) == 1
 
@@ -146,7 +166,7 @@ def test_an_unknown_parameter_ends_the_run_early_by_name(project):
     assert ended.code == 1
     assert "Traceback" not in ended.errors
     assert "optimiser.learning_rate" in ended.errors
-    assert "Running node" not in ended.output
+    assert ": done, " not in ended.output
 
 
 def test_a_runner_that_cannot_be_tracked_is_refused(project):

@@ -132,11 +132,13 @@ def test_a_large_video_is_copied_or_linked(bundle, films, tmp_path):
 )
 def test_a_page_says_how_good_the_model_is(bundle, films, tables, folder, tmp_path, bounds, shown):
     scores = {"validation": 0.1234, "interval": bounds}  # no bounds: there was one validation video
-    scored = replace(bundle, description=bundle.description.model_copy(update={"scores": scores}))
+    known = {"scores": scores, "trained_on": "films of <nobody>"}
+    scored = replace(bundle, description=bundle.description.model_copy(update=known))
     (tmp_path / ".tracks").symlink_to(folder / ".tracks")
     predict(scored, [next(films.glob("*.mp4"))], tmp_path)
     (page,) = (tmp_path / "pages").glob("*.html")
-    assert f"<dt>Validation correlation</dt><dd>{shown}</dd>" in page.read_text()
+    assert f"<dt>Correlation on its validation videos</dt><dd>{shown}</dd>" in page.read_text()
+    assert "<dt>Trained on</dt><dd>films of &lt;nobody&gt;</dd>" in page.read_text()
 
 
 def test_without_pages_there_is_an_index_without_links(bundle, films, folder, tmp_path):

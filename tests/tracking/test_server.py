@@ -17,6 +17,7 @@ from mgn_ma.tracking.server import (
     TrackingUnavailableError,
     artifact_location,
     check,
+    database_file,
     redacted,
     resolve_uri,
 )
@@ -148,6 +149,10 @@ def test_a_relative_file_is_the_project_s():
     assert resolve_uri("sqlite:///mlflow.db", project) == "sqlite:////home/p/mlflow.db"
     assert resolve_uri("sqlite:////var/mlflow.db", project) == "sqlite:////var/mlflow.db"
     assert resolve_uri("http://host", project) == "http://host"
+    assert (
+        resolve_uri("sqlite:///mlflow.db?timeout=9", Path("/a?b%20c")) == "sqlite:////a%3Fb%2520c/mlflow.db?timeout=9"
+    )
+    assert database_file("sqlite:////a%3Fb%2520c/mlflow.db?timeout=9") == Path("/a?b%20c/mlflow.db")
 
 
 def test_artifacts_stand_beside_a_database_and_a_server_decides_itself():

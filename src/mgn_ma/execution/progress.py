@@ -19,6 +19,8 @@ LINE_EVERY_SECONDS = 15.0
 LINE_EVERY_SHARE = 0.1
 QUIET_SECONDS = 5.0
 """A stage that is done sooner than this gives one line, not ten."""
+SILENT_SECONDS = 1.0
+"""One that is done sooner than this gives none."""
 
 
 class Progress:
@@ -50,6 +52,7 @@ class Progress:
         self._clock = clock
         self._note = ""
         self._started_at = self._last_line_at = clock()
+        self._first: tuple[int, float] | None = None
         self._last_line_done = 0
         self._last_logged = -1
         stream = stream or sys.stderr
@@ -60,6 +63,8 @@ class Progress:
     def update(self, n: int = 1, note: str = "") -> None:
         """Say that ``n`` more are done; ``note`` (a loss, a name) stands behind the numbers."""
         self.done += n
+        if self._first is None:
+            self._first = self.done, self._clock()
         self._note = note or self._note
         if self._bar is not None:
             if note:
@@ -72,10 +77,12 @@ class Progress:
             self._log_line()
 
     def close(self) -> None:
-        """End the bar, or say the last line if it has not been said."""
+        """End the bar, or say the last line if it has not been said; what was done at once says nothing."""
         if self._bar is not None:
             self._bar.close()
-        elif self.done != self._last_logged and self.total != 0:
+            return
+        was_quick = self.done == self.total and self._clock() - self._started_at < SILENT_SECONDS
+        if self.done != self._last_logged and not was_quick:
             self._log_line()
 
     def _log_line(self) -> None:
@@ -86,11 +93,19 @@ class Progress:
             f"{self.done}" if self.total is None else f"{self.done} of {self.total} ({self.done / self.total:.0%})"
         ]
         parts.append(f"{duration(elapsed)} taken")
-        if self.total is not None and 0 < self.done < self.total:
-            parts.append(f"about {duration(elapsed / self.done * (self.total - self.done))} left")
+        left_s = self._seconds_left()
+        if left_s is not None:
+            parts.append(f"about {duration(left_s)} left")
         if self._note:
             parts.append(self._note)
         logger.info("%s: %s", self.description, ", ".join(parts))
+
+    def _seconds_left(self) -> float | None:
+        """At the pace since the first were done: before them workers start and networks load, which comes once."""
+        if self.total is None or self._first is None or not self._first[0] < self.done < self.total:
+            return None
+        first_done, first_at = self._first
+        return (self._clock() - first_at) / (self.done - first_done) * (self.total - self.done)
 
     def __enter__(self) -> Self:
         return self

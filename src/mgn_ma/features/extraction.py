@@ -136,11 +136,13 @@ def require_accounted(account: pd.DataFrame, view: TrackView) -> None:
 
 
 def log_account(frame: pd.DataFrame) -> None:
-    """Sum an account up in the log, a line a modality."""
-    for modality, rows in frame.groupby("modality", sort=False):
-        counts = rows["status"].value_counts()
-        computed = int((rows["reason"] == "computed in this run").sum())
-        logger.info(
-            "%s: %d present (%d computed in this run), %d failed, %d absent",
-            *(modality, counts.get("present", 0), computed, counts.get("failed", 0), counts.get("absent", 0)),
-        )
+    """Sum an account up in one line of the log."""
+    present = frame[frame["status"] == "present"]
+    counts = present.groupby("modality", sort=False).size()
+    others = frame["status"].value_counts()
+    logger.info(
+        "Tracks present: %s (%d computed in this run); %d failed, %d absent",
+        ", ".join(f"{modality} {count}" for modality, count in counts.items()) or "none",
+        (present["reason"] == "computed in this run").sum(),
+        *(others.get("failed", 0), others.get("absent", 0)),
+    )

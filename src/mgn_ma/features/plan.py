@@ -172,12 +172,13 @@ def source_digest(video: VideoSource, source: Source) -> str | None:
 
 
 def log_plan(plan: ExtractionPlan) -> None:
-    """Tell the log what will be done, before it is."""
+    """Tell the log what will be done, before it is; at level INFO where something is given up."""
     parts = [f"{len(plan.selection.wanted)} wanted", f"{len(plan.kept)} there already"]
     if plan.known_failures:
         parts.append(f"{plan.known_failures} failed before and are not tried again (extraction.retry_failed)")
     parts.append(f"{len(plan.todo)} to do" if plan.todo else "nothing to do")
-    logger.info("%s tracks by %s: %s", plan.modality, plan.extractor, ", ".join(parts))
+    level = logging.INFO if plan.known_failures else logging.DEBUG
+    logger.log(level, "%s tracks by %s: %s", plan.modality, plan.extractor, ", ".join(parts))
 
 
 def hours(videos: Sequence[VideoSource]) -> float:

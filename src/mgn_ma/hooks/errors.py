@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from copy import copy
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,10 +25,16 @@ from mgn_ma.hooks.catalog_files import unwrapped
 DEFAULT = "__default__"
 SAMPLE = "sample_data"
 """The pipeline that makes raw data, where an environment has none."""
+_READ_AS_A_NUMBER = re.compile(r"valid string .*input_type=(int|float|bool|date)")
+_QUOTE = """Text that YAML reads as no text, such as the ID 0x1F, is quoted: --params 'prediction.videos="0x1F"'"""
 
 
 class NoDataError(MGNMAError):
     """A file that a run starts from is not there; the message says how to come by it."""
+
+
+class UnknownParameterError(MGNMAError):
+    """``--params`` sets what no configuration has; the message says what is nearest."""
 
 
 class UnknownEnvironmentError(MGNMAError):
@@ -46,6 +55,7 @@ class ErrorHooks:
 
         Raises:
             UnknownEnvironmentError: the configuration has no such environment.
+            UnknownParameterError: a parameter is given that nothing reads.
         """
         self._context = context
         sys.excepthook = show
@@ -53,6 +63,7 @@ class ErrorHooks:
         if context.env and configuration.is_dir() and not (configuration / context.env).is_dir():
             known = sorted(folder.name for folder in configuration.iterdir() if folder.is_dir())
             raise UnknownEnvironmentError(f"there is no environment {context.env!r}; there are {', '.join(known)}")
+        _require_known_parameters(context.config_loader)
 
     @hook_impl
     def after_catalog_created(self, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -73,15 +84,35 @@ class ErrorHooks:
         """
         if self._context is None or self._catalog is None or dataset_name not in self._inputs:
             return
+        from mgn_ma.datasets.annotations import AnnotationsDataset  # with pandas, which a start can do without
+
         dataset: Any = unwrapped(self._catalog.get(dataset_name))
-        # Datasets of this project know themselves what their absence means.
-        if type(dataset).__module__.startswith("mgn_ma.") or dataset.exists():
+        # Datasets of this project know themselves what their absence means, but for what a run starts with.
+        knows = type(dataset).__module__.startswith("mgn_ma.") and not isinstance(dataset, AnnotationsDataset)
+        if knows or dataset.exists():
             return
         path = str(getattr(dataset, "_filepath", dataset_name)).removeprefix(f"{self._context.project_path}/")
         pipelines.set_requested(None)
         makers = [name for name, made in pipelines.items() if name != DEFAULT and dataset_name in made.all_outputs()]
         sample = self._context.config_loader["parameters"].get("sample", {})
         raise NoDataError(no_data_message(path, makers, self._context.env, renders=bool(sample.get("render"))))
+
+
+def _require_known_parameters(loader: Any) -> None:
+    """Deeper keys are for the models of the parameters to refuse: a key of the first level would reach none of them."""
+    given = getattr(loader, "runtime_params", None) or {}
+    if not given:
+        return
+    without = copy(loader)
+    without.runtime_params = {}
+    known = sorted(without["parameters"])
+    for name in given:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            raise UnknownParameterError(
+                f"--params: there is no parameter {name!r}; "
+                + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}")
+            )
 
 
 def no_data_message(path: str, makers: Sequence[str], env: str | None, *, renders: bool) -> str:
@@ -118,4 +149,6 @@ def show(kind: type[BaseException], error: BaseException, frames: TracebackType 
     if message is None:
         traceback.print_exception(kind, error, frames)
     else:
+        if _READ_AS_A_NUMBER.search(message):
+            message += f"\n{_QUOTE}"
         sys.stderr.write(f"\nError: {message}\n\n({TRACEBACK_VARIABLE}=1 shows where it was raised)\n")

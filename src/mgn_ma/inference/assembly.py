@@ -22,6 +22,7 @@ def assemble(
     extractors: Mapping[str, ExtractorConfig],
     video_level: VideoLevelSettings,
     *,
+    trained_on: str = "",
     scores: Mapping[str, Any],
     data_fingerprint: str | None,
 ) -> Bundle:
@@ -31,6 +32,7 @@ def assemble(
         video_networks: the video-level networks, of which new videos get the vectors of the one trained on all.
         extractors: configurations by modality; those that no network reads are left out.
         video_level: settings that the video-level networks were trained with.
+        trained_on: in words for people; "" says nothing.
         scores: for people, see `scores_of`.
 
     Raises:
@@ -51,6 +53,7 @@ def assemble(
         extractors={name: contract(config) for name, config in extractors.items() if name in read},
         video_level=video_level.model_copy(update={"device": "auto"}),
         recipe=recipe,
+        trained_on=trained_on,
         scores=dict(scores),
         data_fingerprint=data_fingerprint,
         code_version={"mgn_ma": __version__},

@@ -55,6 +55,7 @@ class BundleDescription(BaseModel):
         extractors: by modality, what its tracks are made by.
         video_level: how the video-level network chooses and embeds its items.
         recipe: how the members' predictions become one.
+        trained_on: what videos and viewers, in words for people; "" where nobody has said.
         scores: what is known of the ensemble, for people (validation scores with intervals).
         data_fingerprint: of annotations and videos that it was trained on.
         code_version: of this package, and of the repository where it is known.
@@ -67,6 +68,7 @@ class BundleDescription(BaseModel):
     extractors: dict[str, ExtractorContract]
     video_level: VideoLevelSettings
     recipe: EnsembleRecipe
+    trained_on: str = ""
     scores: dict[str, Any] = {}
     data_fingerprint: str | None = None
     code_version: dict[str, str] = {}

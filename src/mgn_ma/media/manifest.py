@@ -126,8 +126,9 @@ def _with_frame_counts(manifest: pd.DataFrame, splits: Mapping[str, pd.DataFrame
 
 def _report(manifest: pd.DataFrame, folder: MediaFolder) -> None:
     available = manifest["status"] == AVAILABLE
-    for split, of_split in available.groupby(manifest["split"], sort=False):
-        logger.info("%s: %d of %d videos are available", split, int(of_split.sum()), len(of_split))
+    splits = available.groupby(manifest["split"], sort=False)
+    counts = ", ".join(f"{split} {int(of_split.sum())} of {len(of_split)}" for split, of_split in splits)
+    logger.info("Videos available: %s", counts)
     late = manifest[manifest["n_frames_past_end"] > 0]
     if len(late):
         logger.warning(

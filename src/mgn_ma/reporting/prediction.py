@@ -116,7 +116,7 @@ def predict_videos(
     predictor = VideoPredictor(bundle, settings.trusted_reading(), execution)
     folder = PageFolder(pages, settings.page, bundle, model, execution)
     results = _Results(bundle)
-    for outcome in progress(predictor.predict(videos, tracks), len(videos), "predicted videos", unit="video"):
+    for outcome in progress(predictor.predict(videos, tracks), len(videos), "videos done", unit="video"):
         if outcome.prediction is None or outcome.source is None:
             logger.warning("%s is not predicted: %s", outcome.video.video_id, outcome.reason)
             results.add_failure(outcome)

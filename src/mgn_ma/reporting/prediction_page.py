@@ -104,7 +104,7 @@ class PageFolder:
         self._settings = settings
         self._execution = execution
         self._bundle = bundle
-        self._facts = {"Model": model} | _score_facts(bundle.description.scores)
+        self._facts = {"Model": model} | _trained_on(bundle) | _score_facts(bundle.description.scores)
         self._entries: list[Mapping[str, object]] = []
 
     def add(self, video: PredictedVideo) -> Path | None:
@@ -206,6 +206,12 @@ def _is_copy(copy: Path, original: Path) -> bool:
     return one.st_size == other.st_size and one.st_mtime_ns == other.st_mtime_ns
 
 
+def _trained_on(bundle: Bundle) -> dict[str, str]:
+    """Where the model's idea of a viewer comes from, without which its score says little."""
+    trained_on = bundle.description.trained_on
+    return {"Trained on": trained_on} if trained_on else {}
+
+
 def _score_facts(scores: Mapping[str, Any]) -> dict[str, str]:
     """The validation score as a sentence, as far as the bundle knows it."""
     score, interval = scores.get("validation"), scores.get("interval") or {}
@@ -215,7 +221,7 @@ def _score_facts(scores: Mapping[str, Any]) -> dict[str, str]:
     # A single validation video has a score and no interval.
     if interval.get("low") is not None:
         text += f" (95 %: {interval['low']:.3f} to {interval['high']:.3f})"
-    return {"Validation correlation": text}
+    return {"Correlation on its validation videos": text}
 
 
 def _video_facts(outcome: VideoOutcome) -> dict[str, str]:
@@ -229,6 +235,9 @@ def _video_facts(outcome: VideoOutcome) -> dict[str, str]:
 
 
 def _clock(time_us: int) -> str:
-    seconds = round(time_us / 1e6)
+    """As players show it: whole seconds that have passed; of less than ten, tenths."""
+    if time_us < 10_000_000:
+        return f"{time_us // 100_000 / 10:.1f} s"
+    seconds = time_us // 1_000_000
     hours, minutes = divmod(seconds // 60, 60)
     return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mgn_ma.evaluation.promotion import Decision
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import DESCRIPTION, Bundle, load_bundle
-from mgn_ma.tracking.server import SQLITE, check, redacted
+from mgn_ma.tracking.server import SQLITE, check, database_file, redacted
 from mgn_ma.tracking.version_tags import (
     DECISION_PREFIX,
     DIGEST_TAG,
@@ -235,7 +235,7 @@ class ModelRegistry:
 
     def _require_answer(self) -> None:
         """Ask before MLflow does, which would wait for minutes, or create the database that it doesn't find."""
-        if self.registry_uri.startswith(SQLITE) and not Path(self.registry_uri.removeprefix(SQLITE)).exists():
+        if self.registry_uri.startswith(SQLITE) and not database_file(self.registry_uri).exists():
             raise RegistryError(f"there is no MLflow at {self.registry_uri} yet: {HOW_TO_REGISTER}")
         check(self.registry_uri)
 

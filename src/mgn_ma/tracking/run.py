@@ -17,7 +17,7 @@ from mlflow.tracking.context.system_environment_context import SystemEnvironment
 
 from mgn_ma.tracking.outage import limit_retries, warn_on_outage
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
-from mgn_ma.tracking.server import SQLITE, artifact_location, check, redacted
+from mgn_ma.tracking.server import SQLITE, artifact_location, check, database_file, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +105,8 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     if active is not None:
         return TrackedRun(active.info.run_id, active.info.run_name, adopted=True)
     limit_retries()
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
-        logger.info("Creating the tracking database %s (once, takes some seconds)", uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and not database_file(uri).exists():
+        logger.info("Creating the tracking database %s (once, takes some seconds)", database_file(uri))
     check(uri)
     mlflow.set_tracking_uri(uri)
     # As mlflow.start_run makes one, without its search for notebooks and repositories, which imports IPython.

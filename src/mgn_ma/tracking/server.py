@@ -8,9 +8,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from mgn_ma.errors import MGNMAError
+from mgn_ma.tracking.moved import ARTIFACTS, ArtifactsLeftBehindError, follow_move
 
 SQLITE = "sqlite:///"
 TIMEOUT_S = 5
@@ -34,17 +35,24 @@ class TrackingUnavailableError(MGNMAError):
 def resolve_uri(uri: str, project_path: Path) -> str:
     """``uri`` with a relative SQLite file taken from the project's root, wherever Kedro is called from."""
     if uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/"):
-        return SQLITE + (project_path / uri.removeprefix(SQLITE)).resolve().as_posix()
+        file, _, options = uri.removeprefix(SQLITE).partition("?")
+        path = (project_path / unquote(file)).resolve().as_posix()
+        return SQLITE + quote(path) + (f"?{options}" if options else "")
     return uri
+
+
+def database_file(uri: str) -> Path:
+    """The file of a SQLite address, in which ``%``, ``?`` and the like are quoted."""
+    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0]))
 
 
 def artifact_location(uri: str, project_path: Path) -> str | None:
     """Where artifacts of a new experiment go: ``mlartifacts`` beside a database; ``None``: its server decides."""
     scheme = _scheme(uri)
     if scheme == "sqlite":
-        return (Path(uri.removeprefix(SQLITE)).parent / "mlartifacts").as_posix()
+        return (database_file(uri).parent / ARTIFACTS).as_posix()
     if scheme in _LOCAL_DATABASES:
-        return (project_path / "mlartifacts").as_posix()
+        return (project_path / ARTIFACTS).as_posix()
     return None
 
 
@@ -60,6 +68,7 @@ def check(uri: str) -> None:
     """Ask the MLflow at ``uri`` for one experiment, with one attempt of seconds.
 
     Raises:
+        ArtifactsLeftBehindError: a database was copied here without its artifacts.
         TrackingUnavailableError: nobody answers within seconds, the scheme is unknown, or the database can't be used.
     """
     from mlflow.tracking import MlflowClient
@@ -67,11 +76,15 @@ def check(uri: str) -> None:
     scheme = _scheme(uri)
     try:
         if scheme == "sqlite":
-            _check_sqlite(Path(uri.removeprefix(SQLITE)))
+            _check_sqlite(database_file(uri))
         elif scheme in _LOCAL_DATABASES:
             _check_database(uri, scheme)
         with _one_attempt():
             MlflowClient(uri).search_experiments(max_results=1)
+        if scheme == "sqlite":
+            follow_move(database_file(uri))
+    except ArtifactsLeftBehindError:
+        raise
     except Exception as error:
         raise TrackingUnavailableError(uri, redacted(str(error))[:_LONGEST_REASON]) from error
 

@@ -35,7 +35,7 @@ class AudioDescriptorExtractor(Extractor):
             raise ExtractionError("there is no video file")
         vectors = [describe(patch) for patch in log_mel_patches(iter_audio(video.video_path))]
         if not vectors:
-            raise ExtractionError("its audio is shorter than one patch of 0.975 s")
+            raise ExtractionError("its sound is shorter than the 0.975 s that one audio vector is made from")
         starts = np.arange(len(vectors), dtype=np.int64) * PATCH_US
         return TrackRows(starts, starts + PATCH_US, np.stack(vectors))
 

@@ -39,7 +39,7 @@ class VGGishExtractor(Extractor):
         if video.video_path is None or not video.has_audio:
             raise ExtractionError("the video has no sound")
         patches = log_mel_patches(iter_audio(video.video_path, SAMPLE_RATE))
-        lacking = "its sound is shorter than one patch of 0.975 s"
+        lacking = "its sound is shorter than the 0.975 s that one audio vector is made from"
         vectors = vectors_of(patches, self.forward, self._batches, lacking=lacking)
         starts = np.arange(len(vectors), dtype=np.int64) * PATCH_US
         return TrackRows(starts, starts + PATCH_US, vectors)

@@ -18,6 +18,7 @@ def bundle_ensemble(
     data_fingerprint: dict[str, Any],
     modalities: Modalities,
     video_level: VideoLevelSettings,
+    trained_on: str,
 ) -> Bundle:
     """The ensemble as one thing: networks, recipe, what made their input, scores, and which data taught them."""
     return assemble(
@@ -26,6 +27,7 @@ def bundle_ensemble(
         EnsembleRecipe.model_validate(ensemble_recipe),
         modalities.configs(),
         video_level,
+        trained_on=trained_on,
         scores=scores_of(evaluation),
         data_fingerprint=str(data_fingerprint["fingerprint"]),
     )

@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                     "data_fingerprint",
                     "params:modalities",
                     "params:video_level",
+                    "params:registration.trained_on",
                 ],
                 "challenger",
                 name="register_ensemble",

@@ -267,9 +267,11 @@
 
   if (video) {
     video.addEventListener("play", animate);
-    video.addEventListener("error", () => { byId("unplayable").hidden = false; });
+    const offerFile = () => { byId("file").href = video.src; byId("unplayable").hidden = false; };
+    video.addEventListener("error", offerFile);
     for (const name of ["timeupdate", "seeked", "pause"]) video.addEventListener(name, follow);
     video.addEventListener("loadedmetadata", () => {
+      if (!video.videoWidth) offerFile();  // sound alone plays where the codec of the picture (HEVC, say) is unknown
       if (Number.isFinite(video.duration) && video.duration > end) end = video.duration;
       chart.setAttribute("aria-valuemax", end.toFixed(1)); draw();
     });

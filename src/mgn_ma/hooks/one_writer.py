@@ -1,0 +1,67 @@
+"""Two runs never write one thing at once, and a run reads what it wrote itself."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import AbstractVersionedDataset, CatalogProtocol, Version
+from kedro.pipeline import Pipeline
+
+from mgn_ma.hooks.catalog_files import unwrapped
+from mgn_ma.hooks.tracking import command
+from mgn_ma.run_lock import claimed
+
+
+class OneWriterHooks:
+    """Claims, before the first node, the datasets that a run saves and those that it starts from."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._catalog: CatalogProtocol[Any, Any] | None = None
+        self._held = ExitStack()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Find the data folder; one that is no local folder keeps no locks."""
+        data = str(context.config_loader.get("globals", {}).get("data", "data"))
+        self._folder = None if "://" in data else Path(context.project_path) / data
+
+    @hook_impl
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
+        """Claim what is kept.
+
+        Raises:
+            BusyError: another run works with some of it.
+        """
+        self._held.close()  # of a run of this process that was interrupted
+        self._catalog = catalog
+        if self._folder is None:
+            return
+        writes, reads = (
+            [name for name in names if name in catalog and not name.startswith("params:")]
+            for names in (pipeline.all_outputs(), pipeline.inputs())
+        )
+        self._held.enter_context(claimed(self._folder, command(run_params), writes, reads))
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Let later nodes load this run's version, whoever has saved a newer one meanwhile."""
+        dataset = None if self._catalog is None else unwrapped(self._catalog.get(dataset_name))
+        if isinstance(dataset, AbstractVersionedDataset) and (saved := dataset.resolve_save_version()):
+            dataset._version = Version(saved, saved)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Give back what was claimed."""
+        self._held.close()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Give back what was claimed."""
+        self._held.close()

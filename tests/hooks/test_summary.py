@@ -1,0 +1,55 @@
+"""What a run says of its stages and of its end."""
+
+import logging
+
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+
+from mgn_ma.hooks.summary import SummaryHooks, stage, summary
+
+
+def double(x):
+    return 2 * x
+
+
+def test_a_stage_is_the_first_part_of_a_namespace_or_where_the_function_is_from():
+    assert stage(Node(double, "a", "b", namespace="frame_features.image")) == "frame_features"
+    assert stage(Node(double, "a", "b")) == double.__module__.rpartition(".")[2]
+
+
+def test_a_stage_is_done_with_its_last_node(caplog):
+    first, second = (Node(double, name, f"{name}2", namespace="training", name=name) for name in "ab")
+    other = Node(double, "c", "d", namespace="evaluation")
+    hooks = SummaryHooks()
+    hooks.before_pipeline_run(Pipeline([first, second, other]), DataCatalog({"a": MemoryDataset(1)}))
+    with caplog.at_level(logging.INFO):
+        for node in (first, other):
+            hooks.before_node_run(node)
+        assert caplog.messages == []
+        hooks.before_node_run(second)
+        assert [message.partition(",")[0] for message in caplog.messages] == ["evaluation: done"]
+        hooks.after_pipeline_run()
+    assert [message.partition(",")[0] for message in caplog.messages] == ["evaluation: done", "training: done"]
+
+
+@pytest.mark.parametrize(("env", "option"), [("sample", " --env sample"), (None, "")])
+def test_the_summary_names_scores_beside_controls_and_the_next_commands(env, option):
+    def row(score):
+        return {"estimate": score, "low": score - 0.05, "high": score + 0.05, "n_videos": 8}
+
+    report = {
+        "validation": {
+            "members": [0.31, 0.42],
+            "intervals": {"oracle": row(0.8), "ensemble": row(0.4), "time_only": row(-0.1)},
+        }
+    }
+    lines = list(summary(report, "figures.html", env))
+    assert lines[:5] == [
+        "Correlation on 8 validation videos, with 95 % intervals over videos:",
+        "  oracle            0.800  [0.750, 0.850]",
+        "  ensemble          0.400  [0.350, 0.450]  members 0.310 to 0.420",
+        "  time only        -0.100  [-0.150, -0.050]",
+        "Figures: figures.html",
+    ]
+    assert lines[6].startswith(f"  kedro run{option} --pipelines promotion ")
