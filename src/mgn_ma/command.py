@@ -96,7 +96,7 @@ def predict(
     from mgn_ma.execution import ExecutionConfig
     from mgn_ma.inference.finding import find_videos
     from mgn_ma.inference.videos import VideoSettings
-    from mgn_ma.media.fetch import is_remote
+    from mgn_ma.media.fetch import FetchConfig, hosts_of, is_remote
     from mgn_ma.reporting.prediction import PredictionSettings, predict_videos, write_tables
     from mgn_ma.reporting.prediction_page import PageSettings
 
@@ -110,12 +110,14 @@ def predict(
         for video in found
     ]
     _require_writable(output)
+    fetch = FetchConfig(private_hosts=hosts_of([*videos, captions or ""]))
+    reading = VideoSettings(weights=weights, fetch=fetch)
     with claimed(output, "mgn-ma predict", ["the predictions"]):
         bundle, name = _load(model, tracking_uri)
         tables = predict_videos(
             bundle,
             found,
-            PredictionSettings(reading=VideoSettings(weights=weights), page=PageSettings(write=page)),
+            PredictionSettings(reading=reading, page=PageSettings(write=page)),
             execution=ExecutionConfig(workers=workers),
             tracks=output / ".tracks",
             pages=output,

@@ -76,6 +76,7 @@ def server(bundle, empty_database, films, tmp_path_factory):
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_TRACKING_URI": uri,
         "MGN_MA_VIDEO_PLACES": f"{films} {folder}/videos",
+        "MGN_MA_MAX_SECONDS": "3600",
     }
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -205,3 +206,22 @@ def test_a_video_that_can_t_be_read_is_a_400_that_names_it(server, film, name):
     status, answer = ask(server, {"dataframe_records": [{"video": film.path}, {"video": str(folder / name)}]})
     assert status == 400
     assert f"row 1: {folder / name} can't be predicted: " in answer
+
+
+@pytest.mark.slow
+def test_a_request_that_is_too_large_is_a_413(server):
+    row = {"modality": "image", "timestamp_us": 0, "end_us": 3_601_000_000, "vector": [1]}
+    status, answer = ask(server, {"dataframe_records": [row]})
+    assert status == 413, answer
+    assert "3601 s long together, and this server takes 3600 s" in answer
+    assert "Traceback" not in answer
+
+
+def test_a_server_that_is_told_no_places_reads_no_video(bundle, film, tmp_path, monkeypatch):
+    monkeypatch.delenv("MGN_MA_VIDEO_PLACES", raising=False)
+    save_bundle(bundle, Folder(tmp_path))
+    model, context = ServedModel(), PythonModelContext({"bundle": str(tmp_path)}, None)
+    model.load_context(context)
+    with pytest.raises(MlflowException, match="is in no place that this server reads from") as no:
+        model.predict(context, pd.DataFrame({"video": [film.path]}))
+    assert no.value.get_http_status_code() == 400

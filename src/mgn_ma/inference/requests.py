@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
@@ -17,7 +17,7 @@ from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.predictor import Predictor, VideoPrediction
 from mgn_ma.inference.videos import VideoInput, VideoPredictor
-from mgn_ma.media.fetch import is_remote
+from mgn_ma.media.fetch import is_within
 
 TRACK_COLUMNS = ("video_id", "modality", "timestamp_us", "end_us", "vector")
 VIDEO_COLUMNS = ("video_id", "video", "captions", "title")
@@ -31,58 +31,105 @@ class RequestError(MGNMAError):
     """A request can't be answered; the message names the row and the value."""
 
 
-def predict_tracks(predictor: Predictor, rows: pd.DataFrame) -> pd.DataFrame:
+class RequestTooLargeError(MGNMAError):
+    """A request is within what can be answered but beyond what is; the message names the limit."""
+
+
+class RequestLimits(BaseModel):
+    """What one request may ask for.
+
+    Attributes:
+        max_rows: of the request.
+        max_seconds: of all its videos together; an answer has six rows a second.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_rows: int = Field(default=100_000, gt=0)
+    max_seconds: float = Field(default=4 * 3600, gt=0)
+
+    def require_rows(self, rows: pd.DataFrame) -> None:
+        """Raises: RequestTooLargeError."""
+        if len(rows) > self.max_rows:
+            raise RequestTooLargeError(f"the request has {len(rows)} rows, and this server takes {self.max_rows}")
+
+    def require_length(self, length_us: int) -> None:
+        """Raises: RequestTooLargeError."""
+        if length_us > self.max_seconds * 1_000_000:
+            raise RequestTooLargeError(
+                f"the videos of the request are {length_us / 1e6:.0f} s long together, and this server takes "
+                f"{self.max_seconds:g} s"
+            )
+
+
+def predict_tracks(predictor: Predictor, rows: pd.DataFrame, limits: RequestLimits | None = None) -> pd.DataFrame:
     """Answer rows of feature tracks.
 
     Args:
         predictor: whose bundle says which modalities there are, and how wide their vectors.
         rows: a row of a track each, ``TRACK_COLUMNS``. ``timestamp_us`` and ``end_us`` say when it holds (from the
             first, before the second); both are left out where it holds for the whole video.
+        limits: of the request.
 
     Returns:
         A row a frame of the 6 Hz grid, from 0 to the end of the last row of each video.
 
     Raises:
         RequestError: something in it is missing or wrong.
+        RequestTooLargeError: it asks for more than the limits.
         TracksMismatchError: vectors are of another width than the model was trained on.
     """
+    limits = limits or RequestLimits()
+    limits.require_rows(rows)
     _require_filled(rows, ("modality", "vector"))
     expected = predictor.bundle.description.extractors
     unknown = [name for name in rows["modality"].unique() if name not in expected]
     if unknown:
         raise RequestError(f"there is no modality {unknown[0]!r}: the model reads {', '.join(expected)}")
-    answers = []
+    videos = {}
     for video_id, of_video in _by_video(rows):
         tracks = {str(name): _track(part) for name, part in of_video.groupby("modality", sort=False)}
-        times = _frames(video_id, tracks)
-        answers.append(as_table(video_id, predictor.bundle, predictor.predict(video_id, tracks, times)))
+        videos[video_id] = tracks, _length_us(video_id, tracks)
+    limits.require_length(sum(length_us for _, length_us in videos.values()))
+    answers = [
+        as_table(video_id, predictor.bundle, predictor.predict(video_id, tracks, grid_timestamps_us(length_us)))
+        for video_id, (tracks, length_us) in videos.items()
+    ]
     return pd.concat(answers, ignore_index=True)
 
 
-def predict_videos(predictor: VideoPredictor, rows: pd.DataFrame, places: Sequence[str] = ()) -> pd.DataFrame:
+def predict_videos(
+    predictor: VideoPredictor, rows: pd.DataFrame, places: Sequence[str], limits: RequestLimits | None = None
+) -> pd.DataFrame:
     """Answer rows of videos.
 
     Args:
         predictor: which reads them.
         rows: a video each, ``VIDEO_COLUMNS``, of which only ``video`` (a path here, or a URL) has to be there. A video
             without a ``video_id`` is called by its address.
-        places: if any are given, folders and beginnings of URLs that everything read has to lie in.
+        places: folders and beginnings of URLs that everything read has to lie in.
+        limits: of the request; those of a video's length are the predictor's, too.
 
     Returns:
         A row a frame of the 6 Hz grid over each video.
 
     Raises:
         RequestError: something in it is missing or wrong, or a video can't be predicted; the message says why.
+        RequestTooLargeError: it asks for more than the limits.
     """
+    limits = limits or RequestLimits()
+    limits.require_rows(rows)
     videos = video_inputs(rows)
     for number, video in enumerate(videos):
         for address in filter(None, (video.path, video.captions)):
-            if places and not any(is_within(address, place) for place in places):
+            if not any(is_within(address, place) for place in places):
                 raise RequestError(f"row {number}: {address} is in no place that this server reads from")
-    answers = []
+    answers, length_us = [], 0
     for number, outcome in enumerate(predictor.predict(videos)):
         if outcome.prediction is None:
             raise RequestError(f"row {number}: {outcome.video.path} can't be predicted: {outcome.reason}")
+        length_us += (outcome.source.duration_us or 0) if outcome.source is not None else 0
+        limits.require_length(length_us)
         answers.append(as_table(outcome.video.video_id, predictor.bundle, outcome.prediction))
     return pd.concat(answers, ignore_index=True)
 
@@ -106,14 +153,6 @@ def video_inputs(rows: pd.DataFrame) -> list[VideoInput]:
             raise RequestError(f"rows {known[video.video_id]} and {number} have the video_id {video.video_id!r}")
         known[video.video_id] = number
     return videos
-
-
-def is_within(address: str, place: str) -> bool:
-    """Whether a path lies in a folder, however it is spelt, or a URL begins with another."""
-    if is_remote(address) or is_remote(place):
-        beginning = place.rstrip("/") + "/"
-        return address.startswith(beginning) and ".." not in address.split("/") and "::" not in address
-    return Path(address).resolve().is_relative_to(Path(place).resolve())
 
 
 def as_table(video_id: str, bundle: Bundle, prediction: VideoPrediction) -> pd.DataFrame:
@@ -208,11 +247,11 @@ def _time(number: Any, column: str, value: Any, absent: int) -> int:
     return int(value)
 
 
-def _frames(video_id: str, tracks: Mapping[str, TrackRows]) -> npt.NDArray[np.int64]:
+def _length_us(video_id: str, tracks: Mapping[str, TrackRows]) -> int:
     ends = [int(rows.ends_us.max()) for rows in tracks.values() if rows.ends_us.max() < END_OF_TIME_US]
     if not ends:
         raise RequestError(f"video {video_id}: no row has an end_us, so nobody knows how long the video is")
-    return grid_timestamps_us(max(ends))
+    return max(ends)
 
 
 def _shown(value: Any, limit: int = 80) -> str:

@@ -7,6 +7,7 @@ already is not made again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class VideoSettings(BaseModel):
             place that the model names.
         videos_at_a_time: size of a group; all that is fetched of one group is on disk at the same time.
         retry_failed: try again what failed for good although neither the file nor the extractor has changed.
+        max_seconds: a longer video is not read; ``None`` for any length.
         fetch: limits of fetching.
     """
 
@@ -66,6 +68,7 @@ class VideoSettings(BaseModel):
     weights: str | None = None
     videos_at_a_time: int = Field(default=16, ge=1)
     retry_failed: bool = False
+    max_seconds: float | None = Field(default=None, gt=0)
     fetch: FetchConfig = FetchConfig()
 
 
@@ -160,7 +163,10 @@ class VideoPredictor:
 
     def _of_group(self, group: Sequence[_LocalVideo], store: TrackStore) -> Iterator[VideoOutcome]:
         manifest = _manifest(group, self._execution)
-        views, plans = self._extracted(manifest, store)
+        lengths_s = dict(zip(manifest["video_id"], manifest["duration_us"].fillna(0) / 1e6, strict=True))
+        longest_s = self._settings.max_seconds or math.inf
+        is_read = [lengths_s[video_id] <= longest_s for video_id in manifest["video_id"]]
+        views, plans = self._extracted(manifest[is_read], store)
         found = {source.video_id: source for source in sources(manifest)}
         rows = manifest.set_index("video_id")
         for local in group:
@@ -168,6 +174,9 @@ class VideoPredictor:
                 yield VideoOutcome(local.video, reason=local.problem)
             elif local.name not in found:
                 yield VideoOutcome(local.video, reason=str(rows.at[local.name, "reason"]))
+            elif lengths_s[local.name] > longest_s:
+                reason = f"is {lengths_s[local.name]:.0f} s long, and at most {longest_s:g} s are read"
+                yield VideoOutcome(local.video, found[local.name], reason=reason)
             else:
                 notes = [note for note in (local.problem, str(rows.at[local.name, "note"])) if note]
                 yield self._outcome(local.video, found[local.name], views, plans, notes)

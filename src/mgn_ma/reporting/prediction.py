@@ -21,6 +21,7 @@ from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.finding import as_text
 from mgn_ma.inference.moments import Moment, MomentsConfig, find_moments
 from mgn_ma.inference.videos import VideoInput, VideoOutcome, VideoPredictor, VideoSettings
+from mgn_ma.media.fetch import hosts_of
 from mgn_ma.reporting.prediction_page import (
     INDEX,
     PageFolder,
@@ -60,6 +61,14 @@ class PredictionSettings(BaseModel):
     reading: VideoSettings = VideoSettings()
     moments: MomentsConfig = MomentsConfig()
     page: PageSettings = PageSettings()
+
+    def trusted_reading(self) -> VideoSettings:
+        """``reading``, with leave to fetch from hosts that ``videos`` itself names, also private ones."""
+        named = hosts_of([self.videos] if isinstance(self.videos, str) else self.videos)
+        fetch = self.reading.fetch
+        return self.reading.model_copy(
+            update={"fetch": fetch.model_copy(update={"private_hosts": (*fetch.private_hosts, *named)})}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,7 @@ def predict_videos(
         ExtractorMismatchError: an extractor would not make the tracks that the bundle was trained on.
         WeightsError: weights of extractors are absent or wrong.
     """
-    predictor = VideoPredictor(bundle, settings.reading, execution)
+    predictor = VideoPredictor(bundle, settings.trusted_reading(), execution)
     folder = PageFolder(pages, settings.page, bundle, model, execution)
     results = _Results(bundle)
     for outcome in progress(predictor.predict(videos, tracks), len(videos), "videos done", unit="video"):

@@ -11,21 +11,33 @@ from typing import Any
 
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle, BundleError, load_bundle
 from mgn_ma.inference.predictor import Predictor, TracksMismatchError
-from mgn_ma.inference.requests import RequestError, predict_tracks, predict_videos
+from mgn_ma.inference.requests import RequestError, RequestLimits, RequestTooLargeError, predict_tracks, predict_videos
 from mgn_ma.inference.videos import ExtractorMismatchError, VideoPredictor, VideoSettings
+from mgn_ma.media.fetch import FetchConfig, hosts_of, is_remote
 
 DEVICE_VARIABLE = "MGN_MA_DEVICE"
 WEIGHTS_VARIABLE = "MGN_MA_WEIGHTS"
 """A folder in which the extractors' weights are looked for by their file names."""
 PLACES_VARIABLE = "MGN_MA_VIDEO_PLACES"
-"""Folders and beginnings of URLs, with spaces between them, that videos and captions are read from; all if not set."""
+"""Folders and beginnings of URLs, with spaces between them, that videos and captions are read from; none if not set."""
+ROWS_VARIABLE = "MGN_MA_MAX_ROWS"
+"""The most rows of one request."""
+SECONDS_VARIABLE = "MGN_MA_MAX_SECONDS"
+"""The most seconds that the videos of one request are long, together."""
+
+
+class _TooLargeError(MlflowException):
+    """MLflow has no error code that becomes this status."""
+
+    def get_http_status_code(self) -> int:
+        return 413
 
 
 class ServedModel(PythonModel):
@@ -41,14 +53,17 @@ class ServedModel(PythonModel):
         """Answer rows of videos, if there is a column ``video``, else rows of feature tracks.
 
         Raises:
-            MlflowException: with 400 the request is wrong, with 500 this server can't read videos; it says why.
+            MlflowException: with 400 the request is wrong, with 413 it is too large, with 500 this server can't read
+                videos; it says why.
         """
         try:
             if _has(model_input, "video") and _has(model_input, "modality"):
                 raise RequestError("a request has rows of tracks (modality, vector) or of videos (video), not both")
             if _has(model_input, "video"):
-                return predict_videos(self._videos, model_input, os.environ.get(PLACES_VARIABLE, "").split())
-            return predict_tracks(self._tracks, model_input)
+                return predict_videos(self._videos, model_input, _places(), _limits())
+            return predict_tracks(self._tracks, model_input, _limits())
+        except RequestTooLargeError as error:
+            raise _TooLargeError(str(error), error_code=INVALID_PARAMETER_VALUE) from error
         except (RequestError, TracksMismatchError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
         except (WeightsError, ExtractorMismatchError, BundleError) as error:
@@ -62,12 +77,27 @@ class ServedModel(PythonModel):
 
     @cached_property
     def _videos(self) -> VideoPredictor:
-        settings = VideoSettings(device=_device(), weights=os.environ.get(WEIGHTS_VARIABLE))
+        places = tuple(filter(is_remote, _places()))
+        settings = VideoSettings(
+            device=_device(),
+            weights=os.environ.get(WEIGHTS_VARIABLE),
+            max_seconds=_limits().max_seconds,
+            fetch=FetchConfig(places=places, private_hosts=hosts_of(places)),
+        )
         return VideoPredictor(self._bundle, settings)
 
 
 def _device() -> str:
     return os.environ.get(DEVICE_VARIABLE, "auto")
+
+
+def _places() -> list[str]:
+    return os.environ.get(PLACES_VARIABLE, "").split()
+
+
+def _limits() -> RequestLimits:
+    given = {"max_rows": os.environ.get(ROWS_VARIABLE), "max_seconds": os.environ.get(SECONDS_VARIABLE)}
+    return RequestLimits.model_validate({name: value for name, value in given.items() if value})
 
 
 def _has(rows: pd.DataFrame, column: str) -> bool:
