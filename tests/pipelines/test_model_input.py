@@ -14,6 +14,7 @@ from kedro.runner import SequentialRunner
 from mgn_ma.datasets.packed_split import PackedSplitDataset
 from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
+from mgn_ma.features.plan import ExtractionSettings
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Selection, Track, TrackError, TrackHeader
 from mgn_ma.pipelines.model_input import create_pipeline
@@ -38,6 +39,7 @@ def make_catalog(extracted: Any, tmp_path: Path) -> DataCatalog:
             **{f"{split}_input": PackedSplitDataset(filepath=str(tmp_path / split)) for split in extracted.labels},
             "extraction_account": MemoryDataset(extracted.account),
             "params:modalities": MemoryDataset(extracted.modalities),
+            "params:extraction": MemoryDataset(ExtractionSettings()),
             "model_input_folder": MemoryDataset(str(tmp_path)),
             "params:targets": MemoryDataset(EEV),
         }

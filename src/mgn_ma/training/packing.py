@@ -145,8 +145,8 @@ def digest_of_labels(labels: pd.DataFrame) -> str:
 def pack(plan: PackPlan, folder: Path | str, *, verify: bool = False) -> PackedSplit:
     """Write a split as a whole, or not at all; one that is there already and was packed from the same is kept.
 
-    Whenever this is killed, the folder holds the former split or the new one, and the next packing removes the rest. One
-    that is there is packed anew where its files are not as they were written.
+    Whenever this is killed, the folder holds the former split or the new one, and the next packing removes the rest.
+    A split with files that are not as they were written is packed anew.
 
     Args:
         verify: compare all bytes of one that is there, and not its files' sizes and ends only.
