@@ -62,6 +62,12 @@ def test_a_file_name_keeps_a_valid_id_and_what_is_plain_of_others():
     assert file_name_of("♥").startswith("video-")
 
 
+def test_an_id_that_is_the_file_name_of_another_gets_one_of_its_own() -> None:
+    first = file_name_of("a b")
+    assert first == "a-b-c8687a08aa5d"
+    assert file_name_of(first) not in (first, "a b")
+
+
 @given(st.text(), st.text())
 def test_a_file_name_is_a_valid_id_and_names_one_text_only(one, other):
     validate_video_id(file_name_of(one))

@@ -12,6 +12,7 @@ MAX_LENGTH = 128
 
 _READABLE_LENGTH = 60
 
+_WITH_DIGEST = re.compile(r".*-[0-9a-f]{12}")
 _ALLOWED = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
@@ -50,11 +51,13 @@ def validate_video_id(video_id: object) -> str:
 def file_name_of(video_id: str) -> str:
     """A name that any file system and any link takes: a valid ID itself, else what is plain of it and a digest.
 
-    IDs that differ get names that differ.
+    IDs that differ get names that differ, so a valid one that ends as if in a digest gets one, too.
     """
     try:
-        return validate_video_id(video_id)
+        if not _WITH_DIGEST.fullmatch(validate_video_id(video_id)):
+            return video_id
     except VideoIdError:
-        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", video_id).strip("-")[:_READABLE_LENGTH] or "video"
-        digest = hashlib.sha256(video_id.encode("utf-8", errors="surrogatepass")).hexdigest()
-        return f"{plain}-{digest[:12]}"
+        pass
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", video_id).strip("-")[:_READABLE_LENGTH] or "video"
+    digest = hashlib.sha256(video_id.encode("utf-8", errors="surrogatepass")).hexdigest()
+    return f"{plain}-{digest[:12]}"
