@@ -40,16 +40,18 @@ def test_the_summary_names_scores_beside_controls_and_the_next_commands(env, opt
 
     report = {
         "validation": {
-            "members": [0.31, 0.42],
-            "intervals": {"oracle": row(0.8), "ensemble": row(0.4), "time_only": row(-0.1)},
+            "members": [0.31, None, 0.42],
+            "intervals": {"oracle": row(0.8), "ensemble": row(0.4), "time_only": row(-0.1)}
+            | {"shuffled": {"estimate": None, "low": None, "high": None, "n_videos": 8}},
         }
     }
     lines = list(summary(report, "figures.html", env))
-    assert lines[:5] == [
+    assert lines[:6] == [
         "Correlation on 8 validation videos, with 95 % intervals over videos:",
         "  oracle            0.800  [0.750, 0.850]",
         "  ensemble          0.400  [0.350, 0.450]  members 0.310 to 0.420",
         "  time only        -0.100  [-0.150, -0.050]",
+        "  shuffled labels   undefined",
         "Figures: figures.html",
     ]
-    assert lines[6].startswith(f"  kedro run{option} --pipelines promotion ")
+    assert lines[7].startswith(f"  kedro run{option} --pipelines promotion ")

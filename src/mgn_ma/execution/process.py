@@ -134,10 +134,10 @@ class WorkerProcess(Generic[Item, Result]):
             with self._changing:
                 if self._stopped:
                     raise CancelledError
+                self._log_writer = writer
+                self._log_reader = threading.Thread(target=_handle_records, args=(reader,), daemon=True)
+                self._log_reader.start()
                 self._pool = ProcessPool(1, initializer=_initialise, initargs=settings, context=_Context())
-            self._log_writer = writer
-            self._log_reader = threading.Thread(target=_handle_records, args=(reader,), daemon=True)
-            self._log_reader.start()
             try:
                 error = self._call(_build, self._make_function)
             except WorkerDiedError as died:

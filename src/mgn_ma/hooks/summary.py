@@ -109,13 +109,14 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
         page: path of the page of figures, if there is one.
         env: the configuration environment, for the commands.
     """
-    intervals, scores = report["validation"]["intervals"], report["validation"]["members"]
+    intervals = report["validation"]["intervals"]
+    scores = [score for score in report["validation"]["members"] if score is not None]
     yield f"Correlation on {intervals['ensemble']['n_videos']} validation videos, with 95 % intervals over videos:"
     for key, name in ROWS.items():
         if key in intervals:
             row = intervals[key]
-            members = f"  members {min(scores):.3f} to {max(scores):.3f}" if key == "ensemble" else ""
-            yield f"  {name:<16} {row['estimate']:6.3f}  [{row['low']:.3f}, {row['high']:.3f}]{members}"
+            members = f"  members {min(scores):.3f} to {max(scores):.3f}" if scores and key == "ensemble" else ""
+            yield f"  {name:<16} {_score(row)}{members}"
     if page is not None:
         yield f"Figures: {page}"
     chosen = f" --env {env}" if env else ""
@@ -123,3 +124,10 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
     yield f"  kedro run{chosen} --pipelines promotion   # make this ensemble the champion, if it is the better one"
     yield "  mgn-ma predict VIDEO -o results              # the champion's curves of a video of yours, as a page"
     yield f"  make viz ENVIRONMENT={env or 'base'}                  # the pipelines as a graph, in the browser"
+
+
+def _score(row: Mapping[str, Any]) -> str:
+    """A score with its interval; of a single video, or of curves that never change, there is none."""
+    if row["estimate"] is None:
+        return " undefined"
+    return f"{row['estimate']:6.3f}" + ("" if row["low"] is None else f"  [{row['low']:.3f}, {row['high']:.3f}]")
