@@ -189,16 +189,11 @@ def _warn_of_fewer(before: Mapping[str, list[str]], split: PackedSplit) -> None:
     """Say which videos are trained on no more: a disk that was away, say, makes a smaller model and no error."""
     now = split.videos_by_modality()
     for name in (name for name in before if name in now):
-        gone = sorted(set(before[name]) - set(now[name]))
-        if gone:
+        if gone := sorted(set(before[name]) - set(now[name])):
             logger.warning(
                 "%s: %d of %d videos that had %s vectors when it was packed last have none now (%s); the account of "
                 "the extraction says why",
-                split.description.split,
-                len(gone),
-                len(before[name]),
-                name,
-                gone[0] + (", …" if gone[1:] else ""),
+                *(split.description.split, len(gone), len(before[name]), name, gone[0] + (", …" if gone[1:] else "")),
             )
 
 
