@@ -248,6 +248,7 @@ def test_values_that_are_none_are_a_failure(data: Data) -> None:
         (MemoryError(), "it needs more memory than a worker may have (memory_limit_gib)", True),
         (OSError("no space"), "OSError: no space", True),
         (MediaError("/videos/a.mp4", "it is cut"), "it is cut", False),
+        (MediaError("/videos/a.mp4", "no such file", transient=True), "no such file", True),
         (TypeError("x"), "TypeError: x", False),
     ],
 )

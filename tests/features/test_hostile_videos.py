@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -17,7 +18,7 @@ from mgn_ma.features.extraction import extract
 from mgn_ma.features.inspection import inspect_videos, take_thumbnails
 from mgn_ma.features.plan import ExtractionSettings, make_plan
 from mgn_ma.features.store import TrackStore
-from mgn_ma.features.track import Track
+from mgn_ma.features.track import Track, TrackFailure
 from mgn_ma.features.view import ModalityOnDisk
 from mgn_ma.media.folder import MediaFiles
 from mgn_ma.media.manifest import manifest_of_files
@@ -53,6 +54,22 @@ def test_sound_of_8_channels_is_read(videos: dict[str, Path], tmp_path: Path, wo
     assert [len(found[name].rows) for name in ("good", "surround")] == [4, 2]
     pictures = extracted(table, "image_descriptor", tmp_path, execution)
     assert [len(pictures[name].rows) for name in ("good", "surround")] == [24, 12]
+
+
+@pytest.mark.parametrize("extractor", ["audio_descriptor", "image_descriptor"])
+def test_videos_that_were_away_are_tried_again_by_themselves(
+    videos: dict[str, Path], tmp_path: Path, extractor: str
+) -> None:
+    here = ExecutionConfig(workers=1)
+    (tmp_path / "disk").mkdir()
+    path = shutil.copy(videos["good"], tmp_path / "disk" / "good.mp4")
+    table = manifest({"good": Path(path)}, here)
+    (tmp_path / "disk").rename(tmp_path / "away")
+    failure = extracted(table, extractor, tmp_path / "04", here)["good"]
+    assert isinstance(failure, TrackFailure) and (failure.reason, failure.transient) == ("no such file", True)
+    TrackStore(tmp_path / "04").write_failure(failure)
+    (tmp_path / "away").rename(tmp_path / "disk")
+    assert isinstance(extracted(table, extractor, tmp_path / "04", here)["good"], Track)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,6 +136,37 @@ def test_a_truncated_track_counts_as_missing_and_the_log_names_it(
     assert "cut.arrow" in caplog.text
     with pytest.raises(TrackError, match=r"cut\.arrow"):
         store.read("image", FINGERPRINT, "cut")
+
+
+@pytest.mark.parametrize("flip", [0x40, 0xFF])
+def test_whatever_byte_is_wrong_a_track_is_as_it_was_or_refused(flip: int) -> None:
+    track = make_track()
+    whole = bytes(arrow.encode(track))
+    n_refused = 0
+    for place in range(len(whole)):
+        damaged = pa.BufferReader(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+        try:
+            arrow.decode_header(damaged)
+            rows = arrow.decode(damaged).rows
+        except TrackError:
+            n_refused += 1
+        else:
+            np.testing.assert_array_equal(rows.vectors, track.rows.vectors.astype(np.float16))
+            np.testing.assert_array_equal(rows.timestamps_us, track.rows.timestamps_us)
+    assert n_refused > 500
+
+
+@pytest.mark.parametrize("name", [b"vector", b"timestamp_us", b"crc32", b"made_from", b"grid"])
+def test_a_header_with_a_wrong_name_counts_as_missing_and_the_log_names_the_file(
+    store: TrackStore, caplog: pytest.LogCaptureFixture, name: bytes
+) -> None:
+    store.write(make_track("good"))
+    content = bytes(arrow.encode(make_track("bad")))
+    assert name in content
+    path = store.path("image", FINGERPRINT, "bad")
+    store._fs.pipe_file(path, content.replace(name, b"X" + name[1:]))
+    assert set(store.headers("image", FINGERPRINT)) == {"good"}
+    assert f"{path} is no usable track and counts as missing" in caplog.text
 
 
 def test_a_damaged_body_is_found_on_reading_and_by_verifying(store: TrackStore) -> None:

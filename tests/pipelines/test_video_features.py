@@ -17,6 +17,7 @@ from mgn_ma.datasets.packed_split import PackedSplitDataset
 from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
 from mgn_ma.eev.targets import EEV
+from mgn_ma.features.plan import ExtractionSettings
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Selection, Track, TrackError
@@ -139,6 +140,7 @@ def pack(extracted: Any, folder: Path) -> DataCatalog:
             **{f"{split}_input": PackedSplitDataset(filepath=str(folder / split)) for split in extracted.labels},
             "extraction_account": MemoryDataset(extracted.account),
             "params:modalities": MemoryDataset(extracted.modalities),
+            "params:extraction": MemoryDataset(ExtractionSettings()),
             "params:targets": MemoryDataset(EEV),
             "model_input_folder": MemoryDataset(str(folder)),
         }

@@ -74,6 +74,15 @@ def test_damage_is_named(tmp_path: Path) -> None:
         load_checkpoint(folder, "member_1")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    checkpoint = make_checkpoint()
+    checkpoint.weights["hidden.linear.weight"][1, 2] = value
+    save_checkpoint(checkpoint, Folder(tmp_path), "member_1")
+    with pytest.raises(CheckpointError, match=r"member_1\.safetensors: hidden\.linear\.weight .* train again"):
+        load_checkpoint(Folder(tmp_path), "member_1")
+
+
 def test_weights_that_do_not_fit_are_refused() -> None:
     checkpoint = make_checkpoint()
     fewer = {key: value for key, value in checkpoint.weights.items() if key != "hidden.linear.weight"}

@@ -19,7 +19,7 @@ from mgn_ma.training.loop import NonFiniteLossError
 from mgn_ma.training.member import MemberJob, train_member
 from mgn_ma.training.members import predict_network
 from mgn_ma.training.packed import PackedSplit
-from mgn_ma.training.packing import pack
+from mgn_ma.training.packing import PackPlan, pack
 from mgn_ma.training.states import StateStore
 
 Packed = Callable[..., PackedSplit]
@@ -163,15 +163,15 @@ def test_a_training_goes_on_with_the_shuffle_that_it_was_begun_with(
     assert weights_of(train_member(here, train, validation)) != weights_of(undisturbed)
 
 
-def test_the_policy_of_constant_truth_decides_which_snapshot_is_best(packed: Packed) -> None:
-    train, validation = packed(5), packed(3, split="validation")
-    labels = np.load(validation.labels.filename, mmap_mode="r+")  # type: ignore[union-attr]
-    first = slice(0, int(validation.offsets[1]))
-    labels[first, 3:] = 0.5  # of the first video, three expressions are all that it says
-    labels.flush()
+def test_the_policy_of_constant_truth_decides_which_snapshot_is_best(
+    packed: Packed, plan_of: Callable[..., PackPlan], tmp_path: Path
+) -> None:
+    train, plan = packed(5), plan_of(3, split="validation")
+    first = plan.frames["video_id"] == plan.frames["video_id"][0]
+    plan.frames.loc[first, list(EEV.names[3:])] = 0.5  # of the first video, three expressions are all that it says
+    validation = pack(plan, tmp_path / "validation")
     members = {
-        policy: train_member(make_job(train, constant=policy), train, PackedSplit(validation.folder))
-        for policy in ("left_out", "zeros")
+        policy: train_member(make_job(train, constant=policy), train, validation) for policy in ("left_out", "zeros")
     }
     left_out, zeros = ([m["validation_correlation"] for m in member.history] for member in members.values())
     assert left_out != zeros
@@ -198,13 +198,14 @@ def test_training_leaves_the_random_state_of_the_process_alone(packed: Packed) -
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_a_non_finite_loss_names_the_videos_of_the_batch(packed: Packed, tmp_path: Path) -> None:
-    train, validation = packed(3), packed(3, split="validation")
-    matrix = np.load(train.matrices["image"].filename, mmap_mode="r+")
-    matrix[int(train.index[train.offsets[1] + 2, 0])] = np.inf
-    matrix.flush()
+def test_a_non_finite_loss_names_the_videos_of_the_batch(
+    packed: Packed, plan_of: Callable[..., PackPlan], tmp_path: Path
+) -> None:
+    plan, validation = plan_of(3), packed(3, split="validation")
+    plan.tracks["image"].read("-train_01").rows.vectors[2] = np.inf
+    train = pack(plan, tmp_path / "train")
     with pytest.raises(NonFiniteLossError, match=r"epoch 1, batch \d+\. The batch has frames of .*-train_01"):
-        train_member(make_job(train), PackedSplit(train.folder), validation)
+        train_member(make_job(train), train, validation)
 
 
 @pytest.mark.parametrize(("policy", "trained_on"), [("left_out", "faces"), ("kept", "all"), ("dropped", "faces")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import shutil
 import signal
@@ -298,6 +299,28 @@ def test_nothing_to_pack_is_an_error(plan_of: Plans, tmp_path: Path) -> None:
         pack(replace(plan, frames=plan.frames.iloc[:0]), tmp_path / "train")
     with pytest.raises(TrainingError, match="no modalities"):
         pack(replace(plan, tracks={}), tmp_path / "train")
+
+
+def test_a_split_of_fewer_videos_than_before_says_of_which(
+    plan_of: Plans, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pack(plan_of(5), tmp_path / "train")
+    fewer = plan_of(5)
+    for video_id in ("-train_01", "-train_03"):
+        del fewer.tracks["image"].headers[video_id]  # type: ignore[attr-defined]
+    frames = fewer.frames[fewer.frames["video_id"] != "-train_03"].reset_index(drop=True)
+    with caplog.at_level(logging.WARNING):
+        pack(replace(fewer, frames=frames), tmp_path / "train")
+    assert (
+        "train: 2 of 5 videos that had image vectors when it was packed last have none now (-train_01, …)"
+        in caplog.text
+    )
+    assert (
+        "train: 1 of 5 videos that had video vectors when it was packed last have none now (-train_03)" in caplog.text
+    )
+    caplog.clear()
+    pack(plan_of(5), tmp_path / "train")
+    assert not caplog.records
 
 
 def test_interleaved_videos_are_refused(plan_of: Plans, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import pickle
@@ -74,7 +75,7 @@ def test_another_fingerprint_is_another_training(tmp_path: Path) -> None:
 def saved(content: object) -> bytes:
     file = io.BytesIO()
     torch.save(content, file)
-    return file.getvalue()
+    return hashlib.sha256(file.getvalue()).digest() + file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -86,9 +87,12 @@ def saved(content: object) -> bytes:
         lambda whole: whole[:-50],
         lambda whole: b"not a state",
         lambda whole: pickle.dumps({"an object": Path("x")}, protocol=2),
+        lambda whole: whole[:-1],
+        lambda whole: whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2),
+        lambda whole: whole[32:],
         lambda whole: saved({"format": 1}),
-        lambda whole: saved({"format": 2, "fingerprint": "abc", "state": {"epochs": 3}}),
-        lambda whole: saved({"format": 2, "fingerprint": "abd", "state": {}}),
+        lambda whole: saved({"format": 3, "fingerprint": "abc", "state": {"epochs": 3}}),
+        lambda whole: saved({"format": 3, "fingerprint": "abd", "state": {}}),
     ],
 )
 def test_a_damaged_state_starts_anew_and_says_so(
@@ -106,6 +110,19 @@ def test_a_damaged_state_starts_anew_and_says_so(
     assert "starts anew" in caplog.text
 
 
+def test_not_one_flipped_bit_of_a_state_is_taken(tmp_path: Path) -> None:
+    store = StateStore(Folder(tmp_path))
+    network, optimizer = trained(1)
+    store.save("member_1", "abc", TrainingState(1, [], network.state_dict(), optimizer.state_dict()))
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 60):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :])
+        assert store.load("member_1", "abc") is None, place
+    path.write_bytes(whole)
+    assert store.load("member_1", "abc") is not None
+
+
 def test_reading_a_state_runs_no_code(tmp_path: Path) -> None:
     class Harmful:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -114,6 +131,6 @@ def test_reading_a_state_runs_no_code(tmp_path: Path) -> None:
     store = StateStore(Folder(tmp_path))
     store.save("member_1", "abc", TrainingState())
     (path,) = tmp_path.iterdir()
-    path.write_bytes(saved({"format": 2, "fingerprint": "abc", "state": {"history": Harmful()}}))
+    path.write_bytes(saved({"format": 3, "fingerprint": "abc", "state": {"history": Harmful()}}))
     assert store.load("member_1", "abc") is None
     assert not (tmp_path / "harm").exists()

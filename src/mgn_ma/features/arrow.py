@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mgn_ma.extractors.base import TrackRows
+from mgn_ma.extractors.base import Clock, TrackRows
 from mgn_ma.features.track import Track, TrackError, TrackHeader
 
 Dtype = Literal["float16", "float32"]
 """Of vectors on disk."""
 
 METADATA_KEY = b"mgn_ma.track"
-FORMAT = 1
+FORMAT: Final = 1
 
 Vectors = npt.NDArray[np.floating[Any]]
 
@@ -34,10 +35,7 @@ def encode(track: Track, dtype: Dtype = "float16") -> pa.Buffer:
     ends = np.ascontiguousarray(track.rows.ends_us, dtype=np.int64)
     described = {**asdict(track.header), "format": FORMAT, "crc32": _checksum(starts, ends, vectors)}
     columns = [pa.array(starts), pa.array(ends), _as_lists(vectors)]
-    schema = pa.schema(
-        [("timestamp_us", pa.int64()), ("end_us", pa.int64()), ("vector", columns[2].type)],
-        metadata={METADATA_KEY: json.dumps(described).encode()},
-    )
+    schema = _schema(columns[2].type, json.dumps(described).encode())
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(pa.record_batch(columns, schema=schema))
@@ -54,7 +52,8 @@ def decode_header(source: Any) -> tuple[TrackHeader, str]:
     """
     reader = _open(source)
     described = _described(reader.schema)
-    return _header(described), _numpy_dtype(reader.schema)
+    _, dtype = _layout(reader.schema)
+    return described.header(), dtype
 
 
 def decode(source: Any) -> Track:
@@ -65,17 +64,19 @@ def decode(source: Any) -> Track:
     """
     reader = _open(source)
     described = _described(reader.schema)
-    width = reader.schema.field("vector").type.list_size
+    width, _ = _layout(reader.schema)
     try:
         batch = reader.get_batch(0)
+        # Buffers that are shorter than their columns would be read beyond their ends.
+        batch.validate()
         starts = batch.column(0).to_numpy()
         ends = batch.column(1).to_numpy()
         vectors = batch.column(2).flatten().to_numpy().reshape(len(starts), width)
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise TrackError(f"damaged body: {error}") from error
-    if _checksum(starts, ends, vectors) != described["crc32"]:
+    if _checksum(starts, ends, vectors) != described.crc32:
         raise TrackError("damaged body: its checksum does not match")
-    return Track(_header(described), TrackRows(starts, ends, vectors))
+    return Track(described.header(), TrackRows(starts, ends, vectors))
 
 
 def narrow(vectors: Vectors, dtype: Dtype) -> Vectors:
@@ -113,24 +114,51 @@ def _open(source: Any) -> pa.ipc.RecordBatchFileReader:
         raise TrackError(f"not a whole Arrow file: {error}") from error
 
 
-def _described(schema: pa.Schema) -> dict[str, Any]:
-    try:
-        described = json.loads((schema.metadata or {})[METADATA_KEY])
-        if described["format"] != FORMAT:
-            raise TrackError(f"a track of format {described['format']}; this version reads {FORMAT}")
-    except (KeyError, ValueError, TypeError) as error:
-        raise TrackError("an Arrow file without a track's header") from error
-    return dict(described)
+class _Described(BaseModel):
+    """A schema's metadata: a `TrackHeader`'s fields beside the checksum of the body."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal[1]
+    crc32: int
+    video_id: str
+    modality: str
+    clock: Clock
+    fingerprint: str
+    source_digest: str
+    seconds: float
+    # Tracks of files, written before there was such a field, lack it.
+    made_from: dict[str, str] = {}
+
+    def header(self) -> TrackHeader:
+        return TrackHeader(**self.model_dump(exclude={"format", "crc32"}))
 
 
-def _header(described: dict[str, Any]) -> TrackHeader:
-    fields = ("video_id", "modality", "clock", "fingerprint", "source_digest", "seconds")
+def _described(schema: pa.Schema) -> _Described:
     try:
-        # Tracks of files, written before there was such a field, lack it.
-        return TrackHeader(**{name: described[name] for name in fields}, made_from=described.get("made_from", {}))
+        return _Described.model_validate_json((schema.metadata or {})[METADATA_KEY])
     except KeyError as error:
-        raise TrackError(f"a header without {error}") from error
+        raise TrackError("an Arrow file without a track's header") from error
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = ".".join(map(str, wrong["loc"]))
+        raise TrackError(
+            f"no header of a track of format {FORMAT}, which this version reads: {name} {wrong['msg']}"
+        ) from error
 
 
-def _numpy_dtype(schema: pa.Schema) -> str:
-    return str(np.dtype(schema.field("vector").type.value_type.to_pandas_dtype()))
+def _layout(schema: pa.Schema) -> tuple[int, str]:
+    """Width and dtype of the vectors."""
+    vector = schema.types[2] if len(schema) == 3 else pa.null()
+    if (
+        not pa.types.is_fixed_size_list(vector)
+        or vector.value_type not in (pa.float16(), pa.float32())
+        or not schema.equals(_schema(vector))
+    ):
+        raise TrackError("an Arrow file without a track's columns")
+    return vector.list_size, str(np.dtype(vector.value_type.to_pandas_dtype()))
+
+
+def _schema(vector: pa.DataType, described: bytes = b"") -> pa.Schema:
+    columns = [("timestamp_us", pa.int64()), ("end_us", pa.int64()), ("vector", vector)]
+    return pa.schema(columns, metadata={METADATA_KEY: described})

@@ -69,7 +69,7 @@ def _of_outcome(selection: Selection, outcome: Outcome[VideoSource, Track]) -> T
         fingerprint=selection.fingerprint,
         source_digest=selection.wanted[outcome.item.video_id],
         reason=reason_of(error),
-        transient=error.transient if isinstance(error, ExtractionError) else isinstance(error, _TRANSIENT),
+        transient=error.transient if isinstance(error, ExtractionError | MediaError) else isinstance(error, _TRANSIENT),
         seconds=outcome.seconds,
     )
 

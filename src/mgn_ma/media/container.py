@@ -46,7 +46,7 @@ def open_container(path: str) -> Iterator[InputContainer]:
         try:
             container = av.open(source, "r", options={"format_whitelist": _FORMATS}, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise MediaError(path, _open_reason(path, error)) from error
+            raise MediaError(path, _open_reason(path, error), transient=isinstance(error, OSError)) from error
         yield stack.enter_context(container)
 
 
@@ -55,17 +55,17 @@ def _source(path: str, stack: ExitStack) -> str | IO[bytes]:
         try:
             file: IO[bytes] = stack.enter_context(fsspec.open(path, "rb"))
         except OSError as error:
-            raise MediaError(path, f"can't be read: {error.strerror or error}") from error
+            raise MediaError(path, f"can't be read: {error.strerror or error}", transient=True) from error
         return file
     local = Path(path)
     if local.is_dir():
         raise MediaError(path, "is a directory, not a file")
     if not local.exists():
-        raise MediaError(path, "no such file")
+        raise MediaError(path, "no such file", transient=True)
     if not local.is_file():
         raise MediaError(path, "is no regular file")
     if not os.access(local, os.R_OK):
-        raise MediaError(path, "can't be read: permission denied")
+        raise MediaError(path, "can't be read: permission denied", transient=True)
     if local.stat().st_size == 0:
         raise MediaError(path, "is empty (zero bytes)")
     # With the protocol spelt out, a name such as "concat:a|b.mp4" or "-x.mp4" is a file name and nothing else.

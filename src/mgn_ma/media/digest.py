@@ -33,5 +33,5 @@ def digest(path: str) -> str:
                 file.seek(max(size - MEBIBYTE, MEBIBYTE))
                 hasher.update(file.read(MEBIBYTE))
     except OSError as error:
-        raise MediaError(path, f"can't be read: {error.strerror or error}") from error
+        raise MediaError(path, f"can't be read: {error.strerror or error}", transient=True) from error
     return hasher.hexdigest()

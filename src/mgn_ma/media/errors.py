@@ -11,12 +11,14 @@ class MediaError(MGNMAError):
     Attributes:
         path: the file.
         reason: what is wrong with it, without the path.
+        transient: whether it says nothing of the file's content: it is not there now, or its disk or store fails.
     """
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, *, transient: bool = False) -> None:
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
+        self.transient = transient
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"

@@ -93,7 +93,7 @@ def read_captions(path: str) -> Captions:
     try:
         data = read_whole(path, MOST_BYTES)
     except MediaError as error:
-        raise CaptionsError(path, error.reason) from error
+        raise CaptionsError(path, error.reason, transient=error.transient) from error
     try:
         return parse_captions(decode_text(data))
     except ValueError as error:

@@ -25,7 +25,7 @@ def read_whole(path: str, most_bytes: int) -> bytes:
         with fsspec.open(path, "rb") as file:
             data: bytes = file.read(most_bytes + 1)
     except OSError as error:
-        raise MediaError(path, f"can't be read: {error.strerror or error}") from error
+        raise MediaError(path, f"can't be read: {error.strerror or error}", transient=True) from error
     if len(data) > most_bytes:
         raise MediaError(path, f"is larger than {most_bytes >> 20} MiB, which no file of its kind is")
     return data

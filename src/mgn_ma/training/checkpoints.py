@@ -126,7 +126,8 @@ def load_checkpoint(folder: Folder, name: str) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        CheckpointError: it is incomplete, damaged, or of a format that this version does not read.
+        CheckpointError: it is incomplete, damaged, of a format that this version does not read, or holds weights that
+            are no finite numbers.
     """
     described, weights = folder.read(f"{name}.json"), folder.read(f"{name}.safetensors")
     place = f"{folder.root}/{name}"
@@ -140,7 +141,11 @@ def load_checkpoint(folder: Folder, name: str) -> Checkpoint:
         ) from error
     if hashlib.sha256(weights).hexdigest() != stored.weights_sha256:
         raise CheckpointError(f"{place}.safetensors is damaged, or belongs to another {name}.json")
-    return _from_bytes(stored.description, weights)
+    checkpoint = _from_bytes(stored.description, weights)
+    for key, value in checkpoint.weights.items():
+        if not value.isfinite().all():
+            raise CheckpointError(f"{place}.safetensors: {key} holds NaN or infinite weights: train again")
+    return checkpoint
 
 
 class _Stored(BaseModel):

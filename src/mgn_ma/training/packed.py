@@ -197,6 +197,14 @@ class PackedSplit:
         """Ids of the videos that ``frames`` are of, each once, in their order."""
         return [self.video_ids[number] for number in np.unique(self.video_numbers(frames))]
 
+    def videos_by_modality(self) -> dict[str, list[str]]:
+        """By modality, the videos that have any vector of it."""
+        has_any = np.maximum.reduceat(self.index, self.offsets[:-1], axis=0) >= 0
+        return {
+            name: [self.video_ids[number] for number in np.flatnonzero(column)]
+            for name, column in zip(self.modalities, has_any.T, strict=True)
+        }
+
     def face_frames(self) -> Integers:
         """The frames that have labels, ascending: where zeros mean that no face was seen, those that are not all zero.
 

@@ -169,6 +169,7 @@ def pack(plan: PackPlan, folder: Path | str, *, verify: bool = False) -> PackedS
     fingerprint = plan.fingerprint()
     standing = _undamaged(_standing(folder), folder, verify=verify)
     _remove_all_but(standing, folder)
+    before = PackedSplit(folder).videos_by_modality() if standing and standing.fingerprint != fingerprint else {}
     if standing is None or standing.fingerprint != fingerprint:
         unfinished = folder / UNFINISHED
         (unfinished / MATRICES).mkdir(parents=True)
@@ -178,7 +179,22 @@ def pack(plan: PackPlan, folder: Path | str, *, verify: bool = False) -> PackedS
             Folder(folder).write(DESCRIPTION, description.model_dump_json(indent=1).encode())
         finally:
             _remove_all_but(_standing(folder), folder)
-    return PackedSplit(folder)
+    split = PackedSplit(folder)
+    if before:
+        _warn_of_fewer(before, split)
+    return split
+
+
+def _warn_of_fewer(before: Mapping[str, list[str]], split: PackedSplit) -> None:
+    """Say which videos are trained on no more: a disk that was away, say, makes a smaller model and no error."""
+    now = split.videos_by_modality()
+    for name in (name for name in before if name in now):
+        if gone := sorted(set(before[name]) - set(now[name])):
+            logger.warning(
+                "%s: %d of %d videos that had %s vectors when it was packed last have none now (%s); the account of "
+                "the extraction says why",
+                *(split.description.split, len(gone), len(before[name]), name, gone[0] + (", …" if gone[1:] else "")),
+            )
 
 
 def _require_unmixed(plan: PackPlan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import math
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
+
+_DIGEST_BYTES = 32
 
 _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError)
 """What `torch.load` and the reading of its result raise of a file that is cut short, damaged or something else."""
@@ -72,12 +75,17 @@ class StateStore:
         import torch
 
         try:
-            kept = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            kept = torch.load(io.BytesIO(_checked(content)), map_location="cpu", weights_only=True)
             if (kept["format"], kept["fingerprint"]) != (FORMAT, fingerprint):
                 raise ValueError("it is of another format, or of another training")
             return TrainingState(**kept["state"])
         except _DAMAGED as error:
-            logger.warning("the kept state of %s can't be used, its training starts anew: %s", name, error)
+            logger.warning(
+                "the state %s/%s can't be used, its training starts anew: %s",
+                self.folder.root,
+                _file(name, fingerprint),
+                error,
+            )
             return None
 
     def save(self, name: str, fingerprint: str, state: TrainingState) -> None:
@@ -86,7 +94,15 @@ class StateStore:
 
         content = io.BytesIO()
         torch.save({"format": FORMAT, "fingerprint": fingerprint, "state": vars(state)}, content)
-        self.folder.write(_file(name, fingerprint), content.getvalue())
+        self.folder.write(_file(name, fingerprint), hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+
+
+def _checked(content: bytes) -> memoryview:
+    """What follows the digest that a file begins with, and that it must have."""
+    kept = memoryview(content)[_DIGEST_BYTES:]
+    if hashlib.sha256(kept).digest() != content[:_DIGEST_BYTES]:
+        raise ValueError(f"it is damaged, or of another format than {FORMAT}")
+    return kept
 
 
 def _file(name: str, fingerprint: str) -> str:
