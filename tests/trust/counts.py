@@ -16,7 +16,7 @@ FILES = count("FILES", 40)
 COMBINATIONS = count("COMBINATIONS", 12)
 """Of container, codec and frame rate."""
 KILLS = count("KILLS", 0)
-VIDEOS = count("VIDEOS", 30)
+VIDEOS = count("VIDEOS", 20)
 """Of the soak."""
 EXAMPLES = count("EXAMPLES", 100)
 """Of each property of a parser."""
