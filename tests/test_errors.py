@@ -1,5 +1,6 @@
 """Which errors end with their message alone, and that every error class of ours is one of them."""
 
+import errno
 import importlib
 import pkgutil
 
@@ -29,6 +30,12 @@ def test_our_own_errors_are_foreseen_also_where_another_library_wraps_them(monke
     assert message_for_people(OurError("no row")) == "no row"
     assert message_for_people(wrapped(wrapped(OurError("no row")))) == "no row"
     assert message_for_people(wrapped(KeyError("x")), also=(LookupError,)) == "'x'"
+
+
+def test_a_full_disk_is_foreseen_and_names_the_file():
+    full = OSError(errno.ENOSPC, "No space left on device", "/data/a.arrow")
+    assert message_for_people(wrapped(full)).startswith("/data/a.arrow: No space left on device. What is written")
+    assert message_for_people(OSError(errno.EACCES, "Permission denied", "/data/a.arrow")) is None
 
 
 def test_frames_are_shown_on_demand(monkeypatch):

@@ -1,5 +1,6 @@
 """A file appears whole or not at all, wherever it is."""
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -32,14 +33,15 @@ def test_after_an_error_the_old_file_stands_and_nothing_beside_it(
     path.write_bytes(b"one")
 
     def full(*_: object) -> None:
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "no space left")
 
     if fails != "in the block":
         monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space left"), atomic_path(path) as unfinished:
+    with pytest.raises(OSError, match="no space left") as raised, atomic_path(path) as unfinished:
         unfinished.write_bytes(b"tw")
         if fails == "in the block":
             full()
+    assert raised.value.filename == str(path)
     assert path.read_bytes() == b"one"
     assert names(tmp_path) == ["a.txt"]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 
 TRACEBACK_VARIABLE = "MGN_MA_TRACEBACK"
 """Set, it makes every error show where it was raised."""
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class MGNMAError(Exception):
@@ -17,7 +21,7 @@ def message_for_people(error: BaseException, also: tuple[type[BaseException], ..
     """The message of the first foreseen error in the chain of causes, without frames.
 
     Args:
-        error: what was raised, maybe a library's error around ours.
+        error: what was raised, maybe a library's error around ours or around the system's that a disk is full.
         also: classes of others whose messages are for people, too.
 
     Returns:
@@ -25,7 +29,14 @@ def message_for_people(error: BaseException, also: tuple[type[BaseException], ..
     """
     if os.environ.get(TRACEBACK_VARIABLE):
         return None
-    return next((str(cause) for cause in _causes(error) if isinstance(cause, (MGNMAError, *also))), None)
+    return next(filter(None, (_message(cause, also) for cause in _causes(error))), None)
+
+
+def _message(error: BaseException, also: tuple[type[BaseException], ...]) -> str | None:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        place = error.filename or "a file of this run"
+        return f"{place}: {error.strerror}. What is written already is kept: make room, and the same command goes on"
+    return str(error) if isinstance(error, (MGNMAError, *also)) else None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -30,6 +30,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
         unfinished.replace(place)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # a full disk while a file is written names none
+            error.filename = str(place)
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -73,6 +73,7 @@ def test_a_missing_file_is_left_to_the_prediction(tmp_path):
         ("odd.csv", "path,name\na.mp4,b\n", "has the column video, and may have video_id, captions, title; .*'path'"),
         ("gone.txt", None, "can't be read: No such file"),
         ("*.webm", None, "there is no video in it"),
+        ("long.csv", "video\n" + "a" * 200_000, "is no list of videos in CSV: field larger than field limit"),
     ],
 )
 def test_what_names_no_video_is_an_error_that_says_so(tmp_path, name, content, message):

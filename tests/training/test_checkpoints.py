@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,6 +89,15 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     fewer = {key: value for key, value in checkpoint.weights.items() if key != "hidden.linear.weight"}
     with pytest.raises(CheckpointError, match=r"hidden\.linear\.weight"):
         Checkpoint(checkpoint.description, fewer).build()
+
+
+@pytest.mark.parametrize("change", [{"experts": 0}, {"fusion": "none"}, {"classes": 10**30}])
+def test_an_architecture_that_there_is_not_is_refused(change: dict[str, Any]) -> None:
+    checkpoint = make_checkpoint()
+    architecture = checkpoint.description.architecture | change
+    description = checkpoint.description.model_copy(update={"architecture": architecture})
+    with pytest.raises(CheckpointError, match="its architecture is none"):
+        Checkpoint(description, checkpoint.weights).build()
 
 
 def test_a_checkpoint_travels_between_processes() -> None:

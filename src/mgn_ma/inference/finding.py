@@ -90,14 +90,17 @@ def _remote_folder(url: str) -> list[str]:
 
 
 def _of_table(path: Path) -> Iterator[VideoInput]:
-    rows = csv.DictReader(io.StringIO(_text(path), newline=""))
-    columns = rows.fieldnames or []
+    try:
+        rows = csv.DictReader(io.StringIO(_text(path), newline=""))
+        columns, found = rows.fieldnames or [], list(rows)
+    except csv.Error as error:
+        raise NoVideosError(f"{path}: is no list of videos in CSV: {error}") from error
     if "video" not in columns or set(columns) - set(COLUMNS):
         raise NoVideosError(
             f"{path}: a list of videos has the column video, and may have {', '.join(COLUMNS[1:])}; this one has "
             f"{', '.join(map(repr, columns)) or 'none'}"
         )
-    for row in rows:
+    for row in found:
         if not row["video"]:
             continue
         video = _video(_beside(path, row["video"]))

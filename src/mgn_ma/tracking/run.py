@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
+import socket
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
-from mlflow.entities import LifecycleStage
+from mlflow.entities import LifecycleStage, LoggedModelStatus
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.default_context import DefaultRunContext
 from mlflow.tracking.context.system_environment_context import SystemEnvironmentContext
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from mgn_ma.tracking.outage import limit_retries, warn_on_outage
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
@@ -22,6 +26,7 @@ from mgn_ma.tracking.server import SQLITE, artifact_location, check, database_fi
 logger = logging.getLogger(__name__)
 
 LARGEST_ARTIFACT_BYTES = 64 * 1024**2
+_HOST_TAG, _PROCESS_TAG = "mgn_ma.host", "mgn_ma.process"
 
 
 class TrackedRun:
@@ -112,9 +117,37 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     # As mlflow.start_run makes one, without its search for notebooks and repositories, which imports IPython.
     given = SystemEnvironmentContext()
     tags = DefaultRunContext().tags() | (given.tags() if given.in_context() else {})  # type: ignore[no-untyped-call]
-    run = MlflowClient().create_run(_experiment_id(experiment, uri, project_path), tags=tags, run_name=name)
+    experiment_id = _experiment_id(experiment, uri, project_path)
+    with warn_on_outage("the end of runs that were killed"):
+        end_killed_runs(MlflowClient(), experiment_id)
+    tags |= {_HOST_TAG: socket.gethostname(), _PROCESS_TAG: str(os.getpid())}
+    run = MlflowClient().create_run(experiment_id, tags=tags, run_name=name)
     mlflow.start_run(run_id=run.info.run_id)
     return TrackedRun(run.info.run_id, name, adopted=False)
+
+
+def end_killed_runs(client: MlflowClient, experiment_id: str) -> None:
+    """Mark as KILLED the runs whose process on this machine is gone, with their members; their models as FAILED."""
+    running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
+    ended = {run.info.run_id for run in running if _is_gone(run.data.tags)}
+    ended |= {run.info.run_id for run in running if run.data.tags.get(MLFLOW_PARENT_RUN_ID) in ended}
+    for run_id in ended:
+        client.set_terminated(run_id, "KILLED")
+    for model in client.search_logged_models([experiment_id]) if ended else ():
+        if model.source_run_id in ended and model.status == LoggedModelStatus.PENDING:
+            client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+
+
+def _is_gone(tags: Mapping[str, str]) -> bool:
+    if tags.get(_HOST_TAG) != socket.gethostname() or sys.platform == "win32":
+        return False
+    try:
+        os.kill(int(tags[_PROCESS_TAG]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # somebody else's, and alive
+        pass
+    return False
 
 
 def _experiment_id(name: str, uri: str, project_path: Path) -> str:

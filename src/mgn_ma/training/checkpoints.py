@@ -7,7 +7,7 @@ halves of two checkpoints are never taken for one. Nothing is pickled. Torch is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -80,7 +80,7 @@ class Checkpoint:
         from mgn_ma.models.mgn_ma import MGNMA
 
         self._require("mgn_ma")
-        return self._filled(MGNMA(MGNMAConfig.model_validate(self.description.architecture)))
+        return self._filled(lambda architecture: MGNMA(MGNMAConfig.model_validate(architecture)))
 
     def build_video_level(self) -> VideoLevelNetwork:
         """The video-level network, in evaluation mode on the CPU.
@@ -91,7 +91,7 @@ class Checkpoint:
         from mgn_ma.models.video_level import VideoLevelNetwork
 
         self._require("video_level")
-        return self._filled(VideoLevelNetwork(VideoLevelConfig.model_validate(self.description.architecture)))
+        return self._filled(lambda architecture: VideoLevelNetwork(VideoLevelConfig.model_validate(architecture)))
 
     def digest(self) -> str:
         """Hex digest of description and weights."""
@@ -102,7 +102,11 @@ class Checkpoint:
         if self.description.kind != kind:
             raise CheckpointError(f"this is a checkpoint of {self.description.kind}, wanted is one of {kind}")
 
-    def _filled(self, network: Network) -> Network:
+    def _filled(self, make: Callable[[Mapping[str, Any]], Network]) -> Network:
+        try:
+            network = make(self.description.architecture)
+        except (ValueError, TypeError, RuntimeError) as error:  # the last two: of torch, for sizes that nothing has
+            raise CheckpointError(f"its architecture is none: {error}") from error
         try:
             network.load_state_dict(dict(self.weights), strict=True)
         except RuntimeError as error:
