@@ -17,6 +17,8 @@ BYTES_A_VIDEO = 64 << 10
 """What the tables of a batch grow by, and Python's allocator with them."""
 FIRST_BYTES = 128 << 20
 """For what a process loads when it first needs it."""
+SECONDS = 10
+"""By which one half may be slower than twice the other: a machine is never quite free."""
 
 
 def test_memory_and_handles_are_flat_and_time_is_linear(
@@ -46,4 +48,4 @@ def test_memory_and_handles_are_flat_and_time_is_linear(
     )
     assert late - early < FIRST_BYTES + BYTES_A_VIDEO * VIDEOS
     assert more_handles <= HANDLES
-    assert halves[1] < 2 * halves[0] + 2
+    assert halves[1] < 2 * halves[0] + SECONDS
