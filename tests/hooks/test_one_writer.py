@@ -6,7 +6,7 @@ import pytest
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
-from mgn_ma.hooks.one_writer import OneWriterHooks
+from mgn_ma.hooks.one_writer import ClockError, OneWriterHooks
 from mgn_ma.run_lock import BusyError
 
 SCORE = {"type": "json.JSONDataset", "versioned": True}
@@ -59,3 +59,15 @@ def test_a_run_loads_the_version_that_it_saved_although_there_is_a_newer_one(beg
     catalog.release("score")
     assert catalog.load("score") == {"run": "own"}
     assert other.load("score") == {"run": "newer"}
+
+
+def test_a_run_before_the_newest_version_is_refused_until_the_clock_is_right(begin, tmp_path):
+    hooks, catalog = begin(TRAIN, "2026-01-02T00.00.00.000Z")
+    catalog.save("score", 1)
+    hooks.after_pipeline_run()
+    with pytest.raises(
+        ClockError, match=r"score\.json: its newest version, 2026-01-02.*later than this run, 2026-01-01"
+    ):
+        begin(TRAIN, "2026-01-01T00.00.00.000Z")
+    begin(Pipeline([Node(same, "score", "curves")]), "2026-01-01T00.00.00.000Z")[0].after_pipeline_run()
+    begin(TRAIN, "2026-01-03T00.00.00.000Z")

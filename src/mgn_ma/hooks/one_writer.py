@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractVersionedDataset, CatalogProtocol, Version
+from kedro.io.core import VersionNotFoundError
 from kedro.pipeline import Pipeline
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.hooks.catalog_files import unwrapped
 from mgn_ma.hooks.tracking import command
 from mgn_ma.run_lock import claimed
+
+
+class ClockError(MGNMAError):
+    """A version is there that is later than this run: the clock was set back, and the newest would not be the last."""
 
 
 class OneWriterHooks:
@@ -38,6 +44,7 @@ class OneWriterHooks:
 
         Raises:
             BusyError: another run works with some of it.
+            ClockError: some of it has a version of a later time.
         """
         self._held.close()  # of a run of this process that was interrupted
         self._catalog = catalog
@@ -47,6 +54,8 @@ class OneWriterHooks:
             [name for name in names if name in catalog and not name.startswith("params:")]
             for names in (pipeline.all_outputs(), pipeline.inputs())
         )
+        for name in writes:
+            _check_clock(unwrapped(catalog.get(name)))
         self._held.enter_context(claimed(self._folder, command(run_params), writes, reads))
 
     @hook_impl
@@ -65,3 +74,15 @@ class OneWriterHooks:
     def on_pipeline_error(self) -> None:
         """Give back what was claimed."""
         self._held.close()
+
+
+def _check_clock(dataset: Any) -> None:
+    """Versions are named by time, and what is loaded later is the newest: no run may write an older one."""
+    if not isinstance(dataset, AbstractVersionedDataset) or not (version := dataset.resolve_save_version()):
+        return
+    with suppress(VersionNotFoundError):
+        if (newest := dataset._fetch_latest_load_version()) > version:
+            raise ClockError(
+                f"{dataset._filepath}: its newest version, {newest}, is later than this run, {version}, and would be"
+                " taken for its result. Was the clock set back? Set it right, or move that version away"
+            )
