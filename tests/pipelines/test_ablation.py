@@ -25,6 +25,7 @@ from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.ensembling import EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.execution import ExecutionConfig
+from mgn_ma.features.plan import ExtractionSettings
 from mgn_ma.pipelines.ablation import create_pipeline
 from mgn_ma.pipelines.video_features import create_pipeline as create_video_features
 from mgn_ma.training import loop
@@ -119,6 +120,7 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
             **{f"params:{name}": MemoryDataset(value) for name, value in settings.items()},
             "extraction_account": MemoryDataset(extracted.account),
             "params:targets": MemoryDataset(EEV),
+            "params:extraction": MemoryDataset(ExtractionSettings()),
             "tracker": MemoryDataset(NamesTracker(), copy_mode="assign"),
             "training_states": TrainingStatesDataset(filepath=str(folder / "states")),
             "ablation_input_folder": MemoryDataset(str(folder)),

@@ -15,6 +15,7 @@ import fsspec
 from fsspec.asyn import get_loop, sync
 from pydantic import BaseModel, ConfigDict, Field
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.media.errors import MediaError
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ async def _fetch_http(url: str, target: IO[bytes], config: FetchConfig) -> None:
     raise MediaError(url, f"redirects more than {_MOST_REDIRECTS} times")
 
 
-class _NotPublicError(PermissionError):
-    """A host is at an address inside."""
+class _NotPublicError(MGNMAError, PermissionError):
+    """A host is at an address inside; as an error of the system, since that is what a connection may fail with."""
 
 
 def _public_socket(info: tuple[Any, ...]) -> socket.socket:

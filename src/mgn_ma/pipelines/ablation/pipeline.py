@@ -37,7 +37,7 @@ def _input_nodes() -> list[Node]:
         "video_in_sample.tracks",
         name="embed_videos_in_sample",
     )
-    given = ["extraction_account", "params:targets", "params:modalities", "ablation_input_folder"]
+    given = ["extraction_account", "params:targets", "params:modalities", "params:extraction", "ablation_input_folder"]
     tracks = [*TRACKS, "video_in_sample.tracks"]
     return [embed] + [
         Node(
