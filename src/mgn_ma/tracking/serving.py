@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle, BundleError, load_bundle
@@ -33,7 +34,7 @@ SECONDS_VARIABLE = "MGN_MA_MAX_SECONDS"
 """The most seconds that the videos of one request are long, together."""
 
 
-class _TooLargeError(MlflowException):
+class _TooLargeError(MlflowException, MGNMAError):
     """MLflow has no error code that becomes this status."""
 
     def get_http_status_code(self) -> int:
