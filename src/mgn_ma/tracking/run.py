@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mlflow.tracking.context.default_context import DefaultRunContext
 from mlflow.tracking.context.system_environment_context import SystemEnvironmentContext
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from mgn_ma.temporary import temporary_folder
 from mgn_ma.tracking.outage import limit_retries, warn_on_outage
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
 from mgn_ma.tracking.server import SQLITE, artifact_location, check, database_file, redacted
@@ -69,8 +69,8 @@ class TrackedRun:
         if size > LARGEST_ARTIFACT_BYTES:
             logger.warning("%s (%d MiB) is too large to be copied to MLflow", path, size // 1024**2)
             return
-        with warn_on_outage(path), tempfile.TemporaryDirectory() as folder:
-            local = Path(folder) / Path(path).name
+        with warn_on_outage(path), temporary_folder("report") as folder:
+            local = folder / Path(path).name
             filesystem.get_file(path, str(local))
             MlflowClient().log_artifact(self.run_id, str(local), "reports")
 
@@ -127,14 +127,19 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
 
 
 def end_killed_runs(client: MlflowClient, experiment_id: str) -> None:
-    """Mark as KILLED the runs whose process on this machine is gone, with their members; their models as FAILED."""
+    """Mark as KILLED the runs whose process on this machine is gone, with their members.
+
+    Models that no run works on any more and that still stand as PENDING are marked as FAILED.
+    """
     running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
     ended = {run.info.run_id for run in running if _is_gone(run.data.tags)}
     ended |= {run.info.run_id for run in running if run.data.tags.get(MLFLOW_PARENT_RUN_ID) in ended}
     for run_id in ended:
         client.set_terminated(run_id, "KILLED")
-    for model in client.search_logged_models([experiment_id]) if ended else ():
-        if model.source_run_id in ended and model.status == LoggedModelStatus.PENDING:
+    alive = {run.info.run_id for run in running} - ended
+    for model in client.search_logged_models([experiment_id]):  # the newest; MLflow's filter finds no status
+        pending = model.status == LoggedModelStatus.PENDING
+        if pending and model.source_run_id is not None and model.source_run_id not in alive:
             client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
 
 
