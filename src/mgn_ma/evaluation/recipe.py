@@ -25,10 +25,17 @@ class EnsembleRecipe(BaseModel):
     """One a member, for every video but those below."""
     video_weights: dict[str, tuple[float, ...]]
     """For the videos that the weights were learned on: weights learned without them."""
+    members_fingerprint: str = ""
+    """Of the networks whose predictions the weights were learned from; "" where it is not known."""
 
     @classmethod
     def from_learned(
-        cls, method: EnsemblingMethod, learned: LearnedMethod, members: list[str], video_ids: list[str]
+        cls,
+        method: EnsemblingMethod,
+        learned: LearnedMethod,
+        members: list[str],
+        video_ids: list[str],
+        members_fingerprint: str = "",
     ) -> EnsembleRecipe:
         """The recipe of a method that was learned on the videos ``video_ids`` (V)."""
         return cls(
@@ -40,6 +47,7 @@ class EnsembleRecipe(BaseModel):
                 video_id: tuple(weights)
                 for video_id, weights in zip(video_ids, learned.video_weights.tolist(), strict=True)
             },
+            members_fingerprint=members_fingerprint,
         )
 
     def predict(self, predictions: SplitPredictions, targets: Targets) -> pd.DataFrame:

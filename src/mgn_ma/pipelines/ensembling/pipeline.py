@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from mgn_ma.eev.submission import make_submission
+from mgn_ma.pipelines.model_input.pipeline import PACKED
 
 from .nodes import calibrate, combine_members, learn_ensemble, score_ensemble
 
@@ -13,7 +14,15 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 learn_ensemble,
-                ["member_predictions", "labels_validation", "params:ensembling", "params:evaluation"],
+                [
+                    "member_predictions",
+                    "labels_validation",
+                    "params:ensembling",
+                    "params:evaluation",
+                    "data_fingerprint",
+                    "params:modalities",
+                    *PACKED,
+                ],
                 ["ensemble_recipe", "ensembling_methods"],
                 name="learn_ensemble",
             ),
