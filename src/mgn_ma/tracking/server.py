@@ -29,7 +29,7 @@ class TrackingUnavailableError(MGNMAError):
     def __init__(self, uri: str, reason: str) -> None:
         super().__init__(
             f"MLflow can't be used at {redacted(uri)}: {reason}\n"
-            "What is computed already is kept, and the same command goes on. Make it work there (is it a server? start it: `mlflow server …`),\n"
+            "What is computed already is kept. Make it work there (is it a server? start it: `mlflow server …`),\n"
             "or set MLFLOW_TRACKING_URI to one that runs, or unset it to track in this project's own mlflow.db."
         )
 
