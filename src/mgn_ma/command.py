@@ -24,6 +24,7 @@ disable_telemetry()  # before MLflow is imported, which reads the switches then
 
 from mgn_ma import __version__  # noqa: E402
 from mgn_ma.errors import MGNMAError, message_for_people  # noqa: E402
+from mgn_ma.garbage import collect_rarely  # noqa: E402
 from mgn_ma.run_lock import claimed  # noqa: E402
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def predict(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command (by default the one of this process); a foreseen error ends it with its message and status 1."""
+    collect_rarely()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("mgn_ma").setLevel(logging.INFO)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
