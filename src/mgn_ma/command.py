@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import tomllib
+import traceback
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ disable_telemetry()  # before MLflow is imported, which reads the switches then
 from mgn_ma import __version__  # noqa: E402
 from mgn_ma.errors import MGNMAError, message_for_people  # noqa: E402
 from mgn_ma.garbage import collect_rarely  # noqa: E402
+from mgn_ma.redaction import redact_logs, redacted  # noqa: E402
 from mgn_ma.run_lock import claimed  # noqa: E402
 
 if TYPE_CHECKING:
@@ -95,11 +97,12 @@ def predict(
     others are), or none could.
     """
     from mgn_ma.execution import ExecutionConfig
+    from mgn_ma.files import remove_unfinished
     from mgn_ma.inference.finding import find_videos
     from mgn_ma.inference.videos import VideoSettings
     from mgn_ma.media.fetch import FetchConfig, hosts_of, is_remote
     from mgn_ma.reporting.prediction import PredictionSettings, predict_videos, write_tables
-    from mgn_ma.reporting.prediction_page import PageSettings
+    from mgn_ma.reporting.prediction_page import PAGES, PageSettings
 
     found = find_videos(videos)
     if len(found) > 1 and (captions is not None or title is not None):
@@ -114,6 +117,8 @@ def predict(
     fetch = FetchConfig(private_hosts=hosts_of([*videos, captions or ""]))
     reading = VideoSettings(weights=weights, fetch=fetch)
     with claimed(output, "mgn-ma predict", ["the predictions"]):
+        for folder in (output, output / PAGES):
+            remove_unfinished(folder, below=False)
         bundle, name = _load(model, tracking_uri)
         tables = predict_videos(
             bundle,
@@ -136,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command (by default the one of this process); a foreseen error ends it with its message and status 1."""
     collect_rarely()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    redact_logs()
     logging.getLogger("mgn_ma").setLevel(logging.INFO)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -143,9 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(arguments, prog_name="mgn-ma")
     except Exception as error:
         message = message_for_people(error)
-        if message is None:
-            raise
-        typer.echo(f"Error: {message}", err=True)
+        trace = "".join(traceback.format_exception(error))
+        typer.echo(redacted(trace) if message is None else f"Error: {message}", err=True)
         sys.exit(1)
 
 
