@@ -22,6 +22,7 @@ from mgn_ma.inference.finding import as_text
 from mgn_ma.inference.moments import Moment, MomentsConfig, find_moments
 from mgn_ma.inference.videos import VideoInput, VideoOutcome, VideoPredictor, VideoSettings
 from mgn_ma.media.fetch import hosts_of
+from mgn_ma.redaction import redacted
 from mgn_ma.reporting.prediction_page import (
     INDEX,
     PageFolder,
@@ -31,6 +32,7 @@ from mgn_ma.reporting.prediction_page import (
     caption_at,
     captions_of,
 )
+from mgn_ma.reporting.spreadsheets import for_spreadsheets
 
 logger = logging.getLogger(__name__)
 
@@ -138,10 +140,10 @@ def write_tables(tables: PredictedTables, root: str | Path) -> None:
     folder = Folder(root)
     for name, table in (("curves", tables.curves), ("attention", tables.attention)):
         folder.write(f"{name}.parquet", table.to_parquet(index=False))
-    folder.write("curves.csv", tables.curves.to_csv(index=False).encode())
+    folder.write("curves.csv", for_spreadsheets(tables.curves).to_csv(index=False).encode())
     folder.write("moments.json", json.dumps(tables.moments, indent=1, ensure_ascii=False).encode())
     folder.write(INDEX, tables.index.encode())
-    folder.write("account.csv", tables.account.to_csv(index=False).encode())
+    folder.write("account.csv", for_spreadsheets(tables.account).to_csv(index=False).encode())
 
 
 def check_account(account: pd.DataFrame) -> None:
@@ -180,7 +182,7 @@ class _Results:
         self._account.append(
             (
                 video_id,
-                as_text(outcome.video.path),
+                redacted(as_text(outcome.video.path)),
                 "predicted",
                 "; ".join(outcome.notes),
                 round((source.duration_us or 0) / 1e6, 3),
@@ -191,7 +193,7 @@ class _Results:
         )
 
     def add_failure(self, outcome: VideoOutcome) -> None:
-        row = (outcome.video.video_id, as_text(outcome.video.path), "failed", outcome.reason, 0.0, 0, "", "")
+        row = (outcome.video.video_id, redacted(as_text(outcome.video.path)), "failed", outcome.reason, 0.0, 0, "", "")
         self._account.append(row)
 
     def tables(self, model: str, index: str) -> PredictedTables:

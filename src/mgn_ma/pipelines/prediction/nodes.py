@@ -1,6 +1,5 @@
 """Nodes that find new videos and predict them with a registered model; docs/prediction.md describes what comes out."""
 
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -9,20 +8,23 @@ from mgn_ma.execution import ExecutionConfig
 from mgn_ma.inference.finding import find_videos
 from mgn_ma.inference.videos import VideoInput
 from mgn_ma.reporting.prediction import PredictionSettings, predict_videos
+from mgn_ma.reporting.spreadsheets import for_spreadsheets
 from mgn_ma.tracking.registry import ModelRegistry
 
 
-def find_new_videos(prediction: PredictionSettings) -> list[dict[str, Any]]:
+def find_new_videos(prediction: PredictionSettings) -> list[VideoInput]:
     """The videos that the parameters name, with the captions and titles that lie beside them.
+
+    They stay in memory: an address may hold a password.
 
     Raises:
         NoVideosError: they name none.
     """
-    return [asdict(video) for video in find_videos(prediction.videos, prediction.caption_languages)]
+    return find_videos(prediction.videos, prediction.caption_languages)
 
 
 def predict_new_videos(
-    new_videos: list[dict[str, Any]],
+    new_videos: list[VideoInput],
     prediction: PredictionSettings,
     execution: ExecutionConfig,
     model_registry: ModelRegistry,
@@ -36,11 +38,12 @@ def predict_new_videos(
     bundle, model = model_registry.named_bundle(prediction.model)
     tables = predict_videos(
         bundle,
-        [VideoInput(**video) for video in new_videos],
+        new_videos,
         prediction,
         execution=execution,
         tracks=tracks_folder,
         pages=pages_folder,
         model=model,
     )
-    return tables.curves, tables.curves, tables.attention, tables.moments, tables.account, tables.index
+    curves_csv, account = for_spreadsheets(tables.curves), for_spreadsheets(tables.account)
+    return tables.curves, curves_csv, tables.attention, tables.moments, account, tables.index
