@@ -94,11 +94,12 @@ def predict(
     others are), or none could.
     """
     from mgn_ma.execution import ExecutionConfig
+    from mgn_ma.files import remove_unfinished
     from mgn_ma.inference.finding import find_videos
     from mgn_ma.inference.videos import VideoSettings
     from mgn_ma.media.fetch import FetchConfig, hosts_of, is_remote
     from mgn_ma.reporting.prediction import PredictionSettings, predict_videos, write_tables
-    from mgn_ma.reporting.prediction_page import PageSettings
+    from mgn_ma.reporting.prediction_page import PAGES, PageSettings
 
     found = find_videos(videos)
     if len(found) > 1 and (captions is not None or title is not None):
@@ -113,6 +114,8 @@ def predict(
     fetch = FetchConfig(private_hosts=hosts_of([*videos, captions or ""]))
     reading = VideoSettings(weights=weights, fetch=fetch)
     with claimed(output, "mgn-ma predict", ["the predictions"]):
+        for folder in (output, output / PAGES):
+            remove_unfinished(folder, below=False)
         bundle, name = _load(model, tracking_uri)
         tables = predict_videos(
             bundle,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,8 +13,10 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-UNFINISHED_SUFFIX = ".tmp"
-"""Ends the name of a file that is still being written, or whose writer was killed."""
+from mgn_ma.temporary import in_use, remove_if_abandoned
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+"""Name of a file that is still being written, or whose writer was killed."""
 
 
 @contextmanager
@@ -24,18 +27,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     place = Path(path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = place.with_name(f".{place.name}.{uuid.uuid4().hex}{UNFINISHED_SUFFIX}")
-    try:
-        yield unfinished
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(place)
-    except OSError as error:
-        if error.errno is not None and error.filename is None:  # a full disk while a file is written names none
-            error.filename = str(place)
-        raise
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with in_use(lambda: _unfinished(place)) as unfinished:
+        try:
+            yield unfinished
+            with unfinished.open("rb+") as file:
+                os.fsync(file.fileno())
+            unfinished.replace(place)
+        except OSError as error:
+            if error.errno is not None and error.filename is None:  # a full disk while a file is written names none
+                error.filename = str(place)
+            raise
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _unfinished(place: Path) -> Path:
+    path = place.with_name(f".{place.name}.{uuid.uuid4().hex}.tmp")
+    path.touch(exist_ok=False)
+    return path
+
+
+def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
+    """Remove what killed writers left half written in a local folder, and ``below`` it; what is being written stays."""
+    place = Path(folder)
+    for path in place.rglob(".*.tmp") if below else place.glob(".*.tmp"):
+        if _UNFINISHED.fullmatch(path.name):
+            remove_if_abandoned(path)
 
 
 def write_atomically(path: str | Path, content: bytes, filesystem: fsspec.AbstractFileSystem | None = None) -> None:

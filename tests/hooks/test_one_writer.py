@@ -71,3 +71,11 @@ def test_a_run_before_the_newest_version_is_refused_until_the_clock_is_right(beg
         begin(TRAIN, "2026-01-01T00.00.00.000Z")
     begin(Pipeline([Node(same, "score", "curves")]), "2026-01-01T00.00.00.000Z")[0].after_pipeline_run()
     begin(TRAIN, "2026-01-03T00.00.00.000Z")
+
+
+def test_what_killed_runs_left_half_written_is_removed_before_the_first_node(begin, tmp_path):
+    left = tmp_path / "data" / "08_reporting" / f".scores.json.{'0' * 32}.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_text("{")
+    begin(TRAIN, "2026-01-01T00.00.00.000Z")[0].after_pipeline_run()
+    assert not left.exists()

@@ -26,7 +26,12 @@ def test_runs_whose_process_is_gone_are_called_killed_and_no_others(empty_databa
     killed = begin(socket.gethostname(), gone.pid)
     member, model = begin(parent=killed), client.create_logged_model(experiment, source_run_id=killed)
     others = [begin(socket.gethostname(), os.getpid()), begin("elsewhere", gone.pid), begin()]
+    made = client.create_logged_model(experiment, source_run_id=others[0])
+    failed = begin()
+    client.set_terminated(failed, "FAILED")
+    abandoned = client.create_logged_model(experiment, source_run_id=failed)
     end_killed_runs(client, experiment)
     assert [client.get_run(run_id).info.status for run_id in (killed, member)] == ["KILLED", "KILLED"]
     assert {client.get_run(run_id).info.status for run_id in others} == {"RUNNING"}
-    assert str(client.get_logged_model(model.model_id).status) == "FAILED"
+    statuses = [str(client.get_logged_model(each.model_id).status) for each in (model, abandoned, made)]
+    assert statuses == ["FAILED", "FAILED", "PENDING"]

@@ -3,6 +3,7 @@
 import logging
 import pickle
 import threading
+import time
 
 import mlflow
 import pytest
@@ -11,9 +12,17 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from mgn_ma.datasets.tracker import TrackerDataset
+from mgn_ma.tracking import outage
 from mgn_ma.tracking.tracker import MlflowTracker, NullTracker, current_tracker
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def asked():
+    """Whatever did not answer in one test is asked in the next."""
+    yield
+    outage.ask_again()
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +86,8 @@ def test_members_report_at_once_from_threads_and_through_pickles(store, tracker)
         assert (run.info.status, run.data.metrics["r"]) == ("FINISHED", seed + 2)
 
 
-def test_training_goes_on_without_a_server_and_asks_it_once_only(store, tracker, monkeypatch, caplog):
-    asked = []
+def test_training_goes_on_without_a_server_and_asks_it_again_after_a_while_only(store, tracker, monkeypatch, caplog):
+    asked, answers = [], MlflowClient.log_batch
 
     def down(*_, **__):
         asked.append(1)
@@ -89,10 +98,17 @@ def test_training_goes_on_without_a_server_and_asks_it_once_only(store, tracker,
         monkeypatch.setattr(MlflowClient, "log_batch", down)
         for epoch in range(2, 6):
             log({"r": epoch}, epoch)
+        monkeypatch.setattr(MlflowClient, "log_batch", answers)
+        log({"r": 6}, 6)
+        monkeypatch.setattr(outage, "_asked_again_at", time.monotonic())  # the pause is over
+        log({"r": 7}, 7)
     assert len(asked) == 1
     assert "step 2" in caplog.text
     assert "work goes on" in caplog.text
-    assert member(store, "lonely").data.metrics == {"r": 1}
+    run = member(store, "lonely")
+    history = store[1].get_metric_history(run.info.run_id, "r")
+    assert [point.step for point in history] == [1, 7]
+    assert run.info.status == "FINISHED"
 
 
 def test_a_member_that_starts_without_a_server_trains_untracked(tracker, monkeypatch, caplog):

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -28,13 +27,12 @@ from fsspec.implementations.local import LocalFileSystem
 from mgn_ma.features import arrow
 from mgn_ma.features.arrow import Dtype
 from mgn_ma.features.track import Selection, Track, TrackError, TrackFailure, TrackHeader
-from mgn_ma.files import UNFINISHED_SUFFIX, write_atomically
+from mgn_ma.files import remove_unfinished, write_atomically
 
 logger = logging.getLogger(__name__)
 
 TRACK_SUFFIX = ".arrow"
 FAILURE_SUFFIX = ".failed.json"
-ABANDONED_AFTER_SECONDS = 3600.0
 REMOTE_CONNECTIONS = 16
 
 T = TypeVar("T")
@@ -156,7 +154,8 @@ class TrackStore:
         """Say which tracks of a modality are wanted from now on."""
         content = json.dumps(asdict(selection), indent=1, ensure_ascii=False)
         write_atomically(f"{self._path}/{selection.modality}/selection.json", content.encode(), self._fs)
-        self._remove_unfinished(self._folder(selection.modality, selection.fingerprint))
+        if self._is_local:
+            remove_unfinished(self._folder(selection.modality, selection.fingerprint))
 
     def selection(self, modality: str) -> Selection | None:
         """What was selected last; ``None`` where nothing ever was."""
@@ -200,15 +199,6 @@ class TrackStore:
         else:
             with self._fs.open(path, "rb", cache_type="none") as remote:
                 yield pa.PythonFile(remote, mode="r")
-
-    def _remove_unfinished(self, folder: str) -> None:
-        """Remove what a killed process left half written; a young one may belong to somebody who is still at it."""
-        if not self._is_local:
-            return
-        for unfinished in Path(folder).glob(f".*{UNFINISHED_SUFFIX}"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - unfinished.stat().st_mtime > ABANDONED_AFTER_SECONDS:
-                    unfinished.unlink()
 
 
 def _check_identity(header: TrackHeader, identity: tuple[str, str, str]) -> None:

@@ -13,9 +13,11 @@ from kedro.io.core import VersionNotFoundError
 from kedro.pipeline import Pipeline
 
 from mgn_ma.errors import MGNMAError
+from mgn_ma.files import remove_unfinished
 from mgn_ma.hooks.catalog_files import unwrapped
 from mgn_ma.hooks.tracking import command
 from mgn_ma.run_lock import claimed
+from mgn_ma.temporary import remove_abandoned_folders
 
 
 class ClockError(MGNMAError):
@@ -40,7 +42,7 @@ class OneWriterHooks:
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
-        """Claim what is kept.
+        """Claim what is kept, and remove what killed runs have left half written.
 
         Raises:
             BusyError: another run works with some of it.
@@ -48,6 +50,7 @@ class OneWriterHooks:
         """
         self._held.close()  # of a run of this process that was interrupted
         self._catalog = catalog
+        remove_abandoned_folders()
         if self._folder is None:
             return
         writes, reads = (
@@ -57,6 +60,7 @@ class OneWriterHooks:
         for name in writes:
             _check_clock(unwrapped(catalog.get(name)))
         self._held.enter_context(claimed(self._folder, command(run_params), writes, reads))
+        remove_unfinished(self._folder)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -38,6 +37,7 @@ from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
 from mgn_ma.media.folder import MediaFiles, plain_title
 from mgn_ma.media.manifest import manifest_of_files
 from mgn_ma.media.source import VideoSource
+from mgn_ma.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from mgn_ma.inference.predictor import VideoPrediction
@@ -152,13 +152,13 @@ class VideoPredictor:
             twice = next(video_id for video_id in ids if ids.count(video_id) > 1)
             raise ValueError(f"two videos have the id {twice!r}")
         with ExitStack() as stack:
-            root = store or stack.enter_context(TemporaryDirectory(prefix="mgn_ma-tracks-"))
+            root = store or stack.enter_context(temporary_folder("tracks"))
             tracks = TrackStore(root)
             size = self._settings.videos_at_a_time
             for start in range(0, len(videos), size):
                 group = videos[start : start + size]
-                with TemporaryDirectory(prefix="mgn_ma-videos-") as folder:
-                    files = [_local_files(video, Path(folder), self._settings.fetch) for video in group]
+                with temporary_folder("videos") as folder:
+                    files = [_local_files(video, folder, self._settings.fetch) for video in group]
                     yield from self._of_group(files, tracks)
 
     def _of_group(self, group: Sequence[_LocalVideo], store: TrackStore) -> Iterator[VideoOutcome]:

@@ -7,7 +7,6 @@ same steps are taken one by one.
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import mlflow.pyfunc
 from mlflow.entities import LoggedModel, LoggedModelOutput, Run
@@ -17,6 +16,7 @@ from mlflow.tracking import MlflowClient
 from mgn_ma import __version__
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle, save_bundle
+from mgn_ma.temporary import temporary_folder
 from mgn_ma.tracking.signature import input_example, signature
 
 _CODE = Path(__file__).with_name("served_code.py")
@@ -27,10 +27,10 @@ def log_bundle(client: MlflowClient, run: Run, name: str, bundle: Bundle) -> Log
     run_id = run.info.run_id
     model = client.create_logged_model(run.info.experiment_id, name=name, source_run_id=run_id, model_type="ensemble")
     try:
-        with TemporaryDirectory(prefix="mgn_ma-model-") as folder:
+        with temporary_folder("model") as folder:
             described = Model(artifact_path=name, run_id=run_id, model_id=model.model_id)
-            write_model(bundle, Path(folder) / "model", described)
-            client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
+            write_model(bundle, folder / "model", described)
+            client.log_model_artifacts(model.model_id, str(folder / "model"))
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     except BaseException:
         client.finalize_logged_model(model.model_id, "FAILED")
@@ -41,13 +41,13 @@ def log_bundle(client: MlflowClient, run: Run, name: str, bundle: Bundle) -> Log
 def write_model(bundle: Bundle, path: Path, described: Model | None = None) -> None:
     """Write the folder of an MLflow pyfunc, from code, that serves a bundle."""
     described = described or Model()
-    with TemporaryDirectory(prefix="mgn_ma-bundle-") as folder:
-        save_bundle(bundle, Folder(Path(folder) / "bundle"))
+    with temporary_folder("bundle") as folder:
+        save_bundle(bundle, Folder(folder / "bundle"))
         mlflow.pyfunc.save_model(
             path,
             mlflow_model=described,
             python_model=_CODE,
-            artifacts={"bundle": str(Path(folder) / "bundle")},
+            artifacts={"bundle": str(folder / "bundle")},
             signature=signature(bundle),
             input_example=input_example(bundle),
             pip_requirements=[f"mgn_ma=={__version__}"],

@@ -11,13 +11,13 @@ import logging
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mgn_ma.evaluation.promotion import Decision
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import DESCRIPTION, Bundle, load_bundle
-from mgn_ma.tracking.server import SQLITE, check, database_file, redacted
+from mgn_ma.temporary import temporary_folder
+from mgn_ma.tracking.server import LOCK_WAIT_S, SQLITE, check, database_file, redacted
 from mgn_ma.tracking.version_tags import (
     DECISION_PREFIX,
     DIGEST_TAG,
@@ -96,11 +96,11 @@ class ModelRegistry:
 
         self._require_answer()
         location = find_location(self.client, uri)
-        with TemporaryDirectory(prefix="mgn_ma-model-") as folder_name:
+        with temporary_folder("model") as temporary:
             try:
                 downloaded = download_artifacts(
                     artifact_uri=f"{location}/{BUNDLE_PLACE}",
-                    dst_path=folder_name,
+                    dst_path=str(temporary),
                     tracking_uri=self.tracking_uri,
                     registry_uri=self.registry_uri,
                 )
@@ -142,7 +142,7 @@ class ModelRegistry:
             RegistryError: there is no run to register it in.
             TrackingUnavailableError: nobody answers.
         """
-        check(self.registry_uri)
+        check(self.registry_uri, LOCK_WAIT_S)
         known = self._same(bundle)
         version = known or self._add(bundle)
         self.client.set_registered_model_alias(self.name, CHALLENGER, str(version.number))

@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from mlflow.tracking.context.default_context import DefaultRunContext
 from mlflow.tracking.context.system_environment_context import SystemEnvironmentContext
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from mgn_ma.tracking.outage import limit_retries, warn_on_outage
+from mgn_ma.temporary import temporary_folder
+from mgn_ma.tracking.outage import ask, ask_again, limit_retries
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
 from mgn_ma.tracking.server import SQLITE, artifact_location, check, database_file, redacted
 
@@ -35,8 +35,9 @@ class TrackedRun:
     One that is ``adopted`` was begun by somebody else, who then ends it, too.
     """
 
-    def __init__(self, run_id: str, name: str, *, adopted: bool) -> None:
+    def __init__(self, run_id: str, experiment_id: str, name: str, *, adopted: bool) -> None:
         self.run_id = run_id
+        self.experiment_id = experiment_id
         self.name = name
         self._adopted = adopted
         # An interrupt (Ctrl-C) is no end that Kedro reports; MLflow would call the run finished.
@@ -45,23 +46,20 @@ class TrackedRun:
     def activate(self) -> None:
         """Make it the active run of this thread, too."""
         if mlflow.active_run() is None:
-            mlflow.start_run(run_id=self.run_id)
+            ask("in which thread it works", lambda: mlflow.start_run(run_id=self.run_id))
 
     def log_parameters(self, values: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
         """Keep what is known before the first node."""
-        with warn_on_outage("the run's parameters and versions"):
-            log_parameters(MlflowClient(), self.run_id, values)
-            mlflow.set_tags(dict(tags))
+        ask("the run's parameters", lambda: log_parameters(MlflowClient(), self.run_id, values))
+        ask("the run's versions", lambda: mlflow.set_tags(dict(tags)))
 
     def log_report(self, report: Mapping[str, Any], leave_out: frozenset[str]) -> None:
         """Keep the numbers of a report as metrics, but for what stands under the keys ``leave_out``."""
-        with warn_on_outage("the scores"):
-            log_metrics(MlflowClient(), self.run_id, flatten_metrics(report, leave_out))
+        ask("the scores", lambda: log_metrics(MlflowClient(), self.run_id, flatten_metrics(report, leave_out)))
 
     def set_tag(self, name: str, value: str) -> None:
         """Keep one tag."""
-        with warn_on_outage(f"the tag {name}"):
-            MlflowClient().set_tag(self.run_id, name, value)
+        ask(f"the tag {name}", lambda: MlflowClient().set_tag(self.run_id, name, value))
 
     def log_file(self, filesystem: Any, path: str) -> None:
         """Keep a copy of a file of an fsspec file system, if it is not too large."""
@@ -69,30 +67,31 @@ class TrackedRun:
         if size > LARGEST_ARTIFACT_BYTES:
             logger.warning("%s (%d MiB) is too large to be copied to MLflow", path, size // 1024**2)
             return
-        with warn_on_outage(path), tempfile.TemporaryDirectory() as folder:
-            local = Path(folder) / Path(path).name
+        with temporary_folder("report") as folder:
+            local = folder / Path(path).name
             filesystem.get_file(path, str(local))
-            MlflowClient().log_artifact(self.run_id, str(local), "reports")
+            ask(path, lambda: MlflowClient().log_artifact(self.run_id, str(local), "reports"))
 
     def end(self, status: str) -> None:
         """Close the run, and any that was left open under it, as FINISHED, FAILED or KILLED."""
         atexit.unregister(self.end)
         if self._adopted:
             return
+        ask("the end of the run", lambda: self._end(status), always=True)
+
+    def _end(self, status: str) -> None:
         ended = set()
-        with warn_on_outage("the end of the run"):
-            while (active := mlflow.active_run()) is not None:
-                ended.add(active.info.run_id)
-                mlflow.end_run(status)
-            if self.run_id not in ended:  # it was begun in another thread
-                MlflowClient().set_terminated(self.run_id, status)
+        while (active := mlflow.active_run()) is not None:
+            ended.add(active.info.run_id)
+            mlflow.end_run(status)
+        if self.run_id not in ended:  # it was begun in another thread
+            MlflowClient().set_terminated(self.run_id, status)
 
     def address(self) -> str:
         """Where a reader finds the run: its page on a server, else the database and what shows it."""
         uri = mlflow.get_tracking_uri()
         if uri.startswith("http"):
-            experiment = MlflowClient().get_run(self.run_id).info.experiment_id
-            return f"{redacted(uri)}/#/experiments/{experiment}/runs/{self.run_id}"
+            return f"{redacted(uri)}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
         return f"run {self.run_id} in {redacted(uri)} (look at it with `make mlflow-ui`)"
 
 
@@ -108,33 +107,40 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     """
     active = mlflow.active_run()
     if active is not None:
-        return TrackedRun(active.info.run_id, active.info.run_name, adopted=True)
+        return TrackedRun(active.info.run_id, active.info.experiment_id, active.info.run_name, adopted=True)
     limit_retries()
     if uri.startswith(SQLITE) and not database_file(uri).exists():
         logger.info("Creating the tracking database %s (once, takes some seconds)", database_file(uri))
     check(uri)
+    ask_again()
     mlflow.set_tracking_uri(uri)
     # As mlflow.start_run makes one, without its search for notebooks and repositories, which imports IPython.
     given = SystemEnvironmentContext()
     tags = DefaultRunContext().tags() | (given.tags() if given.in_context() else {})  # type: ignore[no-untyped-call]
     experiment_id = _experiment_id(experiment, uri, project_path)
-    with warn_on_outage("the end of runs that were killed"):
-        end_killed_runs(MlflowClient(), experiment_id)
+    ask("the end of runs that were killed", lambda: end_killed_runs(MlflowClient(), experiment_id))
     tags |= {_HOST_TAG: socket.gethostname(), _PROCESS_TAG: str(os.getpid())}
     run = MlflowClient().create_run(experiment_id, tags=tags, run_name=name)
     mlflow.start_run(run_id=run.info.run_id)
-    return TrackedRun(run.info.run_id, name, adopted=False)
+    return TrackedRun(run.info.run_id, experiment_id, name, adopted=False)
 
 
 def end_killed_runs(client: MlflowClient, experiment_id: str) -> None:
-    """Mark as KILLED the runs whose process on this machine is gone, with their members; their models as FAILED."""
+    """Mark as KILLED the runs whose process on this machine is gone, and members of runs that have ended.
+
+    Models that no run works on any more and that still stand as PENDING are marked as FAILED.
+    """
     running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
     ended = {run.info.run_id for run in running if _is_gone(run.data.tags)}
-    ended |= {run.info.run_id for run in running if run.data.tags.get(MLFLOW_PARENT_RUN_ID) in ended}
+    alive = {run.info.run_id for run in running} - ended
+    parents = {run.info.run_id: run.data.tags.get(MLFLOW_PARENT_RUN_ID) for run in running}
+    ended |= {run_id for run_id, parent in parents.items() if parent is not None and parent not in alive}
     for run_id in ended:
         client.set_terminated(run_id, "KILLED")
-    for model in client.search_logged_models([experiment_id]) if ended else ():
-        if model.source_run_id in ended and model.status == LoggedModelStatus.PENDING:
+    alive -= ended
+    for model in client.search_logged_models([experiment_id]):  # the newest; MLflow's filter finds no status
+        pending = model.status == LoggedModelStatus.PENDING
+        if pending and model.source_run_id is not None and model.source_run_id not in alive:
             client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
 
 

@@ -15,6 +15,8 @@ from mgn_ma.tracking.moved import ARTIFACTS, ArtifactsLeftBehindError, follow_mo
 
 SQLITE = "sqlite:///"
 TIMEOUT_S = 5
+LOCK_WAIT_S = 120.0
+"""How long a run that has computed something waits for a SQLite database that another process keeps locked."""
 _LONGEST_REASON = 500
 _LOCAL_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SECRET_OPTION = re.compile(r"([?&]\w*password=)[^&\s]*", re.IGNORECASE)
@@ -27,7 +29,7 @@ class TrackingUnavailableError(MGNMAError):
     def __init__(self, uri: str, reason: str) -> None:
         super().__init__(
             f"MLflow can't be used at {redacted(uri)}: {reason}\n"
-            "Nothing has been computed yet. Make it work there (is it a server? start it: `mlflow server …`),\n"
+            "What is computed already is kept. Make it work there (is it a server? start it: `mlflow server …`),\n"
             "or set MLFLOW_TRACKING_URI to one that runs, or unset it to track in this project's own mlflow.db."
         )
 
@@ -64,8 +66,11 @@ def redacted(uri: str) -> str:
     return _SECRET_OPTION.sub(r"\1…", re.sub(r"//\S*@", "//…@", uri))
 
 
-def check(uri: str) -> None:
+def check(uri: str, lock_wait_s: float = TIMEOUT_S) -> None:
     """Ask the MLflow at ``uri`` for one experiment, with one attempt of seconds.
+
+    Args:
+        lock_wait_s: how long another process may keep a SQLite database locked.
 
     Raises:
         ArtifactsLeftBehindError: a database was copied here without its artifacts.
@@ -76,7 +81,7 @@ def check(uri: str) -> None:
     scheme = _scheme(uri)
     try:
         if scheme == "sqlite":
-            _check_sqlite(database_file(uri))
+            _check_sqlite(database_file(uri), lock_wait_s)
         elif scheme in _LOCAL_DATABASES:
             _check_database(uri, scheme)
         with _one_attempt():
@@ -93,7 +98,7 @@ def _scheme(uri: str) -> str:
     return urlsplit(uri).scheme.partition("+")[0]
 
 
-def _check_sqlite(path: Path) -> None:
+def _check_sqlite(path: Path, lock_wait_s: float) -> None:
     """MLflow retries a file that it can't open for minutes; SQLite itself says at once what is wrong with it."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
@@ -101,10 +106,11 @@ def _check_sqlite(path: Path) -> None:
         raise PermissionError(f"no permission to write {path}")
     if path.exists():
         try:
-            with closing(sqlite3.connect(path, timeout=TIMEOUT_S)) as connection:
+            with closing(sqlite3.connect(path, timeout=lock_wait_s)) as connection:
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
-            raise ValueError(f"{path} is not a database that can be read ({error})") from error
+            problem = "another process keeps it" if "locked" in str(error) else "it is not a database that can be read"
+            raise ValueError(f"{path}: {problem} ({error})") from error
 
 
 def _check_database(uri: str, scheme: str) -> None:

@@ -11,7 +11,7 @@ from mlflow.entities import Metric, RunStatus
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from mgn_ma.tracking.outage import warn_on_outage
+from mgn_ma.tracking.outage import ask
 from mgn_ma.tracking.records import log_parameters
 
 MetricLogger = Callable[[Mapping[str, float], int], None]
@@ -57,41 +57,40 @@ class MlflowTracker:
             status = RunStatus.FAILED
             raise
         finally:
-            with warn_on_outage(f"the end of member {name}"):
-                MlflowClient(self.tracking_uri).set_terminated(run_id, RunStatus.to_string(status))
+            ended = RunStatus.to_string(status)
+            ask(f"the end of member {name}", lambda: self._client().set_terminated(run_id, ended))
 
     def _start(self, name: str, params: Mapping[str, object]) -> str | None:
-        client = MlflowClient(self.tracking_uri)
-        run_id: str | None = None
-        with warn_on_outage(f"member {name}"):
-            tags = {MLFLOW_PARENT_RUN_ID: self.parent_run_id}
-            run_id = str(client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id)
-            log_parameters(client, run_id, params)
+        tags = {MLFLOW_PARENT_RUN_ID: self.parent_run_id}
+        run = ask(f"member {name}", lambda: self._client().create_run(self.experiment_id, run_name=name, tags=tags))
+        if run is None:
+            return None
+        run_id = str(run.info.run_id)
+        ask(f"the parameters of member {name}", lambda: log_parameters(self._client(), run_id, params))
         return run_id
+
+    def _client(self) -> MlflowClient:
+        return MlflowClient(self.tracking_uri)
 
 
 class MemberLog:
     """Writes one member's metrics to its run at once, so that MLflow's page shows the curve while it grows.
 
-    When the server stops answering, this says so once and logs no more: every call would cost the training a wait.
-    The numbers are in the learning curves' table anyway.
+    What a server that does not answer has missed is in the learning curves' table anyway.
     """
 
     def __init__(self, tracking_uri: str, run_id: str) -> None:
         self.tracking_uri = tracking_uri
         self.run_id = run_id
-        self._lost = False
 
     def __call__(self, metrics: Mapping[str, float], step: int) -> None:
         """Log the ``metrics`` of epoch ``step``."""
-        if self._lost:
-            return
         now = int(time.time() * 1000)
         batch = [Metric(name, float(value), now, step) for name, value in metrics.items()]
-        self._lost = True
-        with warn_on_outage(f"the curves of run {self.run_id} from step {step} on"):
-            MlflowClient(self.tracking_uri).log_batch(self.run_id, metrics=batch)
-            self._lost = False
+        ask(
+            f"the curves of run {self.run_id} from step {step} on",
+            lambda: MlflowClient(self.tracking_uri).log_batch(self.run_id, batch),
+        )
 
 
 Tracker = MlflowTracker | NullTracker
