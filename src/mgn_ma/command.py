@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import tomllib
+import traceback
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +25,8 @@ disable_telemetry()  # before MLflow is imported, which reads the switches then
 
 from mgn_ma import __version__  # noqa: E402
 from mgn_ma.errors import MGNMAError, message_for_people  # noqa: E402
+from mgn_ma.garbage import collect_rarely  # noqa: E402
+from mgn_ma.redaction import redact_logs, redacted  # noqa: E402
 from mgn_ma.run_lock import claimed  # noqa: E402
 
 if TYPE_CHECKING:
@@ -136,7 +139,9 @@ def predict(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command (by default the one of this process); a foreseen error ends it with its message and status 1."""
+    collect_rarely()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    redact_logs()
     logging.getLogger("mgn_ma").setLevel(logging.INFO)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -144,9 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(arguments, prog_name="mgn-ma")
     except Exception as error:
         message = message_for_people(error)
-        if message is None:
-            raise
-        typer.echo(f"Error: {message}", err=True)
+        trace = "".join(traceback.format_exception(error))
+        typer.echo(redacted(trace) if message is None else f"Error: {message}", err=True)
         sys.exit(1)
 
 

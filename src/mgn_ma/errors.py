@@ -6,6 +6,8 @@ import errno
 import os
 from collections.abc import Iterator
 
+from mgn_ma.redaction import redacted
+
 TRACEBACK_VARIABLE = "MGN_MA_TRACEBACK"
 """Set, it makes every error show where it was raised."""
 
@@ -14,7 +16,10 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class MGNMAError(Exception):
-    """Something foreseen is wrong; the message is for people: what it is about, and the way out."""
+    """Something foreseen is wrong; the message is for people: what it is about, and the way out, and no secrets."""
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 def message_for_people(error: BaseException, also: tuple[type[BaseException], ...] = ()) -> str | None:
@@ -36,7 +41,7 @@ def _message(error: BaseException, also: tuple[type[BaseException], ...]) -> str
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         place = error.filename or "a file of this run"
         return f"{place}: {error.strerror}. What is written already is kept: make room, and the same command goes on"
-    return str(error) if isinstance(error, (MGNMAError, *also)) else None
+    return redacted(str(error)) if isinstance(error, (MGNMAError, *also)) else None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

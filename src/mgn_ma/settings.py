@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import warnings
 
+from mgn_ma.garbage import collect_rarely
 from mgn_ma.telemetry import disable_telemetry
 
+collect_rarely()
 disable_telemetry()  # before Kedro loads its plugins, which read the switches on import
 # What Kedro's and MLflow's insides say about themselves helps nobody who reads a run's output.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")

@@ -135,6 +135,12 @@ def test_a_video_that_is_too_long_is_not_read(bundle, inputs):
     assert outcome.source.duration_us > 1_000_000
 
 
+def test_a_group_of_which_nothing_can_be_fetched_is_accounted_for(bundle):
+    gone = [VideoInput(name, f"memory://{name}.mp4") for name in ("a", "b")]
+    outcomes = VideoPredictor(bundle, VideoSettings(fetch=FetchConfig(schemes=("memory",)))).predict(gone)
+    assert [outcome.reason for outcome in outcomes] == ["is not there, or nobody answers there"] * 2
+
+
 def test_a_url_is_fetched_predicted_and_removed(bundle, inputs, memory):
     predictor = VideoPredictor(bundle, VideoSettings(fetch=FetchConfig(schemes=("memory",))))
     for name, path in (("film.mp4", inputs[0].path), ("film.vtt", inputs[0].captions)):

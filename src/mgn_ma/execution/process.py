@@ -39,7 +39,7 @@ STARTS_IN_VAIN = 3
 """Processes in a row that may end while they build the function before the work is given up."""
 LOG_SECONDS = 1.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-PRELOADED = ["av", "cloudpickle", "fsspec", "numpy", "pebble", "pyarrow", "pydantic", "soxr", "threadpoolctl"]
+PRELOADED = ["av", "fsspec", "mgn_ma.execution", "numpy", "pyarrow", "soxr"]
 """Imported once by the server that workers are forked from, so that each starts in a tenth of the time."""
 
 _context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")

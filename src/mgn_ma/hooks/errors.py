@@ -21,6 +21,7 @@ from kedro.validation.exceptions import ParameterValidationError
 
 from mgn_ma.errors import TRACEBACK_VARIABLE, MGNMAError, message_for_people
 from mgn_ma.hooks.catalog_files import unwrapped
+from mgn_ma.redaction import redact_logs, redacted
 
 DEFAULT = "__default__"
 SAMPLE = "sample_data"
@@ -51,7 +52,7 @@ class ErrorHooks:
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """From here on the last line of a failed run is its reason.
+        """From here on the last line of a failed run is its reason, and no line of the log holds a secret.
 
         Raises:
             UnknownEnvironmentError: the configuration has no such environment.
@@ -59,6 +60,7 @@ class ErrorHooks:
         """
         self._context = context
         sys.excepthook = show
+        redact_logs()  # Kedro lets the configuration of logging name no classes of ours
         configuration = Path(str(getattr(context.config_loader, "conf_source", "")))
         if context.env and configuration.is_dir() and not (configuration / context.env).is_dir():
             known = sorted(folder.name for folder in configuration.iterdir() if folder.is_dir())
@@ -147,7 +149,7 @@ def show(kind: type[BaseException], error: BaseException, frames: TracebackType 
     """Print a foreseen error as its message and any other in full, for ``sys.excepthook``."""
     message = message_for_people(error, also=(ParameterValidationError,))
     if message is None:
-        traceback.print_exception(kind, error, frames)
+        sys.stderr.write(redacted("".join(traceback.format_exception(kind, error, frames))))
     else:
         if _READ_AS_A_NUMBER.search(message):
             message += f"\n{_QUOTE}"

@@ -163,9 +163,9 @@ class VideoPredictor:
 
     def _of_group(self, group: Sequence[_LocalVideo], store: TrackStore) -> Iterator[VideoOutcome]:
         manifest = _manifest(group, self._execution)
-        lengths_s = dict(zip(manifest["video_id"], manifest["duration_us"].fillna(0) / 1e6, strict=True))
+        lengths_s = manifest.set_index("video_id")["duration_us"].fillna(0) / 1e6
         longest_s = self._settings.max_seconds or math.inf
-        is_read = [lengths_s[video_id] <= longest_s for video_id in manifest["video_id"]]
+        is_read = (lengths_s <= longest_s).to_numpy(dtype=bool)
         views, plans = self._extracted(manifest[is_read], store)
         found = {source.video_id: source for source in sources(manifest)}
         rows = manifest.set_index("video_id")

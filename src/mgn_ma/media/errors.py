@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mgn_ma.errors import MGNMAError
+from mgn_ma.redaction import redacted
 
 
 class MediaError(MGNMAError):
@@ -10,18 +11,18 @@ class MediaError(MGNMAError):
 
     Attributes:
         path: the file.
-        reason: what is wrong with it, without the path.
+        reason: what is wrong with it, without the path and without secrets.
         transient: whether it says nothing of the file's content: it is not there now, or its disk or store fails.
     """
 
     def __init__(self, path: str, reason: str, *, transient: bool = False) -> None:
         super().__init__(path, reason)
         self.path = path
-        self.reason = reason
+        self.reason = redacted(reason)
         self.transient = transient
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return f"{redacted(self.path)}: {self.reason}"
 
 
 class VideoError(MediaError):

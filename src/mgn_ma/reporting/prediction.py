@@ -22,6 +22,7 @@ from mgn_ma.inference.finding import as_text
 from mgn_ma.inference.moments import Moment, MomentsConfig, find_moments
 from mgn_ma.inference.videos import VideoInput, VideoOutcome, VideoPredictor, VideoSettings
 from mgn_ma.media.fetch import hosts_of
+from mgn_ma.redaction import redacted
 from mgn_ma.reporting.prediction_page import (
     INDEX,
     PageFolder,
@@ -180,7 +181,7 @@ class _Results:
         self._account.append(
             (
                 video_id,
-                as_text(outcome.video.path),
+                redacted(as_text(outcome.video.path)),
                 "predicted",
                 "; ".join(outcome.notes),
                 round((source.duration_us or 0) / 1e6, 3),
@@ -191,7 +192,7 @@ class _Results:
         )
 
     def add_failure(self, outcome: VideoOutcome) -> None:
-        row = (outcome.video.video_id, as_text(outcome.video.path), "failed", outcome.reason, 0.0, 0, "", "")
+        row = (outcome.video.video_id, redacted(as_text(outcome.video.path)), "failed", outcome.reason, 0.0, 0, "", "")
         self._account.append(row)
 
     def tables(self, model: str, index: str) -> PredictedTables:

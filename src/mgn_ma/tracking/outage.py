@@ -11,7 +11,7 @@ from typing import TypeVar
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from mgn_ma.tracking.server import redacted
+from mgn_ma.redaction import redacted
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,15 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
 from pydantic import BaseModel
 
+from mgn_ma.redaction import redacted
+
 _FORBIDDEN = re.compile(r"[^\w./ -]")
 _DOTS = re.compile(r"^\.+$|^\.\.")
 
 
 def flatten_parameters(values: Mapping[str, object]) -> dict[str, str]:
-    """``{"a": {"b": 1}}`` to ``{"a.b": "1"}``; Pydantic models by their dump, sequences of scalars as JSON.
+    """``{"a": {"b": 1}}`` to ``{"a.b": "1"}``; Pydantic models by their dump, sequences of scalars as JSON,
+    addresses without their secrets.
 
     Names are cut to what MLflow accepts; an empty mapping or list is kept as ``{}`` or ``[]``, so that it can be seen.
     """
@@ -35,7 +38,7 @@ def _leaves(prefix: str, value: object) -> Iterator[tuple[str, str]]:
         for index, child in enumerate(value):
             yield from _leaves(f"{prefix}.{index}", child)
     elif prefix:
-        yield prefix, value if isinstance(value, str) else json.dumps(value, default=str)
+        yield prefix, redacted(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
 def flatten_metrics(values: Mapping[str, object], leave_out: Container[str] = ()) -> dict[str, float]:

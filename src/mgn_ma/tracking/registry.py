@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from mgn_ma.evaluation.promotion import Decision
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import DESCRIPTION, Bundle, load_bundle
+from mgn_ma.redaction import redacted
 from mgn_ma.temporary import temporary_folder
-from mgn_ma.tracking.server import LOCK_WAIT_S, SQLITE, check, database_file, redacted
+from mgn_ma.tracking.server import LOCK_WAIT_S, SQLITE, check, database_file
 from mgn_ma.tracking.version_tags import (
     DECISION_PREFIX,
     DIGEST_TAG,
@@ -120,7 +121,7 @@ class ModelRegistry:
         bundle = self.bundle(uri)
         if uri.startswith("models:/"):
             return bundle, uri.removeprefix("models:/").replace("/", " version ")
-        return bundle, f"{uri.rstrip('/').rpartition('/')[2]} ({bundle.digest()[:12]})"
+        return bundle, f"{redacted(uri).rstrip('/').rpartition('/')[2]} ({bundle.digest()[:12]})"
 
     def version(self, number: int) -> RegisteredVersion:
         """One version by its number.

@@ -18,10 +18,11 @@ from mlflow.tracking.context.default_context import DefaultRunContext
 from mlflow.tracking.context.system_environment_context import SystemEnvironmentContext
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from mgn_ma.redaction import redacted
 from mgn_ma.temporary import temporary_folder
 from mgn_ma.tracking.outage import ask, ask_again, limit_retries
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
-from mgn_ma.tracking.server import SQLITE, artifact_location, check, database_file, redacted
+from mgn_ma.tracking.server import SQLITE, artifact_location, check, database_file
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class TrackedRun:
     def log_parameters(self, values: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
         """Keep what is known before the first node."""
         ask("the run's parameters", lambda: log_parameters(MlflowClient(), self.run_id, values))
-        ask("the run's versions", lambda: mlflow.set_tags(dict(tags)))
+        ask("the run's versions", lambda: mlflow.set_tags({key: redacted(str(value)) for key, value in tags.items()}))
 
     def log_report(self, report: Mapping[str, Any], leave_out: frozenset[str]) -> None:
         """Keep the numbers of a report as metrics, but for what stands under the keys ``leave_out``."""
@@ -59,7 +60,7 @@ class TrackedRun:
 
     def set_tag(self, name: str, value: str) -> None:
         """Keep one tag."""
-        ask(f"the tag {name}", lambda: MlflowClient().set_tag(self.run_id, name, value))
+        ask(f"the tag {name}", lambda: MlflowClient().set_tag(self.run_id, name, redacted(value)))
 
     def log_file(self, filesystem: Any, path: str) -> None:
         """Keep a copy of a file of an fsspec file system, if it is not too large."""
@@ -109,6 +110,7 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     if active is not None:
         return TrackedRun(active.info.run_id, active.info.experiment_id, active.info.run_name, adopted=True)
     limit_retries()
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # with the password that may be in it
     if uri.startswith(SQLITE) and not database_file(uri).exists():
         logger.info("Creating the tracking database %s (once, takes some seconds)", database_file(uri))
     check(uri)

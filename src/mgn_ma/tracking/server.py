@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from mgn_ma.errors import MGNMAError
+from mgn_ma.redaction import redacted
 from mgn_ma.tracking.moved import ARTIFACTS, ArtifactsLeftBehindError, follow_move
 
 SQLITE = "sqlite:///"
@@ -19,7 +19,6 @@ LOCK_WAIT_S = 120.0
 """How long a run that has computed something waits for a SQLite database that another process keeps locked."""
 _LONGEST_REASON = 500
 _LOCAL_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-_SECRET_OPTION = re.compile(r"([?&]\w*password=)[^&\s]*", re.IGNORECASE)
 _CONNECT_TIMEOUT = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "timeout"}
 
 
@@ -56,14 +55,6 @@ def artifact_location(uri: str, project_path: Path) -> str | None:
     if scheme in _LOCAL_DATABASES:
         return (project_path / ARTIFACTS).as_posix()
     return None
-
-
-def redacted(uri: str) -> str:
-    """``uri``, or a text with addresses in it, without user names and passwords, for messages.
-
-    SQLAlchemy takes a password with a slash, a ``?`` or another ``@`` as it is: everything before the last ``@`` goes.
-    """
-    return _SECRET_OPTION.sub(r"\1…", re.sub(r"//\S*@", "//…@", uri))
 
 
 def check(uri: str, lock_wait_s: float = TIMEOUT_S) -> None:

@@ -1,6 +1,5 @@
 """Nodes that find new videos and predict them with a registered model; docs/prediction.md describes what comes out."""
 
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -12,17 +11,19 @@ from mgn_ma.reporting.prediction import PredictionSettings, predict_videos
 from mgn_ma.tracking.registry import ModelRegistry
 
 
-def find_new_videos(prediction: PredictionSettings) -> list[dict[str, Any]]:
+def find_new_videos(prediction: PredictionSettings) -> list[VideoInput]:
     """The videos that the parameters name, with the captions and titles that lie beside them.
+
+    They stay in memory: an address may hold a password.
 
     Raises:
         NoVideosError: they name none.
     """
-    return [asdict(video) for video in find_videos(prediction.videos, prediction.caption_languages)]
+    return find_videos(prediction.videos, prediction.caption_languages)
 
 
 def predict_new_videos(
-    new_videos: list[dict[str, Any]],
+    new_videos: list[VideoInput],
     prediction: PredictionSettings,
     execution: ExecutionConfig,
     model_registry: ModelRegistry,
@@ -36,7 +37,7 @@ def predict_new_videos(
     bundle, model = model_registry.named_bundle(prediction.model)
     tables = predict_videos(
         bundle,
-        [VideoInput(**video) for video in new_videos],
+        new_videos,
         prediction,
         execution=execution,
         tracks=tracks_folder,
