@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from media_clips import Clip, sine
 
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.audio import iter_audio
+from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import MediaFiles
 from mgn_ma.media.inspection import ListedVideo, VideoRow, inspect_video
 from mgn_ma.media.video import FrameGeometry, iter_frames_at
@@ -145,6 +147,39 @@ def test_an_error_of_reading_is_no_end_of_the_file(tmp_path: Path, monkeypatch: 
         return read(self, *arguments)
 
     monkeypatch.setattr(MemoryFile, "read", failing)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(MediaError, match="Input/output error") as raised:
         list(iter_frames_at("memory://failing/v.mkv", grid_timestamps_us(10_000_000).tolist(), GEOMETRY))
+    assert raised.value.transient
     assert fsspec.filesystem("memory").exists("/failing/v.mkv")
+
+
+class FailingFile(io.FileIO):
+    """A file on a disk that fails after 60 % of it."""
+
+    fails = True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.fails and self.tell() + len(buffer) > os.fstat(self.fileno()).st_size * 0.6:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().readinto(buffer) or 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        buffer = bytearray(os.fstat(self.fileno()).st_size if size is None or size < 0 else size)
+        return bytes(buffer[: self.readinto(buffer)])
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.ts"])
+def test_a_disk_that_fails_is_no_end_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It may answer later: nothing is made of the part that could be read, and the next run tries again."""
+    path = Path(Clip(n_frames=300, size=(320, 240), audio=sine(10, 440)).write(tmp_path / name))
+    times = grid_timestamps_us(10_000_000).tolist()
+    whole = [len(list(iter_frames_at(str(path), times, GEOMETRY))), sum(map(len, iter_audio(str(path))))]
+    monkeypatch.setattr(Path, "open", lambda path, *_, **__: FailingFile(str(path)))
+    for read in (lambda: list(iter_frames_at(str(path), times, GEOMETRY)), lambda: list(iter_audio(str(path)))):
+        with pytest.raises(MediaError, match="Input/output error") as raised:
+            read()
+        assert raised.value.transient
+    row = row_of(path)
+    assert row.status == "unavailable" and "Input/output error" in row.reason
+    monkeypatch.setattr(FailingFile, "fails", False)
+    assert [len(list(iter_frames_at(str(path), times, GEOMETRY))), sum(map(len, iter_audio(str(path))))] == whole

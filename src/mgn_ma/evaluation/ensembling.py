@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mgn_ma.eev.correlation import mean_of_defined
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.mixture_scores import MemberMoments
+from mgn_ma.evaluation.reaction import ReactionMethod
 
 EnsemblingMethod = Literal["mean", "standardised_mean", "greedy", "stacking"]
 
@@ -31,11 +32,13 @@ _Floats = npt.NDArray[np.float64]
 
 
 class EnsemblingConfig(BaseModel):
-    """Which method makes the ensemble's predictions; all are scored and reported."""
+    """Which methods make the ensemble's predictions; all are scored and reported."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: EnsemblingMethod = "mean"
+    reaction: ReactionMethod = "none"
+    """How the members' combined curves become viewers' reactions."""
     folds: Annotated[int, Field(ge=2)] = 5
     """Of the cross-validation over videos."""
     seed: Annotated[int, Field(ge=0)] = 0

@@ -9,8 +9,9 @@ from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn_all
 from mgn_ma.evaluation.metrics import calibration_errors, calibration_table, dispersion, score_rows
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
-from mgn_ma.evaluation.recipe import EnsembleRecipe
-from mgn_ma.evaluation.report import json_values, method_report
+from mgn_ma.evaluation.reaction import REACTIONS, learn_reactions
+from mgn_ma.evaluation.recipe import EnsembleRecipe, labelled_curves
+from mgn_ma.evaluation.report import json_values, method_report, reaction_report
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
 from mgn_ma.features.settings import Modalities
 from mgn_ma.pipelines.evaluation.nodes import video_themes
@@ -21,13 +22,14 @@ from mgn_ma.training.packed import PackedSplit
 def learn_ensemble(
     member_predictions: pd.DataFrame,
     labels_validation: pd.DataFrame,
+    targets: Targets,
     ensembling: EnsemblingConfig,
     evaluation: EvaluationConfig,
     data_fingerprint: dict[str, str],
     modalities: Modalities,
     *splits: PackedSplit,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The chosen method's recipe, and what every method scores when it is cross-validated over videos.
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The chosen methods' recipe, and what every method and every reaction scores, cross-validated over videos.
 
     Raises:
         TrainingError: the predictions are not of the ``splits`` that are packed, or those not of today's data.
@@ -40,14 +42,17 @@ def learn_ensemble(
         list(predictions.members.values()), labels, predictions.offsets, constant=evaluation.constant
     )
     learned = learn_all(moments, ensembling)
-    recipe = EnsembleRecipe.from_learned(
-        ensembling.method,
-        learned[ensembling.method],
-        members,
-        predictions.video_ids,
-        members_fingerprint=members_of(member_predictions),
+    chosen = learned[ensembling.method]
+    curves = labelled_curves(chosen, predictions, labels, targets, ensembling)
+    reactions = learn_reactions(REACTIONS, curves, evaluation.bootstrap, evaluation.constant)
+    reaction = None if ensembling.reaction == "none" else reactions[ensembling.reaction]
+    trained = members_of(member_predictions)
+    recipe = EnsembleRecipe.from_learned(ensembling.method, chosen, members, predictions.video_ids, reaction, trained)
+    return (
+        recipe.model_dump(mode="json"),
+        json_values(method_report(learned, members, evaluation.bootstrap)),
+        json_values(reaction_report(reactions, predictions.expressions, evaluation.bootstrap)),
     )
-    return recipe.model_dump(mode="json"), json_values(method_report(learned, members, evaluation.bootstrap))
 
 
 def combine_members(

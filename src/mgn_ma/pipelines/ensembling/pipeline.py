@@ -17,13 +17,14 @@ def create_pipeline() -> Pipeline:
                 [
                     "member_predictions",
                     "labels_validation",
+                    "params:targets",
                     "params:ensembling",
                     "params:evaluation",
                     "data_fingerprint",
                     "params:modalities",
                     *PACKED,
                 ],
-                ["ensemble_recipe", "ensembling_methods"],
+                ["ensemble_recipe", "ensembling_methods", "ensembling_reactions"],
                 name="learn_ensemble",
             ),
             Node(

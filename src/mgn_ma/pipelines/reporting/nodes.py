@@ -20,6 +20,7 @@ def report_evaluation(
     ensemble_scores: pd.DataFrame,
     ensemble_recipe: dict[str, Any],
     ensembling_methods: dict[str, Any],
+    ensembling_reactions: dict[str, Any],
     calibration_by_expression: pd.DataFrame,
     evaluation: EvaluationConfig,
 ) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def report_evaluation(
         "method": ensemble_recipe["method"],
         "members_fingerprint": ensemble_recipe["members_fingerprint"],
         "methods": ensembling_methods,
+        "reactions": ensembling_reactions,
         "calibration": calibration_by_expression.set_index("expression").to_dict("index"),
         "test": None,
     }
