@@ -53,6 +53,7 @@ RUN = "run `kedro run --pipelines "
 @pytest.mark.parametrize(
     ("change", "before", "later", "refusal"),
     [
+        (inverted_labels, "", LATER, "annotations_train changed after ingestion: {}ingestion,frame_features,"),
         (another_extractor, "", LATER, "image tracks are of another extractor, or .* {}frame_features,video_features,"),
         (another_extractor, "", "training", "the train split was packed from other image tracks .* {}model_input`"),
         (another_extractor, "frame_features", LATER, "video track .* not made from the image track that is there now"),
@@ -83,6 +84,15 @@ def test_what_is_stale_is_refused(project, run_here, change, before, later, refu
         run_here(project, "--pipelines", before)
     with pytest.raises(MGNMAError, match=refusal.format(RUN)):
         run_here(project, "--pipelines", later)
+
+
+def test_a_video_that_was_replaced_after_ingestion_is_refused(project, run_here):
+    run_here(project, "--pipelines", "ingestion")  # of a manifest with the paths of the copy
+    replaced_video(project)
+    with pytest.raises(
+        MGNMAError, match=rf"\.mp4 changed after ingestion: {RUN}ingestion,frame_features,.*model_input`"
+    ):
+        run_here(project, "--pipelines", LATER)
 
 
 def test_what_was_made_anew_is_registered(project, run_here):

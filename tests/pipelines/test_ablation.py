@@ -118,6 +118,7 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
                 for split in extracted.labels
             },
             **{f"params:{name}": MemoryDataset(value) for name, value in settings.items()},
+            **{f"annotations_digest_{split}": MemoryDataset("digest") for split in extracted.labels},
             "manifest": MemoryDataset(extracted.manifest),
             "data_fingerprint": MemoryDataset(extracted.data_fingerprint),
             "extraction_account": MemoryDataset(extracted.account),

@@ -37,6 +37,8 @@ def make_catalog(extracted: Any, tmp_path: Path) -> DataCatalog:
             **{f"labels_{split}": MemoryDataset(table) for split, table in extracted.labels.items()},
             **{f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign") for name in names},
             **{f"{split}_input": PackedSplitDataset(filepath=str(tmp_path / split)) for split in extracted.labels},
+            **{f"annotations_digest_{split}": MemoryDataset("digest") for split in extracted.labels},
+            "data_fingerprint": MemoryDataset(extracted.data_fingerprint),
             "manifest": MemoryDataset(extracted.manifest),
             "extraction_account": MemoryDataset(extracted.account),
             "params:modalities": MemoryDataset(extracted.modalities),

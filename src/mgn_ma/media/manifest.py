@@ -6,11 +6,13 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.errors import MGNMAError
+from mgn_ma.media.digest import digest
 from mgn_ma.media.folder import MediaFiles, MediaFolder
 from mgn_ma.media.inspection import AVAILABLE, UNAVAILABLE, ListedVideo, VideoRow
 
@@ -149,6 +151,16 @@ def exclusions(manifest: pd.DataFrame) -> pd.DataFrame:
     """The unavailable videos of a manifest with the reason why, and how many annotated frames go with them."""
     unavailable = manifest[manifest["status"] == UNAVAILABLE]
     return unavailable[["video_id", "split", "reason", "n_frames"]].reset_index(drop=True)
+
+
+def changed_files(manifest: pd.DataFrame) -> list[str]:
+    """Paths of the videos and captions on this machine that are not as they were when the manifest was made."""
+    return [
+        path
+        for kind in ("", "captions_")
+        for path, known in zip(manifest[f"{kind}path"], manifest[f"{kind}digest"], strict=True)
+        if known and not pd.isna(known) and Path(path).is_file() and digest(path) != known
+    ]
 
 
 def videos_digest(manifest: pd.DataFrame) -> str:

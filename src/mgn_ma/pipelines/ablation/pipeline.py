@@ -38,6 +38,7 @@ def _input_nodes() -> list[Node]:
         name="embed_videos_in_sample",
     )
     given = [
+        "data_fingerprint",
         "manifest",
         "extraction_account",
         "params:targets",
@@ -49,7 +50,7 @@ def _input_nodes() -> list[Node]:
     return [embed] + [
         Node(
             pack_split(split),
-            [f"labels_{split}", *given, *tracks],
+            [f"labels_{split}", f"annotations_digest_{split}", *given, *tracks],
             f"ablation_{split}_input",
             name=f"pack_ablation_{split}",
         )

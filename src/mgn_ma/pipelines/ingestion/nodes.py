@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mgn_ma.eev.annotations import validate_annotations
-from mgn_ma.eev.frames import table_digest
+from mgn_ma.eev.frames import SPLITS, table_digest
 from mgn_ma.eev.targets import Targets
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.inspection import inspect_videos
@@ -47,13 +47,18 @@ def list_videos(
 
 
 def fingerprint_data(
-    labels_train: pd.DataFrame, labels_validation: pd.DataFrame, labels_test: pd.DataFrame, manifest: pd.DataFrame
+    labels_train: pd.DataFrame,
+    labels_validation: pd.DataFrame,
+    labels_test: pd.DataFrame,
+    manifest: pd.DataFrame,
+    *annotations: str | None,
 ) -> dict[str, Any]:
-    """Hex SHA-256 of the annotations, of the videos with their captions and titles, and of both together."""
+    """Hex SHA-256 of the labels, of the videos with captions and titles, of both, and of the files of annotations."""
     parts = {
         "labels_train": table_digest(labels_train),
         "labels_validation": table_digest(labels_validation),
         "labels_test": table_digest(labels_test),
         "videos": videos_digest(manifest),
     }
-    return {"fingerprint": hashlib.sha256("\n".join(parts.values()).encode()).hexdigest(), **parts}
+    files = {f"annotations_{split}": digest for split, digest in zip(SPLITS, annotations, strict=True)}
+    return {"fingerprint": hashlib.sha256("\n".join(parts.values()).encode()).hexdigest(), **parts, **files}

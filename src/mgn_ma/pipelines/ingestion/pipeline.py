@@ -14,6 +14,8 @@ from .nodes import fingerprint_data, list_videos, validate_split
 
 LABELS = [f"labels_{split}" for split in SPLITS]
 
+ANNOTATIONS_DIGESTS = [f"annotations_digest_{split}" for split in SPLITS]
+
 
 def create_pipeline() -> Pipeline:
     """``annotations_*`` and ``raw_videos`` in; ``labels_*``, ``manifest``, ``exclusions``, ``data_fingerprint`` out."""
@@ -34,7 +36,12 @@ def create_pipeline() -> Pipeline:
                 ["manifest", "exclusions"],
                 name="list_videos",
             ),
-            Node(fingerprint_data, [*LABELS, "manifest"], "data_fingerprint", name="fingerprint_data"),
+            Node(
+                fingerprint_data,
+                [*LABELS, "manifest", *ANNOTATIONS_DIGESTS],
+                "data_fingerprint",
+                name="fingerprint_data",
+            ),
         ],
         namespace="ingestion",
         prefix_datasets_with_namespace=False,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from mgn_ma.features.plan import ExtractionSettings, require_planned
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import TrackError
 from mgn_ma.features.view import TrackView
-from mgn_ma.media.manifest import videos_digest
+from mgn_ma.media.manifest import changed_files, videos_digest
 from mgn_ma.modalities import BY_NAME, EXTRACTED, NOT_IN_MODEL
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
@@ -27,6 +28,8 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
 
     def pack_tracks(
         labels: pd.DataFrame,
+        annotations_digest: str | None,
+        data_fingerprint: dict[str, Any],
         manifest: pd.DataFrame,
         account: pd.DataFrame,
         targets: Targets,
@@ -40,9 +43,10 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
         Tracks that the model does not read are not packed: learned ones are compared with them.
 
         Raises:
-            TrackError: the tracks are not those of the account, the manifest and the parameters, learned ones were made
-                from others than there are now, or no video has any.
+            TrackError: a file changed after ingestion, the tracks are not those of the account, the manifest and the
+                parameters, learned ones were made from others than there are now, or no video has any.
         """
+        _require_ingested(split, annotations_digest, data_fingerprint, manifest)
         require_planned([view for view in tracks if view.modality in BY_NAME], manifest, modalities)
         for view in tracks:
             if view.modality in EXTRACTED:
@@ -65,6 +69,21 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
         return pack(plan, Path(folder) / split, verify=extraction.verify)
 
     return pack_tracks
+
+
+def _require_ingested(
+    split: str, annotations_digest: str | None, data_fingerprint: Mapping[str, Any], manifest: pd.DataFrame
+) -> None:
+    """Refuse annotations, videos or captions that have changed since ingestion looked at them; absent ones may have."""
+    changed = changed_files(manifest[manifest["split"] == split])
+    if annotations_digest not in (None, data_fingerprint.get(f"annotations_{split}")):
+        changed.insert(0, f"the file of annotations_{split}")
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise TrackError(
+            f"{changed[0]}{more} changed after ingestion: run `kedro run --pipelines "
+            "ingestion,frame_features,clip_features,video_features,model_input`"
+        )
 
 
 def _of_videos_with_tracks(split: str, labels: pd.DataFrame, tracks: Mapping[str, TrackView]) -> pd.DataFrame:

@@ -20,6 +20,8 @@ def create_pipeline() -> Pipeline:
                 pack_split(split),
                 [
                     f"labels_{split}",
+                    f"annotations_digest_{split}",
+                    "data_fingerprint",
                     "manifest",
                     "extraction_account",
                     "params:targets",
