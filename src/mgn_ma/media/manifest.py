@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 
 import pandas as pd
@@ -152,8 +153,9 @@ def exclusions(manifest: pd.DataFrame) -> pd.DataFrame:
     return unavailable[["video_id", "split", "reason", "n_frames"]].reset_index(drop=True)
 
 
-def iter_digests(manifest: pd.DataFrame) -> Iterator[tuple[str, ...]]:
-    """What a run's videos are, one tuple a video: id, split and what its tracks depend on."""
+def videos_digest(manifest: pd.DataFrame) -> str:
+    """Hex SHA-256 of what a run's videos are: id, split and what its tracks depend on."""
     columns = ["video_id", "split", "digest", "captions_digest", "title"]
-    for values in manifest[columns].itertuples(index=False, name=None):
-        yield tuple("" if pd.isna(value) else str(value) for value in values)
+    rows = manifest[columns].itertuples(index=False, name=None)
+    lines = ("\t".join("" if pd.isna(value) else str(value) for value in values) for values in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
