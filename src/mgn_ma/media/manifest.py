@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mgn_ma.errors import MGNMAError
 from mgn_ma.media.digest import digest
 from mgn_ma.media.folder import MediaFiles, MediaFolder
-from mgn_ma.media.inspection import AVAILABLE, UNAVAILABLE, ListedVideo, VideoRow
+from mgn_ma.media.inspection import AVAILABLE, LONGEST_S, UNAVAILABLE, ListedVideo, VideoRow
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +25,14 @@ class ManifestConfig(BaseModel):
     Attributes:
         caption_languages: which captions to take, in order of preference.
         workers: processes that look into files; it is reading that takes the time, not computing.
+        max_seconds: a longer video is unavailable; ``None`` for any length.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     caption_languages: tuple[str, ...] = ("en",)
     workers: int = Field(default=4, gt=0)
+    max_seconds: float | None = Field(default=LONGEST_S, gt=0)
 
 
 class SplitError(MGNMAError):

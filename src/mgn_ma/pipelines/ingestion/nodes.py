@@ -42,7 +42,8 @@ def list_videos(
     """Manifest of all annotated videos, and the part of it that can't be used."""
     splits = {"train": labels_train, "validation": labels_validation, "test": labels_test}
     execution = execution.model_copy(update={"workers": ingestion.workers})
-    manifest = build_manifest(splits, videos, ingestion, partial(inspect_videos, execution=execution))
+    inspect = partial(inspect_videos, execution=execution, max_seconds=ingestion.max_seconds)
+    manifest = build_manifest(splits, videos, ingestion, inspect)
     return manifest, for_spreadsheets(exclusions(manifest))
 
 
