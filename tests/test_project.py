@@ -9,6 +9,8 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project, pipelines, settings
 from kedro.io import DataCatalog
 
+from mgn_ma.eev.frames import SPLITS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -44,6 +46,7 @@ def test_default_chain_needs_only_raw_data_and_truth(registered):
         "annotations_train",
         "annotations_validation",
         "annotations_test",
+        *(f"annotations_digest_{split}" for split in SPLITS),
         "raw_videos",
     }
 
