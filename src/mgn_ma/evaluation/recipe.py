@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.ensembling import EnsemblingMethod, LearnedMethod, combine
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions, frame_table
 
 
-class EnsembleRecipe(BaseModel):
+class EnsembleRecipe(Configuration):
     """How the members' predictions become the ensemble's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: EnsemblingMethod
     standardised: bool

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.video_ids import file_name_of
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.inspection import take_thumbnails
@@ -34,7 +35,7 @@ PAGES = "pages"
 _TYPES = {".webm": "video/webm", ".mkv": "video/x-matroska", ".mov": "video/quicktime"}
 
 
-class PageSettings(BaseModel):
+class PageSettings(Configuration):
     """What pages are made, and where a page's video is.
 
     Attributes:
@@ -43,8 +44,6 @@ class PageSettings(BaseModel):
         beside: a larger one is copied beside the page, or the page links to where it is. What was fetched is copied.
         thumbnail_width: longer side of the moments' pictures, in pixels.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     write: bool = True
     embed_up_to_mib: float = Field(default=16.0, ge=0)
