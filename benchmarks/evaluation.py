@@ -25,8 +25,10 @@ from mgn_ma.eev.annotations import validate_annotations
 from mgn_ma.eev.correlation import video_correlations, video_scores
 from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.bootstrap import BootstrapConfig, interval
-from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn_all
+from mgn_ma.evaluation.ensembling import EnsemblingConfig, deal_folds, learn_all
 from mgn_ma.evaluation.mixture_scores import MemberMoments
+from mgn_ma.evaluation.reaction import REACTIONS, LabelledCurves, learn_reactions
+from mgn_ma.grid import grid_time
 
 MEMBERS = 5
 
@@ -83,7 +85,16 @@ def measure_rest(offsets: np.ndarray, random: np.random.Generator) -> dict[str, 
     bootstrap_s, _ = timed(lambda: interval(scores, BootstrapConfig()), 3)
     moments_s, moments = timed(lambda: MemberMoments.from_predictions(members, labels, offsets), 1)
     learn_s, _ = timed(lambda: learn_all(moments, EnsemblingConfig()), 1)
-    return {"bootstrap_s": bootstrap_s, "member_moments_s": moments_s, "learn_all_ensembles_s": learn_s}
+    timestamps_us = np.concatenate([grid_time(np.arange(n)) for n in np.diff(offsets)])
+    folds = deal_folds(len(offsets) - 1, EnsemblingConfig())
+    curves = LabelledCurves(members[0], lambda fold: members[0], labels, timestamps_us, offsets, folds)
+    reactions_s, _ = timed(lambda: learn_reactions(REACTIONS, curves, BootstrapConfig()), 1)
+    return {
+        "bootstrap_s": bootstrap_s,
+        "member_moments_s": moments_s,
+        "learn_all_ensembles_s": learn_s,
+        "learn_all_reactions_s": reactions_s,
+    }
 
 
 def measure_annotations(n_rows: int, random: np.random.Generator) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The command as a user calls it, outside of any project, with a bundle's folder."""
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,25 @@ def test_a_process_of_its_own_predicts_and_makes_a_page(bundle_folder, films, el
     assert "A &lt;i&gt;title&lt;/i&gt;" in page.read_text()
     assert "hello you" in page.read_text()
     assert len(pd.read_parquet(elsewhere / "out" / "curves.parquet")) >= 24
+
+
+def test_a_terminal_that_can_not_show_a_name_fails_nothing_and_a_title_that_can_not_be_read_is_noted(
+    bundle_folder, films, elsewhere
+):
+    shutil.copy(next(films.glob("*.mp4")), elsewhere / "日本語.mp4")
+    (elsewhere / "日本語.info.json").write_text("{")
+    done = subprocess.run(
+        [*CALL, "predict", "-o", "out", "--model", bundle_folder, "日本語.mp4", "無い.mp4"],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+        timeout=300,
+    )
+    assert done.returncode == 1  # for the second one
+    assert rb"\u65e5\u672c\u8a9e: 4." in done.stdout, done.stderr
+    assert rb"\u7121\u3044 is not predicted" in done.stderr and b"Traceback" not in done.stderr
+    account = pd.read_csv(elsewhere / "out" / "account.csv")
+    assert list(account["video_id"]) == ["日本語", "無い"]
+    assert account["reason"][0].startswith("without title: ./日本語.info.json: is no JSON")
 
 
 def test_what_can_be_predicted_is_and_the_rest_fails_the_command(bundle_folder, films, elsewhere, capsys):

@@ -28,6 +28,7 @@ from mgn_ma.errors import MGNMAError, message_for_people  # noqa: E402
 from mgn_ma.garbage import collect_rarely  # noqa: E402
 from mgn_ma.redaction import redact_logs, redacted  # noqa: E402
 from mgn_ma.run_lock import claimed  # noqa: E402
+from mgn_ma.terminal import escape_unprintable  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,6 +141,7 @@ def predict(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command (by default the one of this process); a foreseen error ends it with its message and status 1."""
     collect_rarely()
+    escape_unprintable()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     redact_logs()
     logging.getLogger("mgn_ma").setLevel(logging.INFO)

@@ -97,6 +97,18 @@ def test_hostile_texts_of_a_predicted_video_show_as_text(view, folder):
     assert view.evaluate("document.body.dataset.broken") is None
 
 
+def test_a_script_that_gets_into_a_page_does_not_run(browser, folder):
+    for place in (folder / "index.html", *(folder / "pages").glob("inside-*.html")):
+        page, said = browser.new_page(), []
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.goto(place.as_uri())
+        broken = "document.body.dataset.broken = 'yes'"
+        page.evaluate(f"document.body.append(Object.assign(document.createElement('script'), {{text: \"{broken}\"}}))")
+        assert page.evaluate("document.body.dataset.broken") is None
+        assert any("Content Security Policy" in line for line in said)
+        page.close()
+
+
 def test_a_video_that_is_not_there_is_said_and_the_rest_works(browser, folder, tmp_path):
     (path,) = (folder / "pages").glob("beside-*.html")
     (tmp_path / "page.html").write_text(path.read_text())

@@ -173,11 +173,16 @@ def test_a_figure_is_drawn_beside_its_node_and_in_full(page, address, graph, nam
 def test_figures_page_draws_all_of_them_without_a_network(page, figures, tmp_path):
     path = tmp_path / "figures.html"
     path.write_text(figures_page(figures, "Figures </title><script>alert(2)</script>"), encoding="utf-8")
-    asked = []
+    asked, blocked = [], []
     page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: blocked.append(message.text) if message.type == "error" else None)
     page.goto(path.as_uri())
     page.wait_for_selector("#attention_figure .gtitle")
     assert page.locator(".js-plotly-plot").count() == 4
     assert "<script>alert(1)</script>" in page.locator("#curves_figure .gtitle").text_content()
     assert page.title() == "Figures </title><script>alert(2)</script>"
+    page.hover("#curves_figure .plot-container")
+    assert blocked == []
+    page.evaluate("document.head.append(Object.assign(document.createElement('script'), {text: 'alert(3)'}))")
+    assert "Content Security Policy" in blocked[0]
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -7,10 +7,12 @@ import pytest
 
 from mgn_ma.eev.frames import expression_matrix
 from mgn_ma.eev.targets import EEV
+from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
-from mgn_ma.evaluation.recipe import EnsembleRecipe
+from mgn_ma.evaluation.reaction import learn_reactions
+from mgn_ma.evaluation.recipe import EnsembleRecipe, labelled_curves
 
 
 def recipe_of(world, method="stacking"):
@@ -46,6 +48,27 @@ def test_known_videos_get_weights_that_have_not_seen_them_and_new_ones_get_all(w
     table["video_id"] = "new_" + table["video_id"]
     new = expression_matrix(recipe.predict(SplitPredictions.from_table(table, "validation"), EEV), EEV.names)
     np.testing.assert_allclose(new, np.tensordot(learned.weights, members, axes=1), atol=1e-6)
+
+
+def test_known_videos_get_the_reaction_that_has_not_seen_them_and_new_ones_that_of_all(world):
+    plain, learned, predictions = recipe_of(world(), "greedy")
+    curves = labelled_curves(learned, predictions, world().labels, EEV, EnsemblingConfig())
+    found = learn_reactions(["causal_by_expression"], curves, BootstrapConfig())["causal_by_expression"]
+    recipe = EnsembleRecipe.from_learned("greedy", learned, list(predictions.members), predictions.video_ids, found)
+    again = EnsembleRecipe.model_validate(json.loads(json.dumps(recipe.model_dump(mode="json"))))
+    assert again == recipe
+    v3 = slice(predictions.offsets[3], predictions.offsets[4])
+    times = predictions.frames["timestamp_us"].to_numpy()[v3]
+    before = plain.values(predictions, EEV)[v3]
+    np.testing.assert_allclose(
+        again.values(predictions, EEV)[v3], found.video_reactions[3].apply(before, times), atol=1e-6
+    )
+    members = [values[v3] for values in predictions.members.values()]
+    np.testing.assert_allclose(
+        again.curves("new", members, times, EEV),
+        found.reaction.apply(plain.curves("new", members, times, EEV), times),
+        atol=1e-6,
+    )
 
 
 def test_weights_go_to_their_member_whatever_the_order_of_the_table(world):

@@ -5,6 +5,7 @@ import pytest
 
 from mgn_ma.inference.finding import NoVideosError, find_videos
 from mgn_ma.inference.videos import VideoInput
+from mgn_ma.media.folder import VIDEO_SUFFIXES
 
 
 @pytest.fixture
@@ -20,6 +21,21 @@ def test_a_folder_gives_its_videos_with_what_lies_beside_them(folder):
         VideoInput("-abc", f"{folder}/-abc.mp4", f"{folder}/-abc.en.vtt", "A <b>film</b>"),
         VideoInput("b c", f"{folder}/b c.webm", f"{folder}/b c.srt", None),
     ]
+
+
+def test_every_suffix_of_a_video_counts_in_small_and_in_capital_letters(tmp_path):
+    names = [f"{suffix}.{spelt}" for suffix in VIDEO_SUFFIXES for spelt in (suffix, suffix.upper())]
+    for name in [*names, "mp4", "a.jpg", ".b.mp4"]:
+        (tmp_path / name).write_bytes(b"")
+    assert sorted(video.path.rpartition("/")[2] for video in find_videos(str(tmp_path))) == sorted(names)
+
+
+def test_a_title_that_can_not_be_read_is_said(folder):
+    (folder / "-abc.info.json").write_text('{"title": ')
+    video, other = find_videos(str(folder))
+    assert video.title is None
+    assert video.note.startswith(f"without title: {folder}/-abc.info.json: is no JSON")
+    assert other.note == ""
 
 
 def test_a_file_a_pattern_and_several_at_once_name_each_video_once(folder):

@@ -39,7 +39,9 @@ def test_containers_in_order_of_preference(tmp_path: Path) -> None:
     assert (folder_of(tmp_path, "a.webm").files("a").video_path or "").endswith(".webm")
     assert (folder_of(tmp_path, "a.mkv").files("a").video_path or "").endswith(".mkv")
     assert (folder_of(tmp_path, "a.mp4").files("a").video_path or "").endswith(".mp4")
-    assert folder_of(tmp_path, "b.mp4.part", "b.avi").files("b").video_path is None
+    assert folder_of(tmp_path, "b.mp4.part", "b.jpg").files("b").video_path is None
+    assert (folder_of(tmp_path, "c.MTS", "c.txt").files("c").video_path or "").endswith("c.MTS")
+    assert (folder_of(tmp_path, "c.mov").files("c").video_path or "").endswith("c.mov")
 
 
 def test_captions_in_order_of_preference(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from mgn_ma.eev.frames import KEY_COLUMNS, expression_matrix
 from mgn_ma.eev.submission import SUBMISSION_KEYS
 from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
+from mgn_ma.evaluation.reaction import REACTIONS
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.grid import grid_time
 from mgn_ma.pipelines import ensembling, evaluation, reporting
@@ -142,6 +143,22 @@ def test_the_chosen_method_makes_the_predictions(inputs, tmp_path, method):
     assert report["method"] == method
     # The validation predictions are the cross-validated ones: they score what the method's cross-validation says.
     assert report["validation"]["ensemble"] == pytest.approx(report["methods"][method]["score"], abs=1e-5)
+
+
+def test_every_reaction_is_scored_and_none_is_what_the_predictions_have(catalog):
+    report = catalog["evaluation"].load()
+    assert set(report["reactions"]) == set(REACTIONS)
+    for name, found in report["reactions"].items():
+        assert set(found["fitted"]) == (set(EEV.names) if name.endswith("by_expression") else {"all"})
+        assert found["interval"]["low"] < found["score"] < found["interval"]["high"]
+    assert report["reactions"]["none"]["score"] == pytest.approx(report["validation"]["ensemble"], abs=1e-6)
+    assert report["reactions"]["none"]["over_none"]["difference"] == 0
+
+
+@pytest.mark.parametrize("reaction", REACTIONS[1:])
+def test_the_chosen_reaction_makes_the_predictions(inputs, tmp_path, reaction):
+    report = run(tmp_path, inputs, EnsemblingConfig(method="stacking", reaction=reaction))["evaluation"].load()
+    assert report["validation"]["ensemble"] == pytest.approx(report["reactions"][reaction]["score"], abs=1e-5)
 
 
 def test_scores_keep_ids_as_they_are_written(catalog):

@@ -111,7 +111,12 @@ def test_from_files_to_tables(project: Project) -> None:
     assert project.catalog.load("labels_test")["video_id"].unique().tolist() == ["0012"]
     excluded = project.catalog.load("exclusions")
     assert excluded.to_dict("records") == [
-        {"video_id": "gone", "split": "train", "reason": "no file gone with one of .mp4, .mkv, .webm", "n_frames": 6}
+        {
+            "video_id": "gone",
+            "split": "train",
+            "reason": "no file gone.mp4, nor with the suffix of another video",
+            "n_frames": 6,
+        }
     ]
 
 

@@ -1,4 +1,5 @@
 import base64
+import html
 import json
 import re
 
@@ -44,6 +45,8 @@ def test_hostile_text_stays_text():
     )
     assert "<b>bold" not in page
     assert "<script>alert" not in page
+    head = html.unescape(page.partition("</head>")[0])
+    assert "script-src 'sha256-" in head and "unsafe" not in head
     assert page.count("</script>") == 2  # the data and the script of the page itself
     data = data_of(page)
     assert data["captions"] == [[0, 10, HOSTILE]]

@@ -25,6 +25,19 @@ def test_one_moment_and_the_theme_reach_three_quarters_of_the_oracle(scores: dic
     assert scores["signals x theme"] < 0.95 * scores["oracle"], "reactions lag"
 
 
+def test_what_is_told_of_the_lags_is_worth_more_each_time(scores: dict[str, float]) -> None:
+    order = ["signals x theme", "... and a reaction", "lags x theme", "oracle"]
+    assert sorted(order, key=scores.__getitem__) == order
+    assert scores["... and a reaction"] > scores["signals x theme"] + 0.03
+
+
+def test_who_has_no_sound_track_has_no_sound_to_be_told_of() -> None:
+    plans = [plan for plan in SCRIPT["write_script"](SampleConfig()) if "no_audio" in plan.quirks]
+    assert plans
+    for plan in plans:
+        assert not SCRIPT["_observe"](plan, 0.5).lagged[:, :, 1].any()
+
+
 def test_without_the_theme_or_by_time_alone_nothing_is_known(scores: dict[str, float]) -> None:
     assert abs(scores["signals without theme"]) < 0.1
     assert abs(scores["time alone"]) < 0.1
@@ -41,4 +54,4 @@ def test_the_command_prints_a_row_for_every_predictor(capsys: pytest.CaptureFixt
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["seed", "0", "seed", "1", "mean"]
     assert [line.split("  ")[0] for line in lines[1:3]] == ["oracle", "signals x theme"]
-    assert len(lines) == 10
+    assert len(lines) == 12

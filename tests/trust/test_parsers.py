@@ -1,4 +1,4 @@
-"""Each parser that is ours, in a loop that looks for what breaks it: by Hypothesis, since Atheris is not in the lock.
+"""Each parser that is ours, in a loop that looks for what breaks it: by Hypothesis here, by Atheris in `fuzz_parsers`.
 
 What is drawn is made of the words of each format: what a parser has never heard of, it refuses at once.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
 from counts import EXAMPLES
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgn_ma.inference.finding import NoVideosError, find_videos
@@ -21,9 +24,15 @@ from mgn_ma.media.fetch import is_within
 from mgn_ma.media.folder import read_title
 from mgn_ma.media.subtitles import decode_text, parse_captions
 
-often = settings(
-    max_examples=EXAMPLES, deadline=2_000, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+often = settings(max_examples=EXAMPLES, deadline=2_000, database=None)
+
+
+@contextmanager
+def file_of(content: bytes, name: str) -> Iterator[str]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        yield str(path)
 
 
 def texts(*words: str) -> st.SearchStrategy[str]:
@@ -69,11 +78,10 @@ JSON = st.recursive(
 
 @often
 @given(data=JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=100))
-def test_a_title_is_a_line_that_can_be_printed(data: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "v.info.json"
-    path.write_bytes(data)
+def test_a_title_is_a_line_that_can_be_printed(data: bytes) -> None:
     try:
-        title = read_title(str(path))
+        with file_of(data, "v.info.json") as path:
+            title = read_title(path)
     except MediaError:
         return
     assert title is None or (title == title.strip() and title.isprintable() and title.encode())
@@ -86,11 +94,10 @@ LISTS = texts(
 
 @often
 @given(text=LISTS)
-def test_a_list_names_videos_with_distinct_ids(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "list.csv"
-    path.write_text(text, errors="replace")
+def test_a_list_names_videos_with_distinct_ids(text: str) -> None:
     try:
-        found = find_videos(str(path))
+        with file_of(text.encode(errors="replace"), "list.csv") as path:
+            found = find_videos(path)
     except NoVideosError:
         return
     assert found and len({video.video_id for video in found}) == len(found)
@@ -109,10 +116,9 @@ BOXES = st.recursive(
 
 @often
 @given(data=st.lists(BOXES, max_size=4).map(b"".join))
-def test_boxes_whose_sizes_lie_say_encrypted_or_not(data: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "v.mp4"
-    path.write_bytes(data)
-    assert is_encrypted(str(path)) in (True, False)
+def test_boxes_whose_sizes_lie_say_encrypted_or_not(data: bytes) -> None:
+    with file_of(data, "v.mp4") as path:
+        assert is_encrypted(path) in (True, False)
 
 
 PARTS = st.lists(

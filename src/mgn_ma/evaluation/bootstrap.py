@@ -83,7 +83,7 @@ def intervals(values: _Floats, config: BootstrapConfig) -> list[Interval]:
     bounds = np.full((2, values.shape[1]), np.nan)
     usable = n_defined > 1
     if usable.any():
-        bounds[:, usable] = np.nanquantile(resampled_means(values[:, usable], config), _tails(config), axis=0)
+        bounds[:, usable] = np.nanquantile(resampled_means(values[:, usable], config), tails(config), axis=0)
     return [
         Interval(
             estimate=float(np.nanmean(values[:, column])) if n else float("nan"),
@@ -108,11 +108,12 @@ def compare(scores: _Floats, others: _Floats, config: BootstrapConfig) -> Compar
         mean = float(difference.mean()) if len(difference) else float("nan")
         return Comparison(mean, float("nan"), float("nan"), float("nan"), len(difference))
     means = resampled_means(difference[:, None], config)[:, 0]
-    low, high = np.quantile(means, _tails(config))
+    low, high = np.quantile(means, tails(config))
     p_not_higher = (1 + int((means <= 0).sum())) / (1 + len(means))
     return Comparison(float(difference.mean()), float(low), float(high), p_not_higher, len(difference))
 
 
-def _tails(config: BootstrapConfig) -> tuple[float, float]:
+def tails(config: BootstrapConfig) -> tuple[float, float]:
+    """Quantiles that bound the interval."""
     tail = (1 - config.confidence) / 2
     return tail, 1 - tail

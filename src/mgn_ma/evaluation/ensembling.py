@@ -20,6 +20,7 @@ from mgn_ma.configuration import Configuration
 from mgn_ma.eev.correlation import mean_of_defined
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.mixture_scores import MemberMoments
+from mgn_ma.evaluation.reaction import ReactionMethod
 
 EnsemblingMethod = Literal["mean", "standardised_mean", "greedy", "stacking"]
 
@@ -32,9 +33,11 @@ _Floats = npt.NDArray[np.float64]
 
 
 class EnsemblingConfig(Configuration):
-    """Which method makes the ensemble's predictions; all are scored and reported."""
+    """Which methods make the ensemble's predictions; all are scored and reported."""
 
     method: EnsemblingMethod = "mean"
+    reaction: ReactionMethod = "none"
+    """How the members' combined curves become viewers' reactions."""
     folds: Annotated[int, Field(ge=2)] = 5
     """Of the cross-validation over videos."""
     seed: Annotated[int, Field(ge=0)] = 0

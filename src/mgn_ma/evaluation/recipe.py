@@ -1,15 +1,21 @@
-"""What has to be kept of an ensemble to predict with it again: its members, its method and their weights."""
+"""What has to be kept of an ensemble to predict with it again: its members, their weights, and viewers' reaction."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import Field
 
 from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
-from mgn_ma.evaluation.ensembling import EnsemblingMethod, LearnedMethod, combine
+from mgn_ma.evaluation.ensembling import EnsemblingConfig, EnsemblingMethod, LearnedMethod, combine, deal_folds
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions, frame_table
+from mgn_ma.evaluation.reaction import LabelledCurves, LearnedReaction, Reaction
 
 
 class EnsembleRecipe(Configuration):
@@ -23,12 +29,21 @@ class EnsembleRecipe(Configuration):
     """One a member, for every video but those below."""
     video_weights: dict[str, tuple[float, ...]]
     """For the videos that the weights were learned on: weights learned without them."""
+    reaction: Reaction | None = None
+    """Of viewers to the combined curves, in every video but those below; None takes the curves as they are."""
+    video_reactions: dict[str, Reaction] = Field(default_factory=dict)
+    """For the videos that the reaction was learned on: one learned without them."""
 
     @classmethod
     def from_learned(
-        cls, method: EnsemblingMethod, learned: LearnedMethod, members: list[str], video_ids: list[str]
+        cls,
+        method: EnsemblingMethod,
+        learned: LearnedMethod,
+        members: list[str],
+        video_ids: list[str],
+        reaction: LearnedReaction | None = None,
     ) -> EnsembleRecipe:
-        """The recipe of a method that was learned on the videos ``video_ids`` (V)."""
+        """The recipe of a method and a reaction that were learned on the videos ``video_ids`` (V)."""
         return cls(
             method=method,
             standardised=learned.standardised,
@@ -38,6 +53,8 @@ class EnsembleRecipe(Configuration):
                 video_id: tuple(weights)
                 for video_id, weights in zip(video_ids, learned.video_weights.tolist(), strict=True)
             },
+            reaction=reaction.reaction if reaction else None,
+            video_reactions=dict(zip(video_ids, reaction.video_reactions, strict=True)) if reaction else {},
         )
 
     def predict(self, predictions: SplitPredictions, targets: Targets) -> pd.DataFrame:
@@ -55,6 +72,51 @@ class EnsembleRecipe(Configuration):
                 f"the ensemble is made of {', '.join(self.members)}, but the predictions are of "
                 f"{', '.join(predictions.members)}; learn the ensemble again"
             )
-        weights = np.array([self.video_weights.get(video_id, self.weights) for video_id in predictions.video_ids])
-        members = [predictions.members[name] for name in self.members]
-        return combine(members, predictions.offsets, weights, targets, standardised=self.standardised)
+        values = np.empty((len(predictions.frames), len(predictions.expressions)), dtype=np.float32)
+        timestamps_us = predictions.frames["timestamp_us"].to_numpy(np.int64)
+        for video_id, (start, stop) in zip(predictions.video_ids, pairwise(predictions.offsets.tolist()), strict=True):
+            members = [predictions.members[name][start:stop] for name in self.members]
+            values[start:stop] = self.curves(video_id, members, timestamps_us[start:stop], targets)
+        return values
+
+    def curves(
+        self,
+        video_id: str,
+        members: Sequence[npt.NDArray[np.floating[Any]]],
+        timestamps_us: npt.NDArray[np.int64],
+        targets: Targets,
+    ) -> npt.NDArray[np.float32]:
+        """The ensemble's predictions (n, C) for one video, within the targets' range.
+
+        Args:
+            members: predictions (n, C) of each member, in the recipe's order.
+            timestamps_us: (n,) ascending presentation times.
+        """
+        weights = np.array(self.video_weights.get(video_id, self.weights))
+        combined = combine(members, np.array([0, len(timestamps_us)]), weights, targets, standardised=self.standardised)
+        reaction = self.video_reactions.get(video_id, self.reaction)
+        return combined if reaction is None else reaction.apply(combined, timestamps_us).astype(np.float32)
+
+
+def labelled_curves(
+    learned: LearnedMethod,
+    predictions: SplitPredictions,
+    labels: npt.NDArray[np.floating[Any]],
+    targets: Targets,
+    config: EnsemblingConfig,
+) -> LabelledCurves:
+    """The curves of a learned method, from which viewers' reaction can be learned on the same folds."""
+    members, offsets = list(predictions.members.values()), predictions.offsets
+    fold_of_video = deal_folds(len(predictions.video_ids), config)
+
+    def combined(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        return combine(members, offsets, weights, targets, standardised=learned.standardised)
+
+    whole = combined(learned.weights)
+
+    def without_fold(fold: int) -> npt.NDArray[np.float32]:
+        weights = learned.video_weights[np.flatnonzero(fold_of_video == fold)[0]]
+        return whole if np.array_equal(weights, learned.weights) else combined(weights)
+
+    timestamps_us = predictions.frames["timestamp_us"].to_numpy(np.int64)
+    return LabelledCurves(whole, without_fold, labels, timestamps_us, offsets, fold_of_video)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +17,7 @@ from mgn_ma.evaluation.bootstrap import BootstrapConfig, compare, interval, inte
 from mgn_ma.evaluation.ensembling import EnsemblingMethod, LearnedMethod
 from mgn_ma.evaluation.metrics import expression_means, undefined
 from mgn_ma.evaluation.predictions import SHUFFLED
+from mgn_ma.evaluation.reaction import BY_EXPRESSION, LearnedReaction, ReactionMethod
 from mgn_ma.evaluation.scoring import ENSEMBLE, ORACLE, TIME_ONLY
 
 
@@ -97,6 +98,39 @@ def method_report(
             "over_mean": asdict(compare(scores, mean, config)),
             "in_sample": method.in_sample,
             "weights": dict(zip(members, method.weights.tolist(), strict=True)),
+        }
+    return report
+
+
+def reaction_report(
+    learned: Mapping[ReactionMethod, LearnedReaction], expressions: Sequence[str], config: BootstrapConfig
+) -> dict[str, Any]:
+    """Every way to react: its cross-validated score, that with an interval, and what it gains on curves as they are.
+
+    ``fitted`` is what all videos taught it, by expression or for ``all``: the delay, the time constant and how late the
+    reaction is in the mean by both (``lag_s``), with an interval over videos.
+    """
+    as_they_are = mean_of_defined(learned["none"].r, axis=1)
+    report: dict[str, Any] = {}
+    for name, found in learned.items():
+        scores = mean_of_defined(found.r, axis=1)
+        rows = zip(
+            expressions if name.endswith(BY_EXPRESSION) else ["all"],
+            found.reaction.delays_s,
+            found.reaction.time_constants_s,
+            found.reaction.lags_s,
+            found.lag_bounds_s.T.tolist(),
+            strict=False,
+        )
+        report[name] = {
+            "score": found.score,
+            "interval": asdict(interval(scores, config)),
+            "over_none": asdict(compare(scores, as_they_are, config)),
+            "in_sample": found.in_sample,
+            "fitted": {
+                of: {"delay_s": delay, "time_constant_s": constant, "lag_s": lag, "lag_interval": bounds}
+                for of, delay, constant, lag, bounds in rows
+            },
         }
     return report
 

@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LINE_EVERY_SECONDS = 15.0
+LINE_EVERY_SECONDS = 60.0
 LINE_EVERY_SHARE = 0.1
-QUIET_SECONDS = 5.0
-"""A stage that is done sooner than this gives one line, not ten."""
-SILENT_SECONDS = 1.0
+QUIET_SECONDS = 15.0
+"""Between two lines: a stage that is done sooner than this gives one, not ten."""
+SILENT_SECONDS = 5.0
 """One that is done sooner than this gives none."""
 
 
@@ -26,7 +26,7 @@ class Progress:
     """Counts what is done of ``total``; a context manager.
 
     In a terminal it draws a bar on ``stream``. Elsewhere (a log file, a scheduler) it logs a line about every tenth of
-    the work or every 15 seconds, with the count, the share, the time taken and the time left.
+    the work or every minute, with the count, the share, the time taken and the time left.
 
     Args:
         total: how many things there are; ``None`` where nobody knows.

@@ -138,7 +138,8 @@ def _unpickle_safely(path: Path) -> Any:
     ]
     # mmap leaves the tensors on disk until they are copied, but only the zip format of torch >= 1.6 has it.
     with torch.serialization.safe_globals(arrays):
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        mapped = zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)  # noqa: TID251 - weights_only
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], origin: str | Path) -> None:

@@ -22,6 +22,7 @@ from kedro.validation.exceptions import ParameterValidationError
 from mgn_ma.errors import TRACEBACK_VARIABLE, MGNMAError, message_for_people
 from mgn_ma.hooks.catalog_files import unwrapped
 from mgn_ma.redaction import redact_logs, redacted
+from mgn_ma.terminal import escape_unprintable
 
 DEFAULT = "__default__"
 SAMPLE = "sample_data"
@@ -60,6 +61,7 @@ class ErrorHooks:
         """
         self._context = context
         sys.excepthook = show
+        escape_unprintable()
         redact_logs()  # Kedro lets the configuration of logging name no classes of ours
         configuration = Path(str(getattr(context.config_loader, "conf_source", "")))
         if context.env and configuration.is_dir() and not (configuration / context.env).is_dir():

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 REPORT = "evaluation"
 PAGE = "figures_page"
+REACTION = "centred"
+"""Whose delay is told: an average of both sides delays nothing by itself."""
 ROWS = {"oracle": "oracle", "ensemble": "ensemble", "time_only": "time only", "shuffled": "shuffled labels"}
 """What a summary shows: keys of the report's intervals, and what a reader knows them as."""
 
@@ -117,6 +119,14 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
             row = intervals[key]
             members = f"  members {min(scores):.3f} to {max(scores):.3f}" if scores and key == "ensemble" else ""
             yield f"  {name:<16} {_score(row)}{members}"
+    reactions = report["reactions"]
+    fitted = reactions[REACTION]["fitted"]["all"]
+    if fitted["lag_interval"][0] is not None:
+        low, high = fitted["lag_interval"]
+        yield (
+            f"Viewers react {fitted['lag_s']:.1f} s later [{low:.1f}, {high:.1f}]; with that (ensembling.reaction: "
+            f"{REACTION}) the ensemble would have {reactions[REACTION]['score']:.3f}"
+        )
     if page is not None:
         yield f"Figures: {page}"
     chosen = f" --env {env}" if env else ""

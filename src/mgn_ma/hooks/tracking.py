@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 METRICS_REPORT = "evaluation"
 """The dataset whose numbers become the run's metrics."""
-DETAILS = frozenset({"expressions", "calibration", "methods"})
+DETAILS = frozenset({"expressions", "calibration", "methods", "reactions"})
 """Its tables by expression and by method: hundreds of numbers, which are read in the report and not compared by run."""
 FINGERPRINT = "data_fingerprint"
 """The dataset that says by a hash which data a run was made with."""

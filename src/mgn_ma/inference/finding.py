@@ -17,14 +17,9 @@ from mgn_ma.errors import MGNMAError
 from mgn_ma.inference.videos import VideoInput
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import is_remote
-from mgn_ma.media.folder import MediaFolder, read_title
+from mgn_ma.media.folder import MediaFolder, is_video, read_title
 from mgn_ma.media.subtitles import decode_text
 
-SUFFIXES = frozenset(
-    {".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv"}
-    | {".3gp", ".3g2", ".m4s", ".mts", ".m2ts", ".ogv", ".asf", ".f4v", ".vob"}
-)
-"""What counts as a video in a folder; a file that is named itself may have any suffix."""
 COLUMNS = ("video", "video_id", "captions", "title")
 """Of a list in CSV; all but the first may be absent or empty."""
 
@@ -73,11 +68,7 @@ def _named_by(specification: str) -> list[VideoInput]:
 
 
 def _videos_among(paths: Iterable[Path]) -> list[VideoInput]:
-    return [
-        _video(str(path))
-        for path in paths
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    ]
+    return [_video(str(path)) for path in paths if is_video(path.name) and path.is_file()]
 
 
 def _remote_folder(url: str) -> list[str]:
@@ -86,7 +77,7 @@ def _remote_folder(url: str) -> list[str]:
         names = [str(name).rpartition("/")[2] for name in filesystem.ls(path, detail=False)]
     except Exception as error:  # each file system has errors of its own
         raise NoVideosError(f"{url}: can't be listed: {type(error).__name__}: {error}") from error
-    return [f"{url}{name}" for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES]
+    return [f"{url}{name}" for name in sorted(names) if is_video(name)]
 
 
 def _of_table(path: Path) -> Iterator[VideoInput]:
@@ -164,13 +155,13 @@ def _completed(video: VideoInput, folder: MediaFolder | None, languages: Sequenc
     if folder is None:
         return video
     files = folder.files(Path(video.path).stem, languages)
-    title = video.title
+    title, note = video.title, ""
     if title is None and files.info_path is not None:
         try:
             title = read_title(files.info_path)
-        except MediaError:
-            title = None
-    return replace(video, captions=video.captions or files.captions_path, title=title)
+        except MediaError as error:
+            note = f"without title: {error}"
+    return replace(video, captions=video.captions or files.captions_path, title=title, note=note)
 
 
 def _distinct(videos: Iterable[VideoInput]) -> list[VideoInput]:

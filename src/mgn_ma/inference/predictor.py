@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mgn_ma.errors import MGNMAError
-from mgn_ma.evaluation.ensembling import combine
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.extractors.pretrained import Precision
@@ -90,15 +89,9 @@ class Predictor:
         for network, (_, weights) in zip(self._members.values(), outputs, strict=True):
             columns = [modalities.index(name) for name in network.config.modalities]
             attention[:, columns] += weights / len(outputs)
-        recipe = self.bundle.description.recipe
-        weights_of_members = np.array(recipe.video_weights.get(video_id, recipe.weights))
-        values = combine(
-            [of_member for of_member, _ in outputs],
-            np.array([0, len(timestamps_us)]),
-            weights_of_members,
-            self.bundle.description.targets,
-            standardised=recipe.standardised,
-        )
+        description = self.bundle.description
+        of_members = [of_member for of_member, _ in outputs]
+        values = description.recipe.curves(video_id, of_members, timestamps_us, description.targets)
         return VideoPrediction(np.asarray(timestamps_us), values, attention)
 
     def _embedded(self, video_id: str, tracks: Mapping[str, TrackRows]) -> TrackRows | None:

@@ -80,12 +80,14 @@ class VideoInput:
         path: local path or fsspec URL.
         captions: local path or fsspec URL of a WebVTT or SubRip file.
         title: of the video, which the model may read.
+        note: what is odd about what was found beside it.
     """
 
     video_id: str
     path: str
     captions: str | None = None
     title: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,8 @@ class VideoPredictor:
                 reason = f"is {lengths_s[local.name]:.0f} s long, and at most {longest_s:g} s are read"
                 yield VideoOutcome(local.video, found[local.name], reason=reason)
             else:
-                notes = [note for note in (local.problem, str(rows.at[local.name, "note"])) if note]
+                found_out = (local.video.note, local.problem, str(rows.at[local.name, "note"]))
+                notes = [note for note in found_out if note]
                 yield self._outcome(local.video, found[local.name], views, plans, notes)
 
     def _extracted(

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mgn_ma.media.download_records import PRESENT, RECORDS, Outcome, Part, read_outcomes, tried_at, write_outcome
 from mgn_ma.media.errors import MediaError
-from mgn_ma.media.folder import VIDEO_SUFFIXES, MediaFolder
+from mgn_ma.media.folder import MediaFolder
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ _GONE = re.compile(
     re.IGNORECASE,
 )
 """What is said of one video alone; all else (a refusal, an address that is wrong, an old yt-dlp) may be said of any."""
+CONTAINERS = ("mp4", "mkv", "webm")
+"""Of the videos that are asked for, in order of preference."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -178,7 +180,7 @@ def _fetch_video(video_id: str, folder: Path, config: DownloadConfig) -> tuple[P
     except OSError as error:
         return Part("failed", f"{type(error).__name__}: {error}"), None
     if MediaFolder(str(folder)).files(video_id).video_path is None:
-        return Part("failed", f"what came is in none of the containers {', '.join(VIDEO_SUFFIXES)}"), None
+        return Part("failed", f"what came is in none of the containers {', '.join(CONTAINERS)}"), None
     return PRESENT, found
 
 
@@ -217,7 +219,7 @@ def is_gone(reason: str) -> bool:
 
 def _options(video_id: str, folder: Path, config: DownloadConfig) -> dict[str, Any]:
     height = f"[height<=?{config.max_height}]"
-    containers = "".join(f"/b{height}[ext={suffix}]" for suffix in VIDEO_SUFFIXES)
+    containers = "".join(f"/b{height}[ext={suffix}]" for suffix in CONTAINERS)
     # Picture and sound that come apart can only be joined where there is an ffmpeg command.
     joined = f"bv*{height}+ba/" if shutil.which("ffmpeg") else ""
     return {

@@ -14,7 +14,11 @@ import fsspec
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.whole_file import read_whole
 
-VIDEO_SUFFIXES = ("mp4", "mkv", "webm")
+VIDEO_SUFFIXES = (
+    *("mp4", "mkv", "webm", "mov", "m4v", "avi", "mpg", "mpeg", "ts", "flv", "wmv", "3gp", "3g2"),
+    *("m4s", "mts", "m2ts", "m2t", "ogv", "asf", "f4v", "vob", "mj2"),
+)
+"""What counts as a video in a folder, in small or capital letters, in order of preference."""
 CAPTION_SUFFIXES = ("vtt", "srt")
 INFO_SUFFIX = "info.json"
 
@@ -64,7 +68,8 @@ class MediaFolder:
             caption_languages: in order of preference. Of one language, WebVTT comes before SubRip, and its plain name
                 before YouTube's ``en-orig`` and regional ones such as ``en-GB``. Last comes a file without a language.
         """
-        video = next((f"{video_id}.{suffix}" for suffix in VIDEO_SUFFIXES if self._has(f"{video_id}.{suffix}")), None)
+        spelt = (f"{video_id}.{each}" for suffix in VIDEO_SUFFIXES for each in (suffix, suffix.upper()))
+        video = next((name for name in spelt if self._has(name)), None)
         captions = self._captions(video_id, caption_languages)
         info = f"{video_id}.{INFO_SUFFIX}" if self._has(f"{video_id}.{INFO_SUFFIX}") else None
         return MediaFiles(self._path(video), self._path(captions), self._path(info))
@@ -93,6 +98,12 @@ class MediaFolder:
         while last < len(self._names) and self._names[last].startswith(prefix):
             last += 1
         return self._names[first:last]
+
+
+def is_video(name: str) -> bool:
+    """Whether a file's name is that of a video that is not hidden."""
+    stem, _, suffix = name.rpartition(".")
+    return bool(stem) and not name.startswith(".") and suffix.lower() in VIDEO_SUFFIXES
 
 
 def local_folder(path: str) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mgn_ma.media.container import MICROSECONDS
 from mgn_ma.media.digest import digest
 from mgn_ma.media.errors import MediaError
-from mgn_ma.media.folder import VIDEO_SUFFIXES, MediaFiles, read_title
+from mgn_ma.media.folder import MediaFiles, read_title
 from mgn_ma.media.probe import probe
 from mgn_ma.media.subtitles import read_captions
 
@@ -53,8 +53,7 @@ def inspect_video(video: ListedVideo) -> VideoRow:
     """Look into the files of a video; whatever a damaged file provokes becomes the reason why it is unavailable."""
     path = video.files.video_path
     if path is None:
-        wanted = ", ".join(f".{suffix}" for suffix in VIDEO_SUFFIXES)
-        return unavailable(video, f"no file {video.video_id} with one of {wanted}")
+        return unavailable(video, f"no file {video.video_id}.mp4, nor with the suffix of another video")
     try:
         return _available(video, path)
     except MemoryError:

@@ -46,11 +46,12 @@ class MixtureOfExperts(nn.Module):
         return log_odds
 
 
-def expression_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def expression_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Eq. 3, the mean over rows and classes of ``-(y log p + (1 - y) log(1 - p))``, a scalar.
 
     Args:
         logits: (B, C) log-odds of p, from which the logarithms come without ever forming p.
         labels: (B, C) soft labels in 0..1.
+        weights: (B, C), or what broadcasts to it, that each term is multiplied by; 1 in the paper.
     """
-    return functional.binary_cross_entropy_with_logits(logits.float(), labels.float())
+    return functional.binary_cross_entropy_with_logits(logits.float(), labels.float(), weights)

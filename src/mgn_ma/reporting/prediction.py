@@ -32,6 +32,7 @@ from mgn_ma.reporting.prediction_page import (
     caption_at,
     captions_of,
 )
+from mgn_ma.reporting.spreadsheets import for_spreadsheets
 
 logger = logging.getLogger(__name__)
 
@@ -137,10 +138,10 @@ def write_tables(tables: PredictedTables, root: str | Path) -> None:
     folder = Folder(root)
     for name, table in (("curves", tables.curves), ("attention", tables.attention)):
         folder.write(f"{name}.parquet", table.to_parquet(index=False))
-    folder.write("curves.csv", tables.curves.to_csv(index=False).encode())
+    folder.write("curves.csv", for_spreadsheets(tables.curves).to_csv(index=False).encode())
     folder.write("moments.json", json.dumps(tables.moments, indent=1, ensure_ascii=False).encode())
     folder.write(INDEX, tables.index.encode())
-    folder.write("account.csv", tables.account.to_csv(index=False).encode())
+    folder.write("account.csv", for_spreadsheets(tables.account).to_csv(index=False).encode())
 
 
 def check_account(account: pd.DataFrame) -> None:

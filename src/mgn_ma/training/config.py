@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy.typing as npt
 from pydantic import BaseModel, Field
@@ -88,6 +88,8 @@ class TrainingConfig(OptimisationConfig):
         precision: of the matrix products; weights, statistics and losses stay float32.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
         all_zero_rows: what becomes of frames without any face.
+        weigh_equally: what counts the same in the loss: every frame (the paper), or every video, as in the score.
+        expression_weights: what an expression counts in the loss beside the others, by name; 1 where not named.
         snapshot: keep the epoch with the best correlation on validation (the paper), or the last one.
         early_stopping: stop after so many epochs without a better correlation; ``None`` trains them all (the paper).
     """
@@ -96,6 +98,8 @@ class TrainingConfig(OptimisationConfig):
     precision: Precision = "float32"
     device: str = "auto"
     all_zero_rows: ZeroRows = "left_out"
+    weigh_equally: Literal["frames", "videos"] = "frames"
+    expression_weights: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default_factory=dict)
     snapshot: Literal["best", "last"] = "best"
     early_stopping: int | None = Field(default=None, ge=1)
 

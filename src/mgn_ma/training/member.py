@@ -157,6 +157,8 @@ class _MemberTask(Task[Batch]):
         )
         self._seed, self._precision = job.seed, config.precision
         self._split = train_split
+        weights = loss_weights(train_split, self._frames, config)
+        self._weights = None if weights is None else [torch.from_numpy(axis).to(device) for axis in weights]
         self._batches = FrameBatches(
             train_split, modalities, config.batches, device, seed=job.seed, label_rows=label_rows
         )
@@ -171,7 +173,11 @@ class _MemberTask(Task[Batch]):
         assert batch.labels is not None  # noqa: S101 - _training_frames has refused a split without labels
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             output = self.network(batch.features, batch.present)
-        return expression_loss(output.logits, self._split.targets.to_shares(batch.labels))
+        weights = None
+        if self._weights is not None:
+            of_frames, of_expressions = self._weights
+            weights = of_frames[torch.from_numpy(batch.frames).to(self.device)][:, None] * of_expressions
+        return expression_loss(output.logits, self._split.targets.to_shares(batch.labels), weights)
 
     def videos(self, batch: Batch) -> list[str]:
         return self._split.names_of_videos(batch.frames)
@@ -213,6 +219,33 @@ def _training_frames(
     if len(frames) < 2:
         raise TrainingError(f"the {split.description.split} split has {len(frames)} frames to train on")
     return frames
+
+
+def loss_weights(
+    split: PackedSplit, frames: npt.NDArray[np.int64], config: TrainingConfig
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+    """What every frame of the split (F,), and every expression (C,), counts in the loss; ``None`` where all is equal.
+
+    Both are 1 in the mean, over the ``frames`` that are trained on and over the expressions.
+
+    Raises:
+        TrainingError: a weight is of no target, or all of them are 0.
+    """
+    if config.weigh_equally == "frames" and not config.expression_weights:
+        return None
+    of_frames = np.ones(split.n_frames, dtype=np.float32)
+    if config.weigh_equally == "videos":
+        _, video_of_frame, lengths = np.unique(split.video_numbers(frames), return_inverse=True, return_counts=True)
+        of_frames[frames] = (len(frames) / (len(lengths) * lengths))[video_of_frame]
+    unknown = [name for name in config.expression_weights if name not in split.targets.names]
+    if unknown:
+        raise TrainingError(
+            f"training.expression_weights: {unknown[0]!r} is no target, they are {', '.join(split.targets.names)}"
+        )
+    of_expressions = np.array([config.expression_weights.get(name, 1.0) for name in split.targets.names])
+    if not of_expressions.any():
+        raise TrainingError("training.expression_weights: all targets have the weight 0, so that nothing is learned")
+    return of_frames, (of_expressions / of_expressions.mean()).astype(np.float32)
 
 
 def _mixed(seed: int, epoch: int) -> int:

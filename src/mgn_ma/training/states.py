@@ -75,7 +75,8 @@ class StateStore:
         import torch
 
         try:
-            kept = torch.load(io.BytesIO(_checked(content)), map_location="cpu", weights_only=True)
+            file = io.BytesIO(_checked(content))
+            kept = torch.load(file, map_location="cpu", weights_only=True)  # noqa: TID251 - weights_only
             if (kept["format"], kept["fingerprint"]) != (FORMAT, fingerprint):
                 raise ValueError("it is of another format, or of another training")
             return TrainingState(**kept["state"])

@@ -63,8 +63,10 @@ def asked(monkeypatch):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("constant", ["left_out", "zeros"])
-def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant):
-    evaluation, ensembling = EvaluationConfig(constant=constant), EnsemblingConfig(method=method, folds=3)
+@pytest.mark.parametrize("reaction", ["none", "causal_by_expression"])
+def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant, reaction):
+    evaluation = EvaluationConfig(constant=constant)
+    ensembling = EnsemblingConfig(method=method, reaction=reaction, folds=3)
     splits = {name: Split(name) for name in VIDEOS}
     labels = {name: labels_of(split) for name, split in splits.items()}
     plan = AblationPlan((), {("full", 0): NETWORKS[:1], ("ensemble", 0): NETWORKS, ("again", 0): NETWORKS})
@@ -85,7 +87,7 @@ def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant):
         for split in splits
         for network in NETWORKS
     )
-    recipe, _ = learn_ensemble(members, labels["validation"], ensembling, evaluation)
+    recipe, _, _ = learn_ensemble(members, labels["validation"], EEV, ensembling, evaluation)
     chain = score_ensemble(
         combine_members(members, recipe, EEV), labels["validation"], labels["test"], None, evaluation
     )

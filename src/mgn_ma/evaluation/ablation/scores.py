@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.ablation.plan import AblationPlan, Trained
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn
 from mgn_ma.evaluation.metrics import score_rows
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.predictions import SplitPredictions
-from mgn_ma.evaluation.recipe import EnsembleRecipe
+from mgn_ma.evaluation.reaction import learn_reactions
+from mgn_ma.evaluation.recipe import EnsembleRecipe, labelled_curves
 from mgn_ma.evaluation.scoring import ORACLE, EvaluationConfig
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import TrainingConfig
@@ -78,7 +80,7 @@ def score_variants(
             if len(group) > 1:
                 predictions = replace(frames, members=dict(zip(group, members, strict=True)))
                 if group not in recipes:
-                    recipes[group] = _learned(predictions, truth, ensembling, evaluation)
+                    recipes[group] = _learned(predictions, truth, split.targets, ensembling, evaluation)
                 values = recipes[group].values(predictions, split.targets)
             else:
                 values = members[0]
@@ -87,13 +89,23 @@ def score_variants(
 
 
 def _learned(
-    predictions: SplitPredictions, truth: _Floats, ensembling: EnsemblingConfig, evaluation: EvaluationConfig
+    predictions: SplitPredictions,
+    truth: _Floats,
+    targets: Targets,
+    ensembling: EnsemblingConfig,
+    evaluation: EvaluationConfig,
 ) -> EnsembleRecipe:
     moments = MemberMoments.from_predictions(
         list(predictions.members.values()), truth, predictions.offsets, constant=evaluation.constant
     )
     learned = learn(ensembling.method, moments, ensembling)
-    return EnsembleRecipe.from_learned(ensembling.method, learned, list(predictions.members), predictions.video_ids)
+    reaction = None
+    if ensembling.reaction != "none":
+        curves = labelled_curves(learned, predictions, truth, targets, ensembling)
+        found = learn_reactions([ensembling.reaction], curves, evaluation.bootstrap, evaluation.constant)
+        reaction = found[ensembling.reaction]
+    members = list(predictions.members)
+    return EnsembleRecipe.from_learned(ensembling.method, learned, members, predictions.video_ids, reaction)
 
 
 def _rows(

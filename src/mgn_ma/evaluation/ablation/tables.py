@@ -1,7 +1,7 @@
 """From scores to tables: means over seeds with their intervals, and what each row adds to another one.
 
 Two kinds of chance, kept apart. A score's interval is over **seeds**: Student's t of the seeds' scores, the videos as
-they are; it says what another training of the same variant may score. A step's interval is over **videos**: each
+they are; it says where the mean over many trainings of the variant lies. A step's interval is over **videos**: each
 video's score is averaged over the seeds of either variant, and the paired bootstrap draws videos again, the networks as
 they are; it says whether other videos of the kind would show the step too.
 """

@@ -9,8 +9,9 @@ from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn_all
 from mgn_ma.evaluation.metrics import calibration_errors, calibration_table, dispersion, score_rows
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
-from mgn_ma.evaluation.recipe import EnsembleRecipe
-from mgn_ma.evaluation.report import json_values, method_report
+from mgn_ma.evaluation.reaction import REACTIONS, learn_reactions
+from mgn_ma.evaluation.recipe import EnsembleRecipe, labelled_curves
+from mgn_ma.evaluation.report import json_values, method_report, reaction_report
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
 from mgn_ma.pipelines.evaluation.nodes import video_themes
 
@@ -18,18 +19,27 @@ from mgn_ma.pipelines.evaluation.nodes import video_themes
 def learn_ensemble(
     member_predictions: pd.DataFrame,
     labels_validation: pd.DataFrame,
+    targets: Targets,
     ensembling: EnsemblingConfig,
     evaluation: EvaluationConfig,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The chosen method's recipe, and what every method scores when it is cross-validated over videos."""
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The chosen methods' recipe, and what every method and every reaction scores, cross-validated over videos."""
     predictions = SplitPredictions.from_table(member_predictions, "validation")
     members, labels = list(predictions.members), predictions.labels(labels_validation)
     moments = MemberMoments.from_predictions(
         list(predictions.members.values()), labels, predictions.offsets, constant=evaluation.constant
     )
     learned = learn_all(moments, ensembling)
-    recipe = EnsembleRecipe.from_learned(ensembling.method, learned[ensembling.method], members, predictions.video_ids)
-    return recipe.model_dump(mode="json"), json_values(method_report(learned, members, evaluation.bootstrap))
+    chosen = learned[ensembling.method]
+    curves = labelled_curves(chosen, predictions, labels, targets, ensembling)
+    reactions = learn_reactions(REACTIONS, curves, evaluation.bootstrap, evaluation.constant)
+    reaction = None if ensembling.reaction == "none" else reactions[ensembling.reaction]
+    recipe = EnsembleRecipe.from_learned(ensembling.method, chosen, members, predictions.video_ids, reaction)
+    return (
+        recipe.model_dump(mode="json"),
+        json_values(method_report(learned, members, evaluation.bootstrap)),
+        json_values(reaction_report(reactions, predictions.expressions, evaluation.bootstrap)),
+    )
 
 
 def combine_members(

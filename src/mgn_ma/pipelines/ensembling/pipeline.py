@@ -13,8 +13,14 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 learn_ensemble,
-                ["member_predictions", "labels_validation", "params:ensembling", "params:evaluation"],
-                ["ensemble_recipe", "ensembling_methods"],
+                [
+                    "member_predictions",
+                    "labels_validation",
+                    "params:targets",
+                    "params:ensembling",
+                    "params:evaluation",
+                ],
+                ["ensemble_recipe", "ensembling_methods", "ensembling_reactions"],
                 name="learn_ensemble",
             ),
             Node(

@@ -13,6 +13,7 @@ from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.inspection import inspect_videos
 from mgn_ma.media.folder import MediaFolder
 from mgn_ma.media.manifest import ManifestConfig, build_manifest, exclusions, iter_digests
+from mgn_ma.reporting.spreadsheets import for_spreadsheets
 
 FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
 """The annotations by split, as EEV names them."""
@@ -41,7 +42,7 @@ def list_videos(
     splits = {"train": labels_train, "validation": labels_validation, "test": labels_test}
     execution = execution.model_copy(update={"workers": ingestion.workers})
     manifest = build_manifest(splits, videos, ingestion, partial(inspect_videos, execution=execution))
-    return manifest, exclusions(manifest)
+    return manifest, for_spreadsheets(exclusions(manifest))
 
 
 def fingerprint_data(

@@ -8,6 +8,7 @@ from mgn_ma.execution import ExecutionConfig
 from mgn_ma.inference.finding import find_videos
 from mgn_ma.inference.videos import VideoInput
 from mgn_ma.reporting.prediction import PredictionSettings, predict_videos
+from mgn_ma.reporting.spreadsheets import for_spreadsheets
 from mgn_ma.tracking.registry import ModelRegistry
 
 
@@ -44,4 +45,5 @@ def predict_new_videos(
         pages=pages_folder,
         model=model,
     )
-    return tables.curves, tables.curves, tables.attention, tables.moments, tables.account, tables.index
+    curves_csv, account = for_spreadsheets(tables.curves), for_spreadsheets(tables.account)
+    return tables.curves, curves_csv, tables.attention, tables.moments, account, tables.index

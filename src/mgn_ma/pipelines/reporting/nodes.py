@@ -20,6 +20,7 @@ def report_evaluation(
     ensemble_scores: pd.DataFrame,
     ensemble_recipe: dict[str, Any],
     ensembling_methods: dict[str, Any],
+    ensembling_reactions: dict[str, Any],
     calibration_by_expression: pd.DataFrame,
     evaluation: EvaluationConfig,
 ) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def report_evaluation(
         "comparisons": comparisons(validation, evaluation.bootstrap),
         "method": ensemble_recipe["method"],
         "methods": ensembling_methods,
+        "reactions": ensembling_reactions,
         "calibration": calibration_by_expression.set_index("expression").to_dict("index"),
         "test": None,
     }

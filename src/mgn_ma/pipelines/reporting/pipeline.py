@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                     "ensemble_scores",
                     "ensemble_recipe",
                     "ensembling_methods",
+                    "ensembling_reactions",
                     "calibration_by_expression",
                     "params:evaluation",
                 ],

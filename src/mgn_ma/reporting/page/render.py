@@ -18,6 +18,8 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mgn_ma.reporting.content_policy import content_policy
+
 FULL_SCALE = 65535
 """Curves and shares travel as 16-bit numbers: an error of at most 8e-6 of their range, far below a pixel."""
 
@@ -128,11 +130,10 @@ def render_page(video: PageVideo) -> str:
         "curve_range": video.curve_range,
         "full_scale": FULL_SCALE,
     }
-    return (
-        _environment()
-        .get_template("video.html")
-        .render(video=video, style=_asset("page.css"), script=_asset("page.js"), data=_json_for_script(data))
-    )
+    style, script = _asset("page.css"), _asset("page.js")
+    policy = content_policy(scripts=[script], styles=[style], more="img-src data:; media-src 'self' file: data: blob:")
+    template = _environment().get_template("video.html")
+    return template.render(video=video, policy=policy, style=style, script=script, data=_json_for_script(data))
 
 
 def render_index(entries: Sequence[Mapping[str, object]]) -> str:
@@ -142,4 +143,6 @@ def render_index(entries: Sequence[Mapping[str, object]]) -> str:
         entries: each with ``href``, ``title``, ``video_id``, ``duration`` and ``moments`` (texts), or with ``error``
             instead of ``href`` for a video that could not be predicted.
     """
-    return _environment().get_template("index.html").render(entries=entries, style=_asset("page.css"))
+    style = _asset("page.css")
+    policy = content_policy(styles=[style])
+    return _environment().get_template("index.html").render(entries=entries, policy=policy, style=style)
