@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -12,6 +13,21 @@ import pytest
 from mgn_ma.command import main
 
 CALL = [sys.executable, "-c", "from mgn_ma.command import main; main()"]
+
+KILLED = """
+import os, signal
+from mgn_ma.inference.videos import VideoPredictor
+
+predict = VideoPredictor.predict
+
+def first_only(*arguments):
+    yield next(predict(*arguments))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+VideoPredictor.predict = first_only
+from mgn_ma.command import main
+main()
+"""
 
 
 @pytest.fixture
@@ -47,6 +63,18 @@ def test_a_process_of_its_own_predicts_and_makes_a_page(bundle_folder, films, el
     assert "A &lt;i&gt;title&lt;/i&gt;" in page.read_text()
     assert "hello you" in page.read_text()
     assert len(pd.read_parquet(elsewhere / "out" / "curves.parquet")) >= 24
+
+
+def test_a_call_that_is_killed_keeps_the_results_of_the_videos_that_were_done(bundle_folder, films, elsewhere):
+    first, second = sorted(films.glob("*.mp4"))[:2]
+    arguments = ["predict", first, second, "-o", "out", "--model", bundle_folder, "--no-page"]
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert list(pd.read_parquet(elsewhere / "out/curves.parquet")["video_id"].unique()) == [first.stem]
+    assert list(pd.read_csv(elsewhere / "out/account.csv")["status"]) == ["predicted"]
+    assert call(*arguments) == 0
+    assert list(pd.read_parquet(elsewhere / "out/curves.parquet")["video_id"].unique()) == [first.stem, second.stem]
+    assert list(pd.read_csv(elsewhere / "out/account.csv")["status"]) == ["predicted"] * 2
 
 
 def test_a_terminal_that_can_not_show_a_name_fails_nothing_and_a_title_that_can_not_be_read_is_noted(

@@ -14,6 +14,7 @@ import traceback
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,6 +91,7 @@ def predict(
         str | None, typer.Option(metavar="DIR", help="Folder with the weights of the model's extractors.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that read videos.")] = 1,
+    max_seconds: Annotated[float, typer.Option(min=1, help="A longer video is not read.")] = 6 * 3600,
 ) -> None:
     """Predict what viewers of videos express: curves at 6 Hz, moments, what carried them, and a page a video.
 
@@ -116,7 +118,7 @@ def predict(
     ]
     _require_writable(output)
     fetch = FetchConfig(private_hosts=hosts_of([*videos, captions or ""]))
-    reading = VideoSettings(weights=weights, fetch=fetch)
+    reading = VideoSettings(weights=weights, fetch=fetch, max_seconds=max_seconds)
     with claimed(output, "mgn-ma predict", ["the predictions"]):
         for folder in (output, output / PAGES):
             remove_unfinished(folder, below=False)
@@ -129,6 +131,7 @@ def predict(
             tracks=output / ".tracks",
             pages=output,
             model=name,
+            keep=partial(write_tables, root=output),
         )
         write_tables(tables, output)
     n_failed = _report(tables.account, output)

@@ -36,7 +36,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def manifest(videos: Mapping[str, Path], execution: ExecutionConfig) -> pd.DataFrame:
     files = {name: MediaFiles(video_path=str(path)) for name, path in videos.items()}
-    return manifest_of_files(files, partial(inspect_videos, execution=execution))
+    return manifest_of_files(files, partial(inspect_videos, execution=execution, max_seconds=None))
 
 
 def extracted(table: pd.DataFrame, extractor: str, folder: Path, execution: ExecutionConfig) -> dict[str, Any]:

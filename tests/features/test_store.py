@@ -223,6 +223,16 @@ def test_a_broken_failure_record_is_ignored(store: TrackStore) -> None:
     assert list(store.failures("image", FINGERPRINT)) == ["one"]
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"modality": "image"}', b'{"modality": "image", "fingerprint": 1, "wanted": []}']
+)
+def test_a_damaged_selection_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image/selection.json").write_bytes(content)
+    with pytest.raises(TrackError, match=r"image/selection\.json: says not which tracks are wanted .* Delete it"):
+        TrackStore(tmp_path).selection("image")
+
+
 def test_a_view_holds_what_is_wanted_and_nothing_else(store: TrackStore) -> None:
     for video_id, digest in [("b", "d1"), ("a", "d1"), ("changed", "old"), ("left", "d1")]:
         store.write(make_track(video_id, digest=digest))

@@ -15,11 +15,12 @@ from mgn_ma.files import Folder
 from mgn_ma.inference.assembly import assemble, scores_of
 from mgn_ma.inference.bundle import Bundle, BundleError, load_bundle, save_bundle
 from mgn_ma.inference.predictor import Predictor
+from mgn_ma.training.checkpoints import networks_fingerprint
 from mgn_ma.training.config import TrainingConfig
 from mgn_ma.training.members import predict_split
 from mgn_ma.training.packing import PackPlan, pack
 from mgn_ma.training.video_items import collect
-from mgn_ma.training.video_level import networks_fingerprint, video_vectors
+from mgn_ma.training.video_level import video_vectors
 
 
 class VideoTracks:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import time
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,9 @@ from media_clips import Clip, sine
 
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.audio import iter_audio
+from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import MediaFiles
-from mgn_ma.media.inspection import ListedVideo, VideoRow, inspect_video
+from mgn_ma.media.inspection import LONGEST_S, ListedVideo, VideoRow, inspect_video
 from mgn_ma.media.video import FrameGeometry, iter_frames_at
 
 GEOMETRY = FrameGeometry(kind="centre_square", size=32)
@@ -145,6 +149,73 @@ def test_an_error_of_reading_is_no_end_of_the_file(tmp_path: Path, monkeypatch: 
         return read(self, *arguments)
 
     monkeypatch.setattr(MemoryFile, "read", failing)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(MediaError, match="Input/output error") as raised:
         list(iter_frames_at("memory://failing/v.mkv", grid_timestamps_us(10_000_000).tolist(), GEOMETRY))
+    assert raised.value.transient
     assert fsspec.filesystem("memory").exists("/failing/v.mkv")
+
+
+@pytest.mark.parametrize(
+    ("name", "times_s", "length"),
+    [("year.mkv", [0, 365 * 86400], 31536000), ("hours.mkv", range(0, 12 * 3600, 3600), 39600),
+     ("hours.mp4", range(0, 12 * 3599, 3599), 39589)],
+)  # fmt: skip
+def test_a_small_file_of_a_great_length_is_excluded(
+    tmp_path: Path, name: str, times_s: Iterable[int], length: int
+) -> None:
+    clip = Clip(pts=[1000 * time for time in times_s], time_base=Fraction(1, 1000), size=(32, 32))
+    path = Path(clip.write(tmp_path / name))
+    assert path.stat().st_size < 20_000
+    began = time.monotonic()
+    row = inspect_video(ListedVideo("v", "", MediaFiles(str(path))), LONGEST_S)
+    assert time.monotonic() - began < 5
+    assert row.status == "unavailable"
+    assert row.reason == f"is {length} s long, and at most 21600 s are read (max_seconds)"
+    assert inspect_video(ListedVideo("v", "", MediaFiles(str(path)))).status == "available"
+
+
+def test_sound_that_is_too_long_excludes_a_short_picture(tmp_path: Path) -> None:
+    path = Path(Clip(n_frames=30, audio=sine(4, 440)).write(tmp_path / "v.mkv"))
+    row = inspect_video(ListedVideo("v", "", MediaFiles(str(path))), 3)
+    assert row.reason == "is 4 s long, and at most 3 s are read (max_seconds)"
+
+
+def test_a_million_frames_a_second_are_read(tmp_path: Path) -> None:
+    path = Path(Clip(n_frames=100, rate=1_000_000, size=(32, 32)).write(tmp_path / "v.mkv"))
+    began = time.monotonic()
+    row = row_of(path)
+    assert row.status == "available" and row.duration_us < 10_000
+    assert len(list(iter_frames_at(str(path), [0], GEOMETRY))) == 1
+    assert time.monotonic() - began < 5
+
+
+class FailingFile(io.FileIO):
+    """A file on a disk that fails after 60 % of it."""
+
+    fails = True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.fails and self.tell() + len(buffer) > os.fstat(self.fileno()).st_size * 0.6:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().readinto(buffer) or 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        buffer = bytearray(os.fstat(self.fileno()).st_size if size is None or size < 0 else size)
+        return bytes(buffer[: self.readinto(buffer)])
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.ts"])
+def test_a_disk_that_fails_is_no_end_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It may answer later: nothing is made of the part that could be read, and the next run tries again."""
+    path = Path(Clip(n_frames=300, size=(320, 240), audio=sine(10, 440)).write(tmp_path / name))
+    times = grid_timestamps_us(10_000_000).tolist()
+    whole = [len(list(iter_frames_at(str(path), times, GEOMETRY))), sum(map(len, iter_audio(str(path))))]
+    monkeypatch.setattr(Path, "open", lambda path, *_, **__: FailingFile(str(path)))
+    for read in (lambda: list(iter_frames_at(str(path), times, GEOMETRY)), lambda: list(iter_audio(str(path)))):
+        with pytest.raises(MediaError, match="Input/output error") as raised:
+            read()
+        assert raised.value.transient
+    row = row_of(path)
+    assert row.status == "unavailable" and "Input/output error" in row.reason
+    monkeypatch.setattr(FailingFile, "fails", False)
+    assert [len(list(iter_frames_at(str(path), times, GEOMETRY))), sum(map(len, iter_audio(str(path))))] == whole

@@ -14,11 +14,14 @@ import pytest
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
+from mgn_ma.features.plan import source_digest, sources
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Selection, Track, TrackFailure, TrackHeader
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.grid import grid_time
+from mgn_ma.modalities import BY_NAME
+from mgn_ma.pipelines.ingestion.nodes import fingerprint_data
 
 WIDTHS = {"image": 5, "audio": 4, "action": 3, "subtitle": 6, "title": 7}
 CLOCKS: dict[str, Clock] = {
@@ -38,12 +41,16 @@ class Extracted:
 
     Attributes:
         labels: by split; test has no expressions.
+        manifest: as much of it as tracks depend on.
+        settings: the parameter ``modalities``.
         absent: (video, modality) pairs without a track, and why.
     """
 
     root: Path
     labels: dict[str, pd.DataFrame]
     account: pd.DataFrame
+    manifest: pd.DataFrame
+    settings: dict[str, Any]
     absent: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def view(self, modality: str) -> TrackView:
@@ -60,11 +67,12 @@ class Extracted:
     @property
     def modalities(self) -> Modalities:
         """The parameter of that name."""
-        settings = {
-            name: {"extractor": DESCRIPTORS[name], "tolerance_us": tolerance_us}
-            for name, tolerance_us in TOLERANCES_US.items()
-        }
-        return Modalities.model_validate(settings | {"video": {}})
+        return Modalities.model_validate(self.settings)
+
+    @property
+    def data_fingerprint(self) -> dict[str, Any]:
+        """What ingestion makes of labels and manifest."""
+        return fingerprint_data(*(self.labels[split] for split in SIZES), self.manifest)
 
 
 def _rows(modality: str, n_frames: int, theme: npt.NDArray[Any], signal: npt.NDArray[Any], random: Any) -> TrackRows:
@@ -103,8 +111,10 @@ def make_extracted(tmp_path: Path) -> Extracted:
     """Write the tracks below a folder."""
     random = np.random.default_rng(0)
     store = TrackStore(tmp_path / "04_feature")
+    settings = {name: {"extractor": DESCRIPTORS[name], "tolerance_us": TOLERANCES_US[name]} for name in WIDTHS}
+    fingerprints = {name: c.fingerprint() for name, c in Modalities.model_validate(settings).configs().items()}
     tracks: dict[str, list[Track]] = {name: [] for name in WIDTHS}
-    absent, tables = {}, {}
+    absent, tables, videos = {}, {}, []
     for split, n_videos in SIZES.items():
         parts = []
         for number in range(n_videos):
@@ -117,26 +127,64 @@ def make_extracted(tmp_path: Path) -> Extracted:
                 frames[list(EEV.names)] = np.repeat(reaction[:, None], 15, axis=1).astype(np.float32)
                 frames.loc[frames.index[:2], list(EEV.names)] = np.float32(0)
             parts.append(frames)
+            videos.append(manifest_row(video_id, split, available=(split, number) != ("train", 6)))
+            videos[-1]["has_audio"] = (split, number) != ("train", 1)
             for name in WIDTHS:
                 if (split, number) == ("train", 6):
                     absent[video_id, name] = "the video is unavailable"
                 elif (split, number, name) == ("train", 1, "audio"):
                     absent[video_id, name] = "the video has no audio"
                 else:
-                    header = TrackHeader(video_id, name, CLOCKS[name], name[0] * 64, f"digest of {video_id}")
+                    digest = source_digest_of(videos[-1], name)
+                    header = TrackHeader(video_id, name, CLOCKS[name], fingerprints[name], digest)
                     tracks[name].append(Track(header, _rows(name, n_frames, theme, signal, random)))
         tables[split] = pd.concat(parts, ignore_index=True)
     account = []
     for name, of_modality in tracks.items():
         wanted = {track.header.video_id: track.header.source_digest for track in of_modality}
-        store.select(Selection(name, name[0] * 64, wanted))
+        store.select(Selection(name, fingerprints[name], wanted))
         for track in of_modality:
             failed = (track.header.video_id, name) == ("-validation1", "action")
             if failed:
-                store.write_failure(TrackFailure("-validation1", name, name[0] * 64, wanted["-validation1"], "broken"))
+                header = track.header
+                store.write_failure(
+                    TrackFailure(header.video_id, name, header.fingerprint, header.source_digest, "broken")
+                )
             else:
                 store.write(track)
             account.append((track.header.video_id, name, "failed" if failed else "present", "", 0.0))
     account += [(video_id, name, "absent", reason, 0.0) for (video_id, name), reason in absent.items()]
     columns = ["video_id", "modality", "status", "reason", "seconds"]
-    return Extracted(tmp_path / "04_feature", tables, pd.DataFrame(account, columns=columns), absent)
+    return Extracted(
+        tmp_path / "04_feature",
+        tables,
+        pd.DataFrame(account, columns=columns),
+        pd.DataFrame(videos),
+        settings | {"video": {}},
+        absent,
+    )
+
+
+def manifest_row(video_id: str, split: str, *, available: bool) -> dict[str, Any]:
+    """A video with sound, captions and a title, or one that is unavailable."""
+    return {
+        "video_id": video_id,
+        "split": split,
+        "status": "available" if available else "unavailable",
+        "reason": "" if available else "there is no file",
+        "path": f"{video_id}.mp4" if available else "",
+        "digest": f"digest of {video_id}" if available else "",
+        "duration_us": 6_000_000,
+        "has_audio": available,
+        "captions_path": f"{video_id}.vtt" if available else "",
+        "captions_digest": f"digest of {video_id}" if available else "",
+        "title": f"title of {video_id}" if available else "",
+    }
+
+
+def source_digest_of(row: dict[str, Any], modality: str) -> str:
+    """Of what a video's track of a modality is made from."""
+    (video,) = sources(pd.DataFrame([row]))
+    digest = source_digest(video, BY_NAME[modality].source or "video")
+    assert digest is not None
+    return digest

@@ -33,7 +33,7 @@ def configuration(data: Path, env: str = "sample") -> OmegaConfigLoader:
         estimate = ROOT / "conf" / name / "extraction_estimate"
         if estimate.is_dir():
             shutil.copytree(estimate, conf / name / "extraction_estimate", dirs_exist_ok=True)
-        (conf / name / "globals.yml").write_text(f"data: {data}\nmodel: mgn-ma\n")
+        (conf / name / "globals.yml").write_text(f"data: {data}\nmodel: mgn-ma\nlongest_video: 21600\n")
     merge = {"parameters": "soft", "globals": "soft"}
     return OmegaConfigLoader(str(conf), base_env="base", default_run_env=env, env=env, merge_strategy=merge)
 

@@ -118,6 +118,8 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
                 for split in extracted.labels
             },
             **{f"params:{name}": MemoryDataset(value) for name, value in settings.items()},
+            "manifest": MemoryDataset(extracted.manifest),
+            "data_fingerprint": MemoryDataset(extracted.data_fingerprint),
             "extraction_account": MemoryDataset(extracted.account),
             "params:targets": MemoryDataset(EEV),
             "params:extraction": MemoryDataset(ExtractionSettings()),

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from current_data import beside
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
@@ -67,7 +68,7 @@ def run(folder, inputs, config=None):
         text = (CONF / name / "catalog.yml").read_text().replace("${globals:data}", str(folder))
         entries |= yaml.safe_load(text)
     catalog = DataCatalog.from_config(entries)
-    for name, data in inputs.items():
+    for name, data in {**inputs, **beside(inputs["member_predictions"])}.items():
         catalog[name] = MemoryDataset(data)
     catalog["params:evaluation"] = MemoryDataset(EvaluationConfig())
     catalog["params:targets"] = MemoryDataset(EEV)

@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from current_data import beside
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.metrics import SCORE_COLUMNS
 from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.features.settings import Modalities
 from mgn_ma.grid import grid_time
 from mgn_ma.pipelines.evaluation import create_pipeline
 from mgn_ma.pipelines.evaluation.nodes import report_members, score_members
@@ -65,7 +67,9 @@ def inputs():
 
 
 def run(inputs):
-    scores = score_members(**inputs, targets=EEV, evaluation=EvaluationConfig())
+    scores = score_members(
+        **inputs, targets=EEV, evaluation=EvaluationConfig(), data_fingerprint={}, modalities=Modalities({})
+    )
     return report_members(scores, EvaluationConfig()), scores
 
 
@@ -125,6 +129,8 @@ def test_the_pipeline_runs_where_nobody_has_written_a_truth(inputs, tmp_path):
     catalog = DataCatalog.from_config({name: entry for name, entry in entries.items() if name in used})
     for name in set(inputs) - set(TRUTHS):
         catalog[name] = MemoryDataset(inputs[name])
+    for name, data in beside(inputs["member_predictions"]).items():
+        catalog[name] = MemoryDataset(data)
     catalog["params:evaluation"] = MemoryDataset(EvaluationConfig())
     catalog["params:targets"] = MemoryDataset(EEV)
     SequentialRunner().run(create_pipeline(), catalog)

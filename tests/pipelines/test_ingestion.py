@@ -63,7 +63,7 @@ class Project:
         conf.mkdir(parents=True)
         for name in ("ingestion/catalog.yml", "ingestion/parameters.yml"):
             shutil.copy(ROOT / "conf" / "base" / name, conf)
-        (conf / "globals.yml").write_text(yaml.safe_dump({"data": str(folder / "data")}))
+        (conf / "globals.yml").write_text(yaml.safe_dump({"data": str(folder / "data"), "longest_video": 21600}))
         loader = OmegaConfigLoader(str(folder / "conf"), base_env="base", default_run_env="base")
         self.catalog = DataCatalog.from_config(loader["catalog"])
         self.catalog["params:targets"] = MemoryDataset(EEV)

@@ -37,6 +37,7 @@ def make_catalog(extracted: Any, tmp_path: Path) -> DataCatalog:
             **{f"labels_{split}": MemoryDataset(table) for split, table in extracted.labels.items()},
             **{f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign") for name in names},
             **{f"{split}_input": PackedSplitDataset(filepath=str(tmp_path / split)) for split in extracted.labels},
+            "manifest": MemoryDataset(extracted.manifest),
             "extraction_account": MemoryDataset(extracted.account),
             "params:modalities": MemoryDataset(extracted.modalities),
             "params:extraction": MemoryDataset(ExtractionSettings()),
@@ -79,7 +80,8 @@ def test_a_modality_without_any_track_is_left_out(
     extracted: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_video_tracks(extracted)
-    TrackStore(extracted.root).select(Selection("subtitle", "s" * 64, {}))
+    extracted.manifest["captions_path"] = ""
+    TrackStore(extracted.root).select(Selection("subtitle", extracted.view("subtitle").fingerprint, {}))
     extracted.account = extracted.account[extracted.account["modality"] != "subtitle"]
     catalog = make_catalog(extracted, tmp_path)
     SequentialRunner().run(create_pipeline(), catalog)

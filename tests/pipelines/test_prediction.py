@@ -21,11 +21,17 @@ from mgn_ma.tracking.registry import ModelRegistry
 CONF = Path(__file__).parents[2] / "conf" / "base"
 
 
+def _parameters() -> dict[str, Any]:
+    length = yaml.safe_load((CONF / "globals.yml").read_text())["longest_video"]
+    text = (CONF / "prediction/parameters.yml").read_text().replace("${globals:longest_video}", str(length))
+    return dict(yaml.safe_load(text))
+
+
 def _run(data: Path, pipeline: Pipeline | None = None, **changes: Any) -> DataCatalog:
     pipeline = pipeline or create_pipeline()
     text = (CONF / "prediction/catalog.yml").read_text().replace("${globals:data}", str(data))
     catalog = DataCatalog.from_config(yaml.safe_load(text))
-    parameters = yaml.safe_load((CONF / "prediction/parameters.yml").read_text()) | {"execution": {}}
+    parameters = _parameters() | {"execution": {}}
     parameters["prediction"] |= changes
     for name, value in ParameterValidator({"test": pipeline}).validate_raw_params(parameters).items():
         catalog[f"params:{name}"] = value
@@ -35,7 +41,7 @@ def _run(data: Path, pipeline: Pipeline | None = None, **changes: Any) -> DataCa
 
 
 def test_parameters_of_base_are_the_defaults() -> None:
-    given = yaml.safe_load((CONF / "prediction/parameters.yml").read_text())["prediction"]
+    given = _parameters()["prediction"]
     assert PredictionSettings.model_validate(given | {"videos": ()}) == PredictionSettings()
 
 

@@ -21,16 +21,21 @@ from mgn_ma.datasets.checkpoints import CheckpointsDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
 from mgn_ma.eev.targets import EEV
 from mgn_ma.execution import ExecutionConfig
+from mgn_ma.features.settings import Modalities
 from mgn_ma.models.config import VideoLevelArchitecture
 from mgn_ma.pipelines.training import create_pipeline
 from mgn_ma.tracking.tracker import NullTracker
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, VideoLevelSettings
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import NonFiniteLossError
+from mgn_ma.training.members import predict_split
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
 
 CONF = Path(__file__).parents[2] / "conf"
+
+DESCRIPTORS = {"image": "image_descriptor", "audio": "audio_descriptor", "subtitle": "text_descriptor"}
+MODALITIES = Modalities.model_validate({name: {"extractor": extractor} for name, extractor in DESCRIPTORS.items()})
 
 
 class ListTracker:
@@ -61,6 +66,7 @@ def splits(extracted: Any, tmp_path: Path) -> dict[str, PackedSplit]:
                 EEV,
                 {name: extracted.view(name) for name in modalities},
                 {name: extracted.modalities.tolerance_us(name) for name in modalities},
+                made_from={"labels": f"labels of {split}", "videos": "videos"},
             ),
             tmp_path / "05" / split,
         )
@@ -75,15 +81,18 @@ def make_catalog(splits: dict[str, PackedSplit], folder: Path, **changes: Any) -
             {"epochs": 4, "learning_rate": 1e-2, "batches": {"batch_size": 32}, **changes.pop("training", {})}
         ),
         "ensemble_members": EnsembleConfig(count=2),
+        "modalities": MODALITIES,
         "evaluation.constant": "left_out",
         "training_execution": ExecutionConfig(),
         **{name: changes.pop(name) for name in ("model", "ensemble_members", "training_execution") if name in changes},
     }
+    data = {f"labels_{split}": f"labels of {split}" for split in splits}
     outputs = ("learning_curves", "member_predictions", "member_attention")
     return DataCatalog(
         {
             **{f"{split}_input": MemoryDataset(packed, copy_mode="assign") for split, packed in splits.items()},
             **{f"params:{name}": MemoryDataset(value) for name, value in settings.items()},
+            "data_fingerprint": MemoryDataset({**data, "videos": "videos"}),
             "tracker": MemoryDataset(changes.pop("tracker", NullTracker()), copy_mode="assign"),
             "training_states": TrainingStatesDataset(filepath=str(folder / "states")),
             "members": CheckpointsDataset(filepath=str(folder / "members")),
@@ -227,11 +236,14 @@ def test_members_of_other_workers_are_the_same_members(
 def test_predicting_on_other_vectors_is_refused(splits: dict[str, PackedSplit], tmp_path: Path) -> None:
     catalog = make_catalog(splits, tmp_path)
     SequentialRunner().run(create_pipeline().only_nodes("training.train_members"), catalog)
-    described = (splits["test"].folder / "split.json").read_text().replace("a" * 64, "b" * 64)
+    audio = splits["test"].modalities["audio"].fingerprint
+    described = (splits["test"].folder / "split.json").read_text().replace(audio, "b" * 64)
     (splits["test"].folder / "split.json").write_text(described)
     catalog["test_input"] = MemoryDataset(PackedSplit(splits["test"].folder), copy_mode="assign")
-    with pytest.raises(TrainingError, match="audio vectors of member_1 have fingerprint aaa"):
+    with pytest.raises(TrainingError, match="the test split was packed from other audio tracks than there are now"):
         SequentialRunner().run(create_pipeline().only_nodes("training.predict_with_members"), catalog)
+    with pytest.raises(TrainingError, match=f"audio vectors of member_1 have fingerprint {audio}, .* bbb"):
+        predict_split(catalog.load("members"), catalog.load("test_input"), TrainingConfig())
 
 
 def test_members_that_read_different_modalities_share_a_table(splits: dict[str, PackedSplit], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mgn_ma.datasets.packed_split import PackedSplitDataset
 from mgn_ma.datasets.tracks import TracksDataset, TracksOnDiskDataset
 from mgn_ma.datasets.training_states import TrainingStatesDataset
 from mgn_ma.eev.targets import EEV
-from mgn_ma.features.plan import ExtractionSettings
+from mgn_ma.features.plan import ExtractionSettings, make_plan
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Selection, Track, TrackError
@@ -80,7 +80,7 @@ def test_every_video_with_a_track_gets_one_vector_that_knows_its_theme(extracted
         assert nearest == themes[video_id], video_id
     networks = catalog.load("video_level_networks")
     assert list(networks) == ["full", "fold_1", "fold_2", "fold_3"]
-    assert networks["full"].inputs["image"].fingerprint == "i" * 64
+    assert networks["full"].inputs["image"].fingerprint == extracted.view("image").fingerprint
 
 
 def test_a_second_run_computes_nothing_and_other_settings_everything(extracted: Any, tmp_path: Path) -> None:
@@ -138,6 +138,7 @@ def pack(extracted: Any, folder: Path) -> DataCatalog:
             **{f"labels_{split}": MemoryDataset(table) for split, table in extracted.labels.items()},
             **{f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign") for name in NAMES},
             **{f"{split}_input": PackedSplitDataset(filepath=str(folder / split)) for split in extracted.labels},
+            "manifest": MemoryDataset(extracted.manifest),
             "extraction_account": MemoryDataset(extracted.account),
             "params:modalities": MemoryDataset(extracted.modalities),
             "params:extraction": MemoryDataset(ExtractionSettings()),
@@ -149,26 +150,27 @@ def pack(extracted: Any, folder: Path) -> DataCatalog:
     return catalog
 
 
-def extract_anew(extracted: Any, modality: str, fingerprint: str | None = None, of: str | None = None) -> None:
-    """As another extractor would, or the same from another file of one video."""
-    view = extracted.view(modality)
-    store, wanted = TrackStore(extracted.root), dict(view.selection.wanted)
-    if of is not None:
-        wanted[of] = "digest of another file"
-    selection = Selection(modality, fingerprint or view.fingerprint, wanted)
+def extract_anew(extracted: Any, modality: str) -> None:
+    """As the extraction of a modality does by the manifest and the parameters that there are now."""
+    view, store = extracted.view(modality), TrackStore(extracted.root)
+    config = extracted.modalities.config(modality)
+    selection = make_plan(extracted.manifest, config, extracted.on_disk(modality), ExtractionSettings()).selection
     store.select(selection)
     for video_id in view:
         track = view.read(video_id)
-        header = replace(track.header, fingerprint=selection.fingerprint, source_digest=wanted[video_id])
+        digest = selection.wanted[video_id]
+        header = replace(track.header, fingerprint=selection.fingerprint, source_digest=digest)
         store.write(Track(header, track.rows))
 
 
 def another_image_extractor(extracted: Any) -> None:
-    extract_anew(extracted, "image", fingerprint="j" * 64)
+    extracted.settings["image"]["settings"] = {"image_descriptor": {"size": 32}}
+    extract_anew(extracted, "image")
 
 
 def another_title(extracted: Any) -> None:
-    extract_anew(extracted, "title", of="-validation1")
+    extracted.manifest.loc[extracted.manifest["video_id"] == "-validation1", "title"] = "another"
+    extract_anew(extracted, "title")
 
 
 def another_label(extracted: Any) -> None:

@@ -23,9 +23,9 @@ from mgn_ma.inference.predictor import Predictor
 from mgn_ma.models.config import MGNMAConfig, VideoLevelArchitecture, VideoLevelConfig
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.models.video_level import VideoLevelNetwork
-from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
+from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription, networks_fingerprint
 from mgn_ma.training.packed import PackedModality
-from mgn_ma.training.video_level import VideoLevelSettings, networks_fingerprint
+from mgn_ma.training.video_level import VideoLevelSettings
 
 WIDTHS = {"image": 6, "audio": 3, "subtitle": 4, "title": 5, "video": 7}
 CLOCKS: dict[str, Clock] = {

@@ -137,6 +137,18 @@ def test_vectors_of_the_tracks_and_labels_that_are_there_are_packed(plan_of: Pla
     assert pack(replace(plan, labels_digest=None), tmp_path / "of another split").n_frames == len(plan.frames)
 
 
+def test_a_split_whose_own_data_stayed_keeps_its_arrays_and_says_of_which_data_it_is_now(
+    plan_of: Plans, tmp_path: Path
+) -> None:
+    plan = plan_of(3)
+    before = pack(replace(plan, made_from={"videos": "v"}), tmp_path)
+    written = Path(before.index.filename).stat().st_mtime_ns  # type: ignore[arg-type]
+    after = pack(replace(plan, made_from={"videos": "w"}), tmp_path)
+    assert after.description.made_from == {"videos": "w"}
+    assert after.description.fingerprint == before.description.fingerprint
+    assert Path(after.index.filename).stat().st_mtime_ns == written  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("change", "video"),
     [({"fingerprint": "e" * 64}, 0), ({"source_digest": "another file"}, 1), (None, 3), ({}, 2)],

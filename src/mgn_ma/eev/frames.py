@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -22,6 +23,12 @@ KEY_COLUMNS = ("video_id", "timestamp_us")
 def expression_names(table: pd.DataFrame) -> tuple[str, ...]:
     """The expressions (C) that a frame or score table has columns of, in the table's order."""
     return tuple(str(column) for column in table.columns if column not in BESIDE_TARGETS)
+
+
+def table_digest(table: pd.DataFrame) -> str:
+    """Hex SHA-256 of a table's columns and rows."""
+    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    return hashlib.sha256(",".join(table.columns).encode() + rows.tobytes()).hexdigest()
 
 
 def expression_matrix(frames: pd.DataFrame, expressions: Sequence[str]) -> npt.NDArray[np.floating[Any]]:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgn_ma.configuration import Configuration
-from mgn_ma.eev.correlation import ConstantPolicy, mean_of_defined, video_correlations
+from mgn_ma.eev.correlation import ConstantPolicy, mean_of_defined
 from mgn_ma.evaluation.bootstrap import BootstrapConfig, resampled_means, tails
 from mgn_ma.grid import RATE_HZ
 
@@ -103,7 +103,13 @@ def shift(values: _Floats, timestamps_us: _Integers, delay_s: float) -> _Floats:
         return values.copy()
     before = after - 1
     share = (ago - timestamps_us[before]) / (timestamps_us[after] - timestamps_us[before])
-    return np.asarray(values[before] + share[:, None] * (values[after] - values[before]))
+    # In place: making room for so many short-lived arrays takes longer than the sums.
+    shifted: _Floats = values.take(after, axis=0)
+    earlier = values.take(before, axis=0)
+    shifted -= earlier
+    shifted *= share[:, None]
+    shifted += earlier
+    return shifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +214,23 @@ def _candidate_correlations(
         # A column for each time constant and expression: a candidate is one of these averages, shifted.
         several = np.tile(values[start:stop], len(constants))
         averaged = average(several, times, np.repeat(constants, n_series), centred=candidates.centred)
-        truth = np.tile(curves.labels[start:stop], len(constants))
+        truth, lengths = _centred(curves.labels[start:stop].astype(np.float64))
+        truths = np.tile(np.divide(truth, lengths, out=truth, where=lengths > 0), len(constants))
         for position, delay in enumerate(delays):
-            shifted = shift(averaged, times, delay)
-            found = video_correlations(shifted, truth, np.array([0, stop - start]), constant=constant)
-            r[video, position] = found.r.reshape(len(constants), n_series)
+            shifted, of_shifted = _centred(shift(averaged, times, delay))
+            products = np.einsum("nk,nk->k", shifted, truths)
+            found = np.divide(products, of_shifted, out=np.zeros_like(products), where=of_shifted > 0)
+            r[video, position] = found.reshape(len(constants), n_series)
+        if constant == "left_out":
+            r[video, :, :, lengths == 0] = np.nan
     return r.reshape(n_videos, len(candidates.delays_s), n_series)
+
+
+def _centred(series: _Floats) -> tuple[_Floats, _Floats]:
+    """Series (n, K) about their means, in place, and their lengths (K,); exactly 0 where constant."""
+    series -= series[:1].copy()
+    series -= series.mean(axis=0)
+    return series, np.sqrt(np.einsum("nk,nk->k", series, series))
 
 
 def _learn(

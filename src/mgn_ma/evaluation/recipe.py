@@ -33,6 +33,8 @@ class EnsembleRecipe(Configuration):
     """Of viewers to the combined curves, in every video but those below; None takes the curves as they are."""
     video_reactions: dict[str, Reaction] = Field(default_factory=dict)
     """For the videos that the reaction was learned on: one learned without them."""
+    members_fingerprint: str = ""
+    """Of the networks whose predictions the weights were learned from; "" where it is not known."""
 
     @classmethod
     def from_learned(
@@ -42,6 +44,7 @@ class EnsembleRecipe(Configuration):
         members: list[str],
         video_ids: list[str],
         reaction: LearnedReaction | None = None,
+        members_fingerprint: str = "",
     ) -> EnsembleRecipe:
         """The recipe of a method and a reaction that were learned on the videos ``video_ids`` (V)."""
         return cls(
@@ -55,6 +58,7 @@ class EnsembleRecipe(Configuration):
             },
             reaction=reaction.reaction if reaction else None,
             video_reactions=dict(zip(video_ids, reaction.video_reactions, strict=True)) if reaction else {},
+            members_fingerprint=members_fingerprint,
         )
 
     def predict(self, predictions: SplitPredictions, targets: Targets) -> pd.DataFrame:

@@ -18,16 +18,20 @@ TIME_LIMIT_S = 600.0
 """A header, the first frame and the last seconds take this long from no disk that still answers."""
 
 
-def inspect_videos(videos: Sequence[ListedVideo], execution: ExecutionConfig) -> Iterator[VideoRow]:
+def inspect_videos(
+    videos: Sequence[ListedVideo], execution: ExecutionConfig, max_seconds: float | None
+) -> Iterator[VideoRow]:
     """The manifest's row of each video, in the order of completion.
 
     Args:
         videos: what to look into; those without a file cost no process.
         execution: where, by how many, and within which memory.
+        max_seconds: a longer video is unavailable; ``None`` for any length.
     """
     with_file = [video for video in videos if video.files.video_path is not None]
     yield from (inspect_video(video) for video in videos if video.files.video_path is None)
-    outcomes = run(ready(inspect_video), with_file, execution.model_copy(update={"time_limit_s": TIME_LIMIT_S}))
+    inspect = ready(partial(inspect_video, max_seconds=max_seconds))
+    outcomes = run(inspect, with_file, execution.model_copy(update={"time_limit_s": TIME_LIMIT_S}))
     for outcome in progress(outcomes, len(with_file), "probing videos", unit="video"):
         yield outcome.result or unavailable(outcome.item, reason_of(outcome.error))
 

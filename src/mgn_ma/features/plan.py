@@ -6,16 +6,20 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from mgn_ma.configuration import Configuration
 from mgn_ma.extractors.base import ExtractorConfig, Source
+from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.features.arrow import Dtype
-from mgn_ma.features.track import Selection
-from mgn_ma.features.view import ModalityOnDisk
+from mgn_ma.features.settings import Modalities
+from mgn_ma.features.track import Selection, TrackError
+from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.media.source import VideoSource
+from mgn_ma.modalities import BY_NAME, EXTRACTED, VIDEO
+from mgn_ma.modality import Granularity
 
 logger = logging.getLogger(__name__)
 
@@ -99,16 +103,14 @@ def make_plan(
     Raises:
         WeightsError: the fingerprint depends on weights that are absent.
     """
-    source = config.source
     available = {video.video_id: video for video in sources(manifest)}
-    wanted, absent = {}, {}
+    wanted = _wanted(available, config.source)
+    absent = {}
     for video_id, reason in zip(manifest["video_id"], manifest["reason"], strict=True):
         if video_id not in available:
             absent[video_id] = f"the video is unavailable: {reason}" if reason else "the video is unavailable"
-        elif (digest := source_digest(available[video_id], source)) is None:
-            absent[video_id] = _LACKING[source]
-        else:
-            wanted[video_id] = digest
+        elif video_id not in wanted:
+            absent[video_id] = _LACKING[config.source]
     selection = Selection(on_disk.modality, config.fingerprint(), wanted)
     view = on_disk.view(selection, verify=settings.verify)
     again = {v for v, failure in view.failures.items() if failure.transient or settings.retry_failed}
@@ -123,6 +125,43 @@ def make_plan(
         video_ids=tuple(manifest["video_id"]),
         dtype=on_disk.store.dtype,
     )
+
+
+def require_planned(views: Sequence[TrackView], manifest: pd.DataFrame, modalities: Modalities) -> None:
+    """Refuse tracks that an extraction would not plan now: of another extractor, or of other files.
+
+    Raises:
+        TrackError: the message names the first modality, what differs, and the command that makes all tracks anew.
+    """
+    differing = {view.modality: what for view in views if (what := _difference(view, manifest, modalities))}
+    if differing:
+        first, what = next(iter(differing.items()))
+        anew = {BY_NAME[name].granularity for name in differing} | {VIDEO.granularity}
+        pipelines = [f"{granularity}_features" for granularity in get_args(Granularity) if granularity in anew]
+        raise TrackError(f"the {first} tracks {what}: run `kedro run --pipelines {','.join(pipelines)},model_input`")
+
+
+def _difference(view: TrackView, manifest: pd.DataFrame, modalities: Modalities) -> str | None:
+    """What differs between the tracks and those that would be planned now."""
+    name = view.modality
+    if (name in modalities) != bool(view.fingerprint):
+        return f"were made when modalities.{name} was {'absent' if name in modalities else 'there'}"
+    if name not in modalities or name not in EXTRACTED:
+        return None
+    config = modalities.config(name)
+    if fingerprint_if_known(config) not in (None, view.fingerprint):
+        return f"are of another extractor, or other settings, than modalities.{name} has"
+    wanted, was = _wanted({video.video_id: video for video in sources(manifest)}, config.source), view.selection.wanted
+    others = [video_id for video_id in {**wanted, **was} if wanted.get(video_id) != was.get(video_id)]
+    return f"are of other files than the manifest has ({len(others)}, the first is of {others[0]})" if others else None
+
+
+def fingerprint_if_known(config: ExtractorConfig) -> str | None:
+    """The extractor's fingerprint; ``None`` on a machine that reads tracks only and lacks the weights that it takes."""
+    try:
+        return config.fingerprint()
+    except WeightsError:
+        return None
 
 
 def plan_absent(manifest: pd.DataFrame, on_disk: ModalityOnDisk) -> ExtractionPlan:
@@ -157,6 +196,11 @@ def sources(manifest: pd.DataFrame) -> list[VideoSource]:
         )
         for row in available.to_dict("records")
     ]
+
+
+def _wanted(available: Mapping[str, VideoSource], source: Source) -> dict[str, str]:
+    digests = {video_id: source_digest(video, source) for video_id, video in available.items()}
+    return {video_id: digest for video_id, digest in digests.items() if digest is not None}
 
 
 def source_digest(video: VideoSource, source: Source) -> str | None:

@@ -158,11 +158,24 @@ class TrackStore:
             remove_unfinished(self._folder(selection.modality, selection.fingerprint))
 
     def selection(self, modality: str) -> Selection | None:
-        """What was selected last; ``None`` where nothing ever was."""
+        """What was selected last; ``None`` where nothing ever was.
+
+        Raises:
+            TrackError: the file is damaged.
+        """
+        path = f"{self._path}/{modality}/selection.json"
         try:
-            return Selection(**json.loads(self._fs.cat_file(f"{self._path}/{modality}/selection.json")))
+            selection = Selection(**json.loads(self._fs.cat_file(path)))
+            if not isinstance(selection.fingerprint, str) or not isinstance(selection.wanted, dict):
+                raise TypeError("a field is of another type")
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError) as error:
+            raise TrackError(
+                f"{path}: says not which tracks are wanted ({error}). Delete it and run the pipeline again that makes "
+                "the tracks: it makes only those that are missing"
+            ) from error
+        return selection
 
     def _folder(self, modality: str, fingerprint: str) -> str:
         return f"{self._path}/{modality}/{fingerprint[:12]}"

@@ -11,7 +11,7 @@ from mgn_ma.evaluation.scoring import ENSEMBLE
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.inference.bundle import Bundle, BundleDescription, BundleError, ExtractorContract
 from mgn_ma.modalities import VIDEO
-from mgn_ma.training.checkpoints import Checkpoint
+from mgn_ma.training.checkpoints import Checkpoint, networks_fingerprint
 from mgn_ma.training.config import VideoLevelSettings
 
 
@@ -43,7 +43,7 @@ def assemble(
     read_by_members = {name for member in members.values() for name in member.inputs}
     video_network = None
     if VIDEO.name in read_by_members:
-        from mgn_ma.training.video_level import FULL, networks_fingerprint
+        from mgn_ma.training.video_level import FULL
 
         _require_same_video_level(members, networks_fingerprint(video_networks))
         video_network = video_networks[FULL]
@@ -59,6 +59,24 @@ def assemble(
         code_version={"mgn_ma": __version__},
     )
     return Bundle(description, dict(members), video_network)
+
+
+def require_of_members(members: Mapping[str, Checkpoint], **parts: str | None) -> None:
+    """Refuse what was learned from, or says how well, other members predict.
+
+    Args:
+        parts: by name, the fingerprint of the members that each is of.
+
+    Raises:
+        BundleError: the message names the part, and the command that makes it again.
+    """
+    fingerprint = networks_fingerprint(members)
+    for name, of_members in parts.items():
+        if of_members != fingerprint:
+            raise BundleError(
+                f"the ensemble's {name} is of other members than there are now: run "
+                "`kedro run --pipelines evaluation,ensembling,reporting`"
+            )
 
 
 def contract(config: ExtractorConfig) -> ExtractorContract:

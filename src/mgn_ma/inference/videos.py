@@ -7,7 +7,6 @@ already is not made again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from mgn_ma.inference.bundle import Bundle
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
 from mgn_ma.media.folder import MediaFiles, plain_title
+from mgn_ma.media.inspection import LONGEST_S
 from mgn_ma.media.manifest import manifest_of_files
 from mgn_ma.media.source import VideoSource
 from mgn_ma.temporary import temporary_folder
@@ -67,7 +67,7 @@ class VideoSettings(Configuration):
     weights: str | None = None
     videos_at_a_time: int = Field(default=16, ge=1)
     retry_failed: bool = False
-    max_seconds: float | None = Field(default=None, gt=0)
+    max_seconds: float | None = Field(default=LONGEST_S, gt=0)
     fetch: FetchConfig = FetchConfig()
 
 
@@ -163,11 +163,8 @@ class VideoPredictor:
                     yield from self._of_group(files, tracks)
 
     def _of_group(self, group: Sequence[_LocalVideo], store: TrackStore) -> Iterator[VideoOutcome]:
-        manifest = _manifest(group, self._execution)
-        lengths_s = manifest.set_index("video_id")["duration_us"].fillna(0) / 1e6
-        longest_s = self._settings.max_seconds or math.inf
-        is_read = (lengths_s <= longest_s).to_numpy(dtype=bool)
-        views, plans = self._extracted(manifest[is_read], store)
+        manifest = _manifest(group, self._execution, self._settings.max_seconds)
+        views, plans = self._extracted(manifest, store)
         found = {source.video_id: source for source in sources(manifest)}
         rows = manifest.set_index("video_id")
         for local in group:
@@ -175,9 +172,6 @@ class VideoPredictor:
                 yield VideoOutcome(local.video, reason=local.problem)
             elif local.name not in found:
                 yield VideoOutcome(local.video, reason=str(rows.at[local.name, "reason"]))
-            elif lengths_s[local.name] > longest_s:
-                reason = f"is {lengths_s[local.name]:.0f} s long, and at most {longest_s:g} s are read"
-                yield VideoOutcome(local.video, found[local.name], reason=reason)
             else:
                 found_out = (local.video.note, local.problem, str(rows.at[local.name, "note"]))
                 notes = [note for note in found_out if note]
@@ -303,10 +297,10 @@ def _local(path: str, folder: Path, name: str, config: FetchConfig) -> str:
     return str(place)
 
 
-def _manifest(group: Sequence[_LocalVideo], execution: ExecutionConfig) -> pd.DataFrame:
+def _manifest(group: Sequence[_LocalVideo], execution: ExecutionConfig, max_seconds: float | None) -> pd.DataFrame:
     """The group as extraction wants it, without those that could not be fetched."""
     here = {local.name: local for local in group if local.files is not None}
     files = {name: local.files for name, local in here.items() if local.files is not None}
-    manifest = manifest_of_files(files, partial(inspect_videos, execution=execution))
+    manifest = manifest_of_files(files, partial(inspect_videos, execution=execution, max_seconds=max_seconds))
     manifest["title"] = [plain_title(here[name].video.title or "") for name in manifest["video_id"]]
     return manifest

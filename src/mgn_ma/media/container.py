@@ -39,7 +39,8 @@ def open_container(path: str) -> Iterator[InputContainer]:
         path: local path or fsspec URL (``s3://…``), which is then read through fsspec.
 
     Raises:
-        MediaError: if it isn't there, is empty, or is no media container; the reason says which.
+        MediaError: if it isn't there, is empty, or is no media container; the reason says which. While the container is
+            open: its disk or store fails, which says nothing of where the file ends.
     """
     with ExitStack() as stack:
         source = _source(path, stack)
@@ -47,16 +48,26 @@ def open_container(path: str) -> Iterator[InputContainer]:
             container = av.open(source, "r", options={"format_whitelist": _FORMATS}, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
             raise MediaError(path, _open_reason(path, error), transient=isinstance(error, OSError)) from error
-        yield stack.enter_context(container)
-
-
-def _source(path: str, stack: ExitStack) -> str | IO[bytes]:
-    if "://" in path:
         try:
-            file: IO[bytes] = stack.enter_context(fsspec.open(path, "rb"))
+            yield stack.enter_context(container)
         except OSError as error:
+            if isinstance(error, av.FFmpegError):
+                raise
             raise MediaError(path, f"can't be read: {error.strerror or error}", transient=True) from error
-        return file
+
+
+def _source(path: str, stack: ExitStack) -> IO[bytes]:
+    """The file, opened here: FFmpeg would take an error of its disk for its end."""
+    try:
+        if "://" in path:
+            file: IO[bytes] = stack.enter_context(fsspec.open(path, "rb"))
+            return file
+        return stack.enter_context(_local(path).open("rb", buffering=0))
+    except OSError as error:
+        raise MediaError(path, f"can't be read: {error.strerror or error}", transient=True) from error
+
+
+def _local(path: str) -> Path:
     local = Path(path)
     if local.is_dir():
         raise MediaError(path, "is a directory, not a file")
@@ -68,8 +79,7 @@ def _source(path: str, stack: ExitStack) -> str | IO[bytes]:
         raise MediaError(path, "can't be read: permission denied", transient=True)
     if local.stat().st_size == 0:
         raise MediaError(path, "is empty (zero bytes)")
-    # With the protocol spelt out, a name such as "concat:a|b.mp4" or "-x.mp4" is a file name and nothing else.
-    return f"file:{local}"
+    return local
 
 
 def _open_reason(path: str, error: Exception) -> str:
@@ -153,7 +163,7 @@ def readable_packets(container: InputContainer, *streams: av.VideoStream | av.Au
         except MemoryError:  # says nothing of the file; PyAV's is an FFmpegError, too
             raise
         except (StopIteration, av.FFmpegError):
-            # An OSError that isn't FFmpeg's comes from a store that fails, which says nothing of where the file ends.
+            # An OSError that isn't FFmpeg's comes from a disk or store that fails: see `open_container`.
             return
 
 

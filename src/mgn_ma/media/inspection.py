@@ -14,6 +14,8 @@ from mgn_ma.media.subtitles import read_captions
 
 logger = logging.getLogger(__name__)
 
+LONGEST_S = 6 * 3600.0
+"""What is read of a video if nothing else is said. A file of a kilobyte may claim a year, and gets a row each 1/6 s."""
 AVAILABLE = "available"
 UNAVAILABLE = "unavailable"
 
@@ -49,13 +51,18 @@ class VideoRow:
     title: str | None = None
 
 
-def inspect_video(video: ListedVideo) -> VideoRow:
-    """Look into the files of a video; whatever a damaged file provokes becomes the reason why it is unavailable."""
+def inspect_video(video: ListedVideo, max_seconds: float | None = None) -> VideoRow:
+    """Look into the files of a video; whatever a damaged file provokes becomes the reason why it is unavailable.
+
+    Args:
+        video: whose files.
+        max_seconds: one whose picture or sound is longer is unavailable; ``None`` for any length.
+    """
     path = video.files.video_path
     if path is None:
         return unavailable(video, f"no file {video.video_id}.mp4, nor with the suffix of another video")
     try:
-        return _available(video, path)
+        return _available(video, path, max_seconds)
     except MemoryError:
         raise
     except MediaError as error:
@@ -70,8 +77,11 @@ def unavailable(video: ListedVideo, reason: str) -> VideoRow:
     return VideoRow(video.video_id, video.split, UNAVAILABLE, reason)
 
 
-def _available(video: ListedVideo, video_path: str) -> VideoRow:
+def _available(video: ListedVideo, video_path: str, max_seconds: float | None) -> VideoRow:
     files, info = video.files, probe(video_path)
+    length_s = max(info.duration_us, info.audio_duration_us) / MICROSECONDS
+    if max_seconds is not None and length_s > max_seconds:
+        raise MediaError(video_path, f"is {length_s:.0f} s long, and at most {max_seconds:g} s are read (max_seconds)")
     notes = ["the file is cut short: it ends before the time that its header promises"] if info.truncated else []
     if info.audio_duration_us - info.duration_us > MICROSECONDS:
         notes.append(

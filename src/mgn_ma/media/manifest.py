@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 
 import pandas as pd
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mgn_ma.errors import MGNMAError
 from mgn_ma.media.folder import MediaFiles, MediaFolder
-from mgn_ma.media.inspection import AVAILABLE, UNAVAILABLE, ListedVideo, VideoRow
+from mgn_ma.media.inspection import AVAILABLE, LONGEST_S, UNAVAILABLE, ListedVideo, VideoRow
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +23,14 @@ class ManifestConfig(BaseModel):
     Attributes:
         caption_languages: which captions to take, in order of preference.
         workers: processes that look into files; it is reading that takes the time, not computing.
+        max_seconds: a longer video is unavailable; ``None`` for any length.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     caption_languages: tuple[str, ...] = ("en",)
     workers: int = Field(default=4, gt=0)
+    max_seconds: float | None = Field(default=LONGEST_S, gt=0)
 
 
 class SplitError(MGNMAError):
@@ -150,8 +153,9 @@ def exclusions(manifest: pd.DataFrame) -> pd.DataFrame:
     return unavailable[["video_id", "split", "reason", "n_frames"]].reset_index(drop=True)
 
 
-def iter_digests(manifest: pd.DataFrame) -> Iterator[tuple[str, ...]]:
-    """What a run's videos are, one tuple a video: id, split and what its tracks depend on."""
+def videos_digest(manifest: pd.DataFrame) -> str:
+    """Hex SHA-256 of what a run's videos are: id, split and what its tracks depend on."""
     columns = ["video_id", "split", "digest", "captions_digest", "title"]
-    for values in manifest[columns].itertuples(index=False, name=None):
-        yield tuple("" if pd.isna(value) else str(value) for value in values)
+    rows = manifest[columns].itertuples(index=False, name=None)
+    lines = ("\t".join("" if pd.isna(value) else str(value) for value in values) for values in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

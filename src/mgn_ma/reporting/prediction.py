@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ def predict_videos(
     tracks: str | Path,
     pages: str | Path,
     model: str,
+    keep: Callable[[PredictedTables], None] | None = None,
 ) -> PredictedTables:
     """Predict videos and write their pages; one that fails is accounted for and stops no other.
 
@@ -108,6 +110,7 @@ def predict_videos(
         tracks: root of the store of their tracks; those that are there are not made again.
         pages: local folder for pages.
         model: what results call the bundle.
+        keep: gets what there is after a video, as often as that takes no more than a tenth of the time.
 
     Raises:
         ExtractorMismatchError: an extractor would not make the tracks that the bundle was trained on.
@@ -116,20 +119,25 @@ def predict_videos(
     predictor = VideoPredictor(bundle, settings.trusted_reading(), execution)
     folder = PageFolder(pages, settings.page, bundle, model, execution)
     results = _Results(bundle)
+    kept_at, keeping_s = 0.0, 0.0
     for outcome in progress(predictor.predict(videos, tracks), len(videos), "videos done", unit="video"):
         if outcome.prediction is None or outcome.source is None:
             logger.warning("%s is not predicted: %s", outcome.video.video_id, outcome.reason)
             results.add_failure(outcome)
             folder.add_failure(outcome)
-            continue
-        moments = find_moments(
-            outcome.prediction.timestamps_us,
-            outcome.prediction.values,
-            bundle.description.targets,
-            settings.moments,
-        )
-        video = PredictedVideo(outcome, moments, captions_of(outcome.source))
-        results.add(video, folder.add(video))
+        else:
+            moments = find_moments(
+                outcome.prediction.timestamps_us,
+                outcome.prediction.values,
+                bundle.description.targets,
+                settings.moments,
+            )
+            video = PredictedVideo(outcome, moments, captions_of(outcome.source))
+            results.add(video, folder.add(video))
+        if keep is not None and (now := time.monotonic()) - kept_at > 10 * keeping_s:
+            keep(results.tables(model, folder.index()))
+            kept_at = time.monotonic()
+            keeping_s = kept_at - now
     return results.tables(model, folder.index())
 
 

@@ -117,6 +117,11 @@ class Checkpoint:
         return _from_bytes, (self.description, _to_bytes(self.weights))
 
 
+def networks_fingerprint(networks: Mapping[str, Checkpoint]) -> str:
+    """Hex digest of several networks together: a change of any of them changes what is made with them."""
+    return hashlib.sha256("".join(network.digest() for network in networks.values()).encode()).hexdigest()
+
+
 def save_checkpoint(checkpoint: Checkpoint, folder: Folder, name: str) -> None:
     """Write a checkpoint's two files, each atomically."""
     weights = _to_bytes({key: value.contiguous() for key, value in checkpoint.weights.items()})

@@ -99,6 +99,8 @@ class PackedDescription(BaseModel):
     Attributes:
         targets: what the labels are, C of them.
         fingerprint: of everything that the split was packed from: frames, labels, extractors and sources.
+        made_from: digests of the ``labels`` of the split and of all ``videos``, as ingestion found them; see
+            `mgn_ma.training.current`.
         files: by path within the folder of the arrays.
     """
 
@@ -110,6 +112,7 @@ class PackedDescription(BaseModel):
     targets: Targets
     video_ids: tuple[str, ...]
     fingerprint: str
+    made_from: dict[str, str] = {}
     files: dict[str, PackedFile]
 
     @property

@@ -92,6 +92,7 @@ class PackPlan:
         tolerances_us: by modality, how far from a row a frame may be.
         sources: by modality, further tracks, not packed, that those of a learned modality may be made from.
         labels_digest: of the labels that modalities are learned from, where it is known: in the training split.
+        made_from: what the packed split will say of the data that it was made from.
     """
 
     split: str
@@ -101,6 +102,7 @@ class PackPlan:
     tolerances_us: Mapping[str, int]
     sources: Mapping[str, Tracks] = field(default_factory=dict)
     labels_digest: str | None = None
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_labels(self) -> bool:
@@ -135,11 +137,6 @@ class PackPlan:
         digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode())
         digest.update(pd.util.hash_pandas_object(self.frames, index=False).to_numpy().tobytes())
         return digest.hexdigest()
-
-
-def digest_of_labels(labels: pd.DataFrame) -> str:
-    """Hex digest of a table of labels."""
-    return hashlib.sha256(pd.util.hash_pandas_object(labels, index=False).to_numpy().tobytes()).hexdigest()
 
 
 def pack(plan: PackPlan, folder: Path | str, *, verify: bool = False) -> PackedSplit:
@@ -179,6 +176,9 @@ def pack(plan: PackPlan, folder: Path | str, *, verify: bool = False) -> PackedS
             Folder(folder).write(DESCRIPTION, description.model_dump_json(indent=1).encode())
         finally:
             _remove_all_but(_standing(folder), folder)
+    elif standing.made_from != plan.made_from:  # videos or labels that are not of this split have changed
+        renamed = standing.model_copy(update={"made_from": dict(plan.made_from)})
+        Folder(folder).write(DESCRIPTION, renamed.model_dump_json(indent=1).encode())
     split = PackedSplit(folder)
     if before:
         _warn_of_fewer(before, split)
@@ -271,6 +271,7 @@ def _write(plan: PackPlan, folder: Path, fingerprint: str) -> PackedDescription:
         targets=plan.targets,
         video_ids=tuple(video_ids),
         fingerprint=fingerprint,
+        made_from=dict(plan.made_from),
         files={
             path.relative_to(folder).as_posix(): PackedFile.from_path(path) for path in sorted(folder.rglob("*.npy"))
         },

@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mgn_ma.eev.frames import table_digest
 from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.models.mixture_of_experts import expression_loss
@@ -34,7 +35,7 @@ from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import OnEpoch, Task, on_host, own_random_numbers, train
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedModality
-from mgn_ma.training.packing import LABELS, Tracks, digest_of_labels
+from mgn_ma.training.packing import LABELS, Tracks
 from mgn_ma.training.procrustes import rigid_motion
 from mgn_ma.training.states import StateStore
 from mgn_ma.training.video_items import VideoItems, collect, sources_digest, video_means
@@ -94,7 +95,7 @@ def training_videos(
     seen = repr((settings.items, targets, inputs, sources))
     digest = hashlib.sha256(seen.encode() + means[chosen].tobytes()).hexdigest()
     items = collect(video_ids, tracks, settings.pooled, settings.items)
-    return TrainingVideos(items, means[chosen], targets, inputs, digest_of_labels(labels), digest)
+    return TrainingVideos(items, means[chosen], targets, inputs, table_digest(labels), digest)
 
 
 def train_networks(
@@ -154,11 +155,6 @@ def embed(
     alone = [rows[number : number + 1] for number in range(len(rows))]
     vectors = [network.forward_vectors(items.batch(row, device)).float().cpu().numpy() for row in alone]
     return np.concatenate(vectors) if vectors else np.zeros((0, network.num_features), dtype=np.float32)
-
-
-def networks_fingerprint(networks: Mapping[str, Checkpoint]) -> str:
-    """Of all networks together: a change of any of them changes the vectors of some videos."""
-    return hashlib.sha256("".join(network.digest() for network in networks.values()).encode()).hexdigest()
 
 
 def made_from(networks: Mapping[str, Checkpoint], tracks: Mapping[str, Tracks], video_id: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from mgn_ma.evaluation.ablation.plan import AblationPlan
 from mgn_ma.evaluation.ablation.scores import LabelledSplit, score_variants
 from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
+from mgn_ma.features.settings import Modalities
 from mgn_ma.grid import grid_time
 from mgn_ma.pipelines.ensembling.nodes import combine_members, learn_ensemble, score_ensemble
 from mgn_ma.training.config import TrainingConfig
@@ -87,7 +88,7 @@ def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant, rea
         for split in splits
         for network in NETWORKS
     )
-    recipe, _, _ = learn_ensemble(members, labels["validation"], EEV, ensembling, evaluation)
+    recipe, _, _ = learn_ensemble(members, labels["validation"], EEV, ensembling, evaluation, {}, Modalities({}))
     chain = score_ensemble(
         combine_members(members, recipe, EEV), labels["validation"], labels["test"], None, evaluation
     )

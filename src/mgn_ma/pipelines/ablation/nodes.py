@@ -12,10 +12,12 @@ from mgn_ma.evaluation.ablation.tables import VariantScores, list_runs, make_tab
 from mgn_ma.evaluation.ensembling import EnsemblingConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.execution import ExecutionConfig
+from mgn_ma.features.settings import Modalities
 from mgn_ma.reporting.ablation import ablation_figure, ablation_markdown
 from mgn_ma.reporting.figures_page import figures_page
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.current import require_current, require_trained_on
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
 
@@ -30,8 +32,15 @@ def plan_ablation(
     constant: ConstantPolicy,
     training_execution: ExecutionConfig,
     training_states: StateStore,
+    data_fingerprint: dict[str, str],
+    modalities: Modalities,
 ) -> AblationPlan:
-    """Find the networks that the tables need, and say how many of them are trained already."""
+    """Find the networks that the tables need, and say how many of them are trained already.
+
+    Raises:
+        TrainingError: a split was packed from other data than there are now.
+    """
+    require_current([train_input, validation_input], data_fingerprint, modalities, pipeline="ablation")
     plan = make_plan(ablation, model, training, ensemble_members, train_input, constant)
     log_estimate(plan, train_input, validation_input, training_states, training_execution.workers)
     return plan
@@ -62,6 +71,7 @@ def train_variants(
 def score_ablation(
     plan: AblationPlan,
     networks: dict[str, Checkpoint],
+    train_input: PackedSplit,
     validation_input: PackedSplit,
     test_input: PackedSplit,
     labels_validation: pd.DataFrame,
@@ -71,10 +81,18 @@ def score_ablation(
     training: TrainingConfig,
     evaluation: EvaluationConfig,
     ensembling: EnsemblingConfig,
+    data_fingerprint: dict[str, str],
+    modalities: Modalities,
 ) -> pd.DataFrame:
-    """Every variant's and seed's score of every video: of validation, and of test where its labels are known."""
+    """Every variant's and seed's score of every video: of validation, and of test where its labels are known.
+
+    Raises:
+        TrainingError: a split was packed from other data than there are now, or a network was trained on another.
+    """
     from mgn_ma.evaluation.ablation.scores import LabelledSplit, score_variants
 
+    require_current([train_input, validation_input, test_input], data_fingerprint, modalities, pipeline="ablation")
+    require_trained_on(networks, [train_input, validation_input], pipeline="ablation")
     splits = [LabelledSplit(validation_input, labels_validation, truth_validation)]
     if truth_test_labels is not None:
         splits.append(LabelledSplit(test_input, truth_test_labels, truth_test))

@@ -37,7 +37,14 @@ def _input_nodes() -> list[Node]:
         "video_in_sample.tracks",
         name="embed_videos_in_sample",
     )
-    given = ["extraction_account", "params:targets", "params:modalities", "params:extraction", "ablation_input_folder"]
+    given = [
+        "manifest",
+        "extraction_account",
+        "params:targets",
+        "params:modalities",
+        "params:extraction",
+        "ablation_input_folder",
+    ]
     tracks = [*TRACKS, "video_in_sample.tracks"]
     return [embed] + [
         Node(
@@ -63,6 +70,8 @@ def _network_nodes() -> list[Node]:
                 "params:evaluation.constant",
                 "params:training_execution",
                 "training_states",
+                "data_fingerprint",
+                "params:modalities",
             ],
             "ablation.plan",
             name="plan_ablation",
@@ -78,7 +87,7 @@ def _network_nodes() -> list[Node]:
             [
                 "ablation.plan",
                 "ablation_networks",
-                "ablation_validation_input",
+                *INPUTS,
                 "ablation_test_input",
                 "labels_validation",
                 "truth_validation",
@@ -87,6 +96,8 @@ def _network_nodes() -> list[Node]:
                 "params:training",
                 "params:evaluation",
                 "params:ensembling",
+                "data_fingerprint",
+                "params:modalities",
             ],
             "ablation_scores",
             name="score_ablation",

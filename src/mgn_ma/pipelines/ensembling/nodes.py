@@ -13,7 +13,10 @@ from mgn_ma.evaluation.reaction import REACTIONS, learn_reactions
 from mgn_ma.evaluation.recipe import EnsembleRecipe, labelled_curves
 from mgn_ma.evaluation.report import json_values, method_report, reaction_report
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
+from mgn_ma.features.settings import Modalities
 from mgn_ma.pipelines.evaluation.nodes import video_themes
+from mgn_ma.training.current import members_of, require_current, require_predicted_from
+from mgn_ma.training.packed import PackedSplit
 
 
 def learn_ensemble(
@@ -22,8 +25,17 @@ def learn_ensemble(
     targets: Targets,
     ensembling: EnsemblingConfig,
     evaluation: EvaluationConfig,
+    data_fingerprint: dict[str, str],
+    modalities: Modalities,
+    *splits: PackedSplit,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The chosen methods' recipe, and what every method and every reaction scores, cross-validated over videos."""
+    """The chosen methods' recipe, and what every method and every reaction scores, cross-validated over videos.
+
+    Raises:
+        TrainingError: the predictions are not of the ``splits`` that are packed, or those not of today's data.
+    """
+    require_current(splits, data_fingerprint, modalities)
+    require_predicted_from(member_predictions, splits)
     predictions = SplitPredictions.from_table(member_predictions, "validation")
     members, labels = list(predictions.members), predictions.labels(labels_validation)
     moments = MemberMoments.from_predictions(
@@ -34,7 +46,8 @@ def learn_ensemble(
     curves = labelled_curves(chosen, predictions, labels, targets, ensembling)
     reactions = learn_reactions(REACTIONS, curves, evaluation.bootstrap, evaluation.constant)
     reaction = None if ensembling.reaction == "none" else reactions[ensembling.reaction]
-    recipe = EnsembleRecipe.from_learned(ensembling.method, chosen, members, predictions.video_ids, reaction)
+    trained = members_of(member_predictions)
+    recipe = EnsembleRecipe.from_learned(ensembling.method, chosen, members, predictions.video_ids, reaction, trained)
     return (
         recipe.model_dump(mode="json"),
         json_values(method_report(learned, members, evaluation.bootstrap)),
@@ -45,8 +58,17 @@ def learn_ensemble(
 def combine_members(
     member_predictions: pd.DataFrame, ensemble_recipe: dict[str, Any], targets: Targets
 ) -> pd.DataFrame:
-    """The ensemble's predictions for validation, with weights that have not seen the video, and for test."""
+    """The ensemble's predictions for validation, with weights that have not seen the video, and for test.
+
+    Raises:
+        PredictionError: the recipe was learned from the predictions of other members.
+    """
     recipe = EnsembleRecipe.model_validate(ensemble_recipe)
+    if recipe.members_fingerprint != members_of(member_predictions):
+        raise PredictionError(
+            "the ensemble's recipe was learned from other members than the predictions are of: run "
+            "`kedro run --pipelines ensembling`"
+        )
     splits = [split for split in ("validation", "test") if (member_predictions["split"] == split).any()]
     return pd.concat(
         [recipe.predict(SplitPredictions.from_table(member_predictions, split), targets) for split in splits],

@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from mgn_ma.eev.submission import make_submission
+from mgn_ma.pipelines.model_input.pipeline import PACKED
 
 from .nodes import calibrate, combine_members, learn_ensemble, score_ensemble
 
@@ -19,6 +20,9 @@ def create_pipeline() -> Pipeline:
                     "params:targets",
                     "params:ensembling",
                     "params:evaluation",
+                    "data_fingerprint",
+                    "params:modalities",
+                    *PACKED,
                 ],
                 ["ensemble_recipe", "ensembling_methods", "ensembling_reactions"],
                 name="learn_ensemble",

@@ -9,6 +9,9 @@ from mgn_ma.evaluation.controls import TimeOnlyBaseline
 from mgn_ma.evaluation.predictions import SplitPredictions
 from mgn_ma.evaluation.report import json_values, split_report
 from mgn_ma.evaluation.scoring import EvaluationConfig, score_split
+from mgn_ma.features.settings import Modalities
+from mgn_ma.training.current import require_current, require_predicted_from
+from mgn_ma.training.packed import PackedSplit
 
 
 def score_members(
@@ -21,10 +24,19 @@ def score_members(
     truth_videos: pd.DataFrame | None,
     targets: Targets,
     evaluation: EvaluationConfig,
+    data_fingerprint: dict[str, str],
+    modalities: Modalities,
+    *splits: PackedSplit,
 ) -> pd.DataFrame:
-    """Score table of every predictor on validation, and on test where the test labels are known."""
+    """Score table of every predictor on validation, and on test where the test labels are known.
+
+    Raises:
+        TrainingError: the predictions are not of the ``splits`` that are packed, or those not of today's data.
+    """
+    require_current(splits, data_fingerprint, modalities)
+    require_predicted_from(member_predictions, splits)
     baseline = TimeOnlyBaseline.learn(labels_train, targets, evaluation.time_only)
-    splits = {"validation": (labels_validation, truth_validation), "test": (truth_test_labels, truth_test)}
+    known = {"validation": (labels_validation, truth_validation), "test": (truth_test_labels, truth_test)}
     tables = [
         score_split(
             SplitPredictions.from_table(member_predictions, split),
@@ -35,7 +47,7 @@ def score_members(
             themes=video_themes(truth_videos),
             config=evaluation,
         )
-        for split, (labels, noise_free) in splits.items()
+        for split, (labels, noise_free) in known.items()
         if labels is not None and (member_predictions["split"] == split).any()
     ]
     return pd.concat(tables, ignore_index=True)

@@ -2,6 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from mgn_ma.pipelines.model_input.pipeline import PACKED
+
 from .nodes import report_members, score_members
 
 
@@ -21,6 +23,9 @@ def create_pipeline() -> Pipeline:
                     "truth_videos",
                     "params:targets",
                     "params:evaluation",
+                    "data_fingerprint",
+                    "params:modalities",
+                    *PACKED,
                 ],
                 "video_scores",
                 name="score_members",

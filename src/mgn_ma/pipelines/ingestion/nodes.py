@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from mgn_ma.eev.annotations import validate_annotations
+from mgn_ma.eev.frames import table_digest
 from mgn_ma.eev.targets import Targets
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.inspection import inspect_videos
 from mgn_ma.media.folder import MediaFolder
-from mgn_ma.media.manifest import ManifestConfig, build_manifest, exclusions, iter_digests
+from mgn_ma.media.manifest import ManifestConfig, build_manifest, exclusions, videos_digest
 from mgn_ma.reporting.spreadsheets import for_spreadsheets
 
 FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
@@ -41,7 +42,8 @@ def list_videos(
     """Manifest of all annotated videos, and the part of it that can't be used."""
     splits = {"train": labels_train, "validation": labels_validation, "test": labels_test}
     execution = execution.model_copy(update={"workers": ingestion.workers})
-    manifest = build_manifest(splits, videos, ingestion, partial(inspect_videos, execution=execution))
+    inspect = partial(inspect_videos, execution=execution, max_seconds=ingestion.max_seconds)
+    manifest = build_manifest(splits, videos, ingestion, inspect)
     return manifest, for_spreadsheets(exclusions(manifest))
 
 
@@ -50,18 +52,9 @@ def fingerprint_data(
 ) -> dict[str, Any]:
     """Hex SHA-256 of the annotations, of the videos with their captions and titles, and of both together."""
     parts = {
-        "labels_train": _table_hash(labels_train),
-        "labels_validation": _table_hash(labels_validation),
-        "labels_test": _table_hash(labels_test),
-        "videos": _hash("\n".join("\t".join(digests) for digests in iter_digests(manifest))),
+        "labels_train": table_digest(labels_train),
+        "labels_validation": table_digest(labels_validation),
+        "labels_test": table_digest(labels_test),
+        "videos": videos_digest(manifest),
     }
-    return {"fingerprint": _hash("\n".join(parts.values())), **parts}
-
-
-def _table_hash(table: pd.DataFrame) -> str:
-    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
-    return hashlib.sha256(",".join(table.columns).encode() + rows.tobytes()).hexdigest()
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return {"fingerprint": hashlib.sha256("\n".join(parts.values()).encode()).hexdigest(), **parts}

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mgn_ma.eev.frames import table_digest
 from mgn_ma.eev.targets import Targets
 from mgn_ma.features.extraction import require_accounted
-from mgn_ma.features.plan import ExtractionSettings
+from mgn_ma.features.plan import ExtractionSettings, require_planned
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import TrackError
 from mgn_ma.features.view import TrackView
-from mgn_ma.modalities import EXTRACTED, NOT_IN_MODEL
+from mgn_ma.media.manifest import videos_digest
+from mgn_ma.modalities import BY_NAME, EXTRACTED, NOT_IN_MODEL
 from mgn_ma.training.packed import PackedSplit
-from mgn_ma.training.packing import PackPlan, digest_of_labels, pack
+from mgn_ma.training.packing import PackPlan, pack
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
 
     def pack_tracks(
         labels: pd.DataFrame,
+        manifest: pd.DataFrame,
         account: pd.DataFrame,
         targets: Targets,
         modalities: Modalities,
@@ -37,9 +40,10 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
         Tracks that the model does not read are not packed: learned ones are compared with them.
 
         Raises:
-            TrackError: the tracks are not those of the account, learned ones were made from others than there are now,
-                or no video has any.
+            TrackError: the tracks are not those of the account, the manifest and the parameters, learned ones were made
+                from others than there are now, or no video has any.
         """
+        require_planned([view for view in tracks if view.modality in BY_NAME], manifest, modalities)
         for view in tracks:
             if view.modality in EXTRACTED:
                 require_accounted(account, view)
@@ -47,6 +51,7 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
         for view in tracks:
             if not len(view) and view.modality not in NOT_IN_MODEL:
                 logger.warning("No video has a %s track: %s is packed without it", view.modality, split)
+        labels_digest = table_digest(labels)
         plan = PackPlan(
             split=split,
             frames=_of_videos_with_tracks(split, labels, there),
@@ -54,7 +59,8 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
             tracks=there,
             tolerances_us={name: modalities.tolerance_us(name) for name in there},
             sources={view.modality: view for view in tracks},
-            labels_digest=digest_of_labels(labels) if split == "train" else None,
+            labels_digest=labels_digest if split == "train" else None,
+            made_from={"labels": labels_digest, "videos": videos_digest(manifest)},
         )
         return pack(plan, Path(folder) / split, verify=extraction.verify)
 

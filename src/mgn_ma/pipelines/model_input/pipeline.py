@@ -9,6 +9,8 @@ from .nodes import pack_split
 
 TRACKS = [f"{name}.tracks" for name in (*IN_MODEL, *NOT_IN_MODEL)]
 
+PACKED = [f"{split}_input" for split in SPLITS]
+
 
 def create_pipeline() -> Pipeline:
     """The pipeline between the features and training; it waits for the account of the extraction."""
@@ -18,6 +20,7 @@ def create_pipeline() -> Pipeline:
                 pack_split(split),
                 [
                     f"labels_{split}",
+                    "manifest",
                     "extraction_account",
                     "params:targets",
                     "params:modalities",

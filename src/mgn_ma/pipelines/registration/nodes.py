@@ -4,10 +4,12 @@ from typing import Any
 
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.features.settings import Modalities
-from mgn_ma.inference.assembly import assemble, scores_of
+from mgn_ma.inference.assembly import assemble, require_of_members, scores_of
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import VideoLevelSettings
+from mgn_ma.training.current import require_current, require_trained_on
+from mgn_ma.training.packed import PackedSplit
 
 
 def bundle_ensemble(
@@ -19,12 +21,22 @@ def bundle_ensemble(
     modalities: Modalities,
     video_level: VideoLevelSettings,
     trained_on: str,
+    *splits: PackedSplit,
 ) -> Bundle:
-    """The ensemble as one thing: networks, recipe, what made their input, scores, and which data taught them."""
+    """The ensemble as one thing: networks, recipe, what made their input, scores, and which data taught them.
+
+    Raises:
+        TrainingError: the members are not of the ``splits`` that are packed, or those not of today's data.
+        BundleError: a part belongs to other members.
+    """
+    require_current(splits, data_fingerprint, modalities)
+    require_trained_on(members, splits)
+    recipe = EnsembleRecipe.model_validate(ensemble_recipe)
+    require_of_members(members, recipe=recipe.members_fingerprint, evaluation=evaluation.get("members_fingerprint"))
     return assemble(
         members,
         video_level_networks,
-        EnsembleRecipe.model_validate(ensemble_recipe),
+        recipe,
         modalities.configs(),
         video_level,
         trained_on=trained_on,

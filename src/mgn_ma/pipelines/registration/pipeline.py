@@ -20,6 +20,8 @@ def create_pipeline() -> Pipeline:
                     "params:modalities",
                     "params:video_level",
                     "params:registration.trained_on",
+                    "train_input",
+                    "validation_input",
                 ],
                 "challenger",
                 name="register_ensemble",

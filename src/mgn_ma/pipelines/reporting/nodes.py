@@ -33,6 +33,7 @@ def report_evaluation(
         **counts(validation, ENSEMBLE),
         "comparisons": comparisons(validation, evaluation.bootstrap),
         "method": ensemble_recipe["method"],
+        "members_fingerprint": ensemble_recipe["members_fingerprint"],
         "methods": ensembling_methods,
         "reactions": ensembling_reactions,
         "calibration": calibration_by_expression.set_index("expression").to_dict("index"),

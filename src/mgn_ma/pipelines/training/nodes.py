@@ -6,8 +6,10 @@ import pandas as pd
 
 from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.execution import ExecutionConfig
+from mgn_ma.features.settings import Modalities
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.current import MADE_FROM, predicted_from, require_current, require_trained_on
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
 
@@ -22,10 +24,13 @@ def train(
     training_execution: ExecutionConfig,
     tracker: Any,
     training_states: StateStore,
+    data_fingerprint: dict[str, str],
+    modalities: Modalities,
 ) -> tuple[dict[str, Checkpoint], dict[str, Checkpoint], pd.DataFrame]:
     """Train all members and the control: checkpoints of either, and the learning curves of all."""
     from mgn_ma.training.members import CONTROL, learning_curves, member_jobs, train_members
 
+    require_current([train_input, validation_input], data_fingerprint, modalities)
     trained = train_members(
         member_jobs(model, training, ensemble_members, train_input, constant),
         train_input,
@@ -42,16 +47,23 @@ def train(
 def predict(
     members: dict[str, Checkpoint],
     shuffled_member: dict[str, Checkpoint],
+    train_input: PackedSplit,
     validation_input: PackedSplit,
     test_input: PackedSplit,
     training: TrainingConfig,
+    data_fingerprint: dict[str, str],
+    modalities: Modalities,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions and attention weights of all members on validation and test, and of the control on validation."""
     from mgn_ma.training.members import predict_split
 
+    splits = [train_input, validation_input, test_input]
+    require_current(splits, data_fingerprint, modalities)
+    require_trained_on({**members, **shuffled_member}, [train_input, validation_input])
     on_validation = predict_split({**members, **shuffled_member}, validation_input, training)
     on_test = predict_split(members, test_input, training)
     predictions, attention = (
         pd.concat(tables, ignore_index=True) for tables in zip(on_validation, on_test, strict=True)
     )
+    predictions.attrs[MADE_FROM] = predicted_from(members, splits)
     return predictions, attention

@@ -13,7 +13,7 @@ from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import Selection, Track, TrackHeader
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.modalities import MODALITIES, VIDEO
-from mgn_ma.training.checkpoints import Checkpoint
+from mgn_ma.training.checkpoints import Checkpoint, networks_fingerprint
 from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore
@@ -79,7 +79,7 @@ def _embedded(
     views: Sequence[TrackView],
 ) -> Iterator[Selection | Track]:
     from mgn_ma.training.video_items import collect, sources_digest
-    from mgn_ma.training.video_level import check_tracks, made_from, networks_fingerprint, video_vectors
+    from mgn_ma.training.video_level import check_tracks, made_from, video_vectors
 
     tracks = _chosen(settings, views)
     check_tracks(networks, tracks)
