@@ -115,17 +115,13 @@ def test_by_hand():
     assert challenge_score(zeros) == pytest.approx((-0.25 + 0.5) / 2)
 
 
-def test_constants_are_counted_by_cause():
+def test_constants_are_told_apart_by_cause():
     labels = np.array([[0.1, 0.2], [0.3, 0.2], [0.5, 0.5]])
     predictions = np.array([[0.7, 0.1], [0.7, 0.2], [0.5, 0.5]])
     table = video_correlations(predictions, labels, np.array([0, 2, 3]))
-    assert table.undefined() == {
-        "pairs": 4,
-        "constant_truth": 3,
-        "constant_prediction": 1,
-        "single_frame_videos": 1,
-        "videos_left_out": 1,
-    }
+    assert table.constant_truth.tolist() == [[False, True], [True, True]]
+    assert table.constant_prediction.tolist() == [[True, False], [True, True]]
+    assert table.n_frames.tolist() == [2, 1]
     # The video of one frame has no part in the mean; the constant prediction counts 0.
     assert challenge_score(table) == 0
 
@@ -145,7 +141,7 @@ def test_a_constant_whose_mean_rounds_is_still_constant():
 def test_nothing_defined_is_nan_and_says_so():
     table = video_correlations(np.zeros((2, 3)), np.zeros((2, 3)), np.array([0, 2]))
     assert np.isnan(challenge_score(table))
-    assert table.undefined()["videos_left_out"] == 1
+    assert np.isnan(table.r).all()
     empty = video_correlations(np.zeros((0, 3)), np.zeros((0, 3)), np.array([0]))
     assert empty.r.shape == (0, 3)
     assert np.isnan(challenge_score(empty))

@@ -40,16 +40,6 @@ class CorrelationTable:
     constant_prediction: npt.NDArray[np.bool_]
     n_frames: npt.NDArray[np.int64]
 
-    def undefined(self) -> dict[str, int]:
-        """Counts of (video, expression) pairs that eq. 4 does not define, by cause, and of videos of one frame."""
-        return {
-            "pairs": self.r.size,
-            "constant_truth": int(self.constant_truth.sum()),
-            "constant_prediction": int((self.constant_prediction & ~self.constant_truth).sum()),
-            "single_frame_videos": int((self.n_frames == 1).sum()),
-            "videos_left_out": int(np.isnan(self.r).all(axis=1).sum()),
-        }
-
 
 def video_correlations(
     predictions: npt.NDArray[np.floating[Any]],

@@ -11,7 +11,9 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from mgn_ma.configuration import Configuration
 
 _Values = TypeVar("_Values", bound=npt.NDArray[np.floating[Any]])
 
@@ -24,7 +26,7 @@ BESIDE_TARGETS = frozenset(
 """Other columns of the tables that have a column a target: no target may be called so."""
 
 
-class Targets(BaseModel):
+class Targets(Configuration):
     """The parameter ``targets``; the defaults are EEV's.
 
     Attributes:
@@ -34,8 +36,6 @@ class Targets(BaseModel):
         zero_rows_mean_no_face: whether a frame whose labels are all 0 is one without a face to label, as in EEV, or has
             labels like any other.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     names: tuple[str, ...] = Field(
         default=(

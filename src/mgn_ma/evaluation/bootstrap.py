@@ -11,16 +11,16 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mgn_ma.configuration import Configuration
 
 _Floats = npt.NDArray[np.float64]
 _DRAWS_AT_ONCE = 4_000_000
 
 
-class BootstrapConfig(BaseModel):
+class BootstrapConfig(Configuration):
     """How many times the videos are drawn again, and what an interval covers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     resamples: Annotated[int, Field(ge=100)] = 4000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95

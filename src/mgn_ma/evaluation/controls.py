@@ -12,8 +12,9 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.correlation import frames_to_offsets
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.errors import EvaluationError
@@ -24,10 +25,8 @@ _LEAST_FRAMES = 1e-6
 """Bins that hold less of a frame, smoothed, are gaps; the curve is interpolated there."""
 
 
-class TimeOnlyConfig(BaseModel):
+class TimeOnlyConfig(Configuration):
     """How fine and how smooth the curve over time is."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     bin_seconds: Annotated[float, Field(gt=0)] = 0.5
     smoothing_seconds: Annotated[float, Field(ge=0)] = 2.0

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.correlation import mean_of_defined
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.mixture_scores import MemberMoments
@@ -31,10 +32,8 @@ _Matrix = npt.NDArray[np.floating[Any]]
 _Floats = npt.NDArray[np.float64]
 
 
-class EnsemblingConfig(BaseModel):
+class EnsemblingConfig(Configuration):
     """Which methods make the ensemble's predictions; all are scored and reported."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: EnsemblingMethod = "mean"
     reaction: ReactionMethod = "none"

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.evaluation.bootstrap import Comparison, Interval
 
 Outcome = Literal["promoted", "kept", "unchanged", "refused", "set_by_hand"]
 
 
-class PromotionConfig(BaseModel):
+class PromotionConfig(Configuration):
     """The parameter ``promotion``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_gain: Annotated[float, Field(ge=0)] = 0.0
     """What the lower end of the interval of the challenger's gain has to be above; in correlation."""
@@ -25,7 +24,7 @@ class PromotionConfig(BaseModel):
     """Only say what would be done."""
 
 
-class Decision(BaseModel):
+class Decision(Configuration):
     """What became of a version, and why; the report, and the tags of the version.
 
     Attributes:
@@ -37,8 +36,6 @@ class Decision(BaseModel):
         champion_score: of the champion, on the same videos.
         gain: the difference of the two, paired by video.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     outcome: Outcome
     reason: str

@@ -16,8 +16,8 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.correlation import ConstantPolicy, mean_of_defined
 from mgn_ma.evaluation.bootstrap import BootstrapConfig, resampled_means, tails
 from mgn_ma.grid import RATE_HZ
@@ -37,7 +37,7 @@ _Floats = npt.NDArray[np.float64]
 _Integers = npt.NDArray[np.int64]
 
 
-class Reaction(BaseModel):
+class Reaction(Configuration):
     """How the curves of C expressions become viewers' reactions.
 
     Attributes:
@@ -45,8 +45,6 @@ class Reaction(BaseModel):
         delays_s: (C,) by how much the averaged curve is shifted.
         time_constants_s: (C,) of the exponential average; 0 averages nothing.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     centred: bool
     delays_s: tuple[float, ...]

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, EnsemblingMethod, LearnedMethod, combine, deal_folds
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions, frame_table
 from mgn_ma.evaluation.reaction import LabelledCurves, LearnedReaction, Reaction
 
 
-class EnsembleRecipe(BaseModel):
+class EnsembleRecipe(Configuration):
     """How the members' predictions become the ensemble's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: EnsemblingMethod
     standardised: bool
@@ -32,7 +31,7 @@ class EnsembleRecipe(BaseModel):
     """For the videos that the weights were learned on: weights learned without them."""
     reaction: Reaction | None = None
     """Of viewers to the combined curves, in every video but those below; None takes the curves as they are."""
-    video_reactions: dict[str, Reaction] = {}
+    video_reactions: dict[str, Reaction] = Field(default_factory=dict)
     """For the videos that the reaction was learned on: one learned without them."""
     members_fingerprint: str = ""
     """Of the networks whose predictions the weights were learned from; "" where it is not known."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.controls import TimeOnlyBaseline, TimeOnlyConfig
@@ -18,10 +19,8 @@ TIME_ONLY = "time_only"
 ENSEMBLE = "ensemble"
 
 
-class EvaluationConfig(BaseModel):
+class EvaluationConfig(Configuration):
     """How predictions are scored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     constant: ConstantPolicy = "left_out"
     """What an expression counts in a video where its truth never changes: nothing, or 0."""

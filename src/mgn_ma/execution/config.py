@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from mgn_ma.configuration import Configuration
 
 
-class ExecutionConfig(BaseModel):
+class ExecutionConfig(Configuration):
     """Where items are worked on, by how many workers and within which limits; the parameter ``execution``.
 
     Attributes:
@@ -20,8 +22,6 @@ class ExecutionConfig(BaseModel):
         gpus_per_worker: GPUs that a Ray worker reserves; a fraction lets workers share one.
         address: of a running Ray cluster (``auto``, ``ray://host:10001``); ``None`` starts Ray here.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine: Literal["local", "ray"] = "local"
     workers: int = Field(default=1, ge=1)

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.errors import MGNMAError
 from mgn_ma.media.source import VideoSource
 from mgn_ma.modality import Source as Source
@@ -69,10 +69,8 @@ class ExtractionError(MGNMAError):
         self.transient = transient
 
 
-class ExtractorConfig(BaseModel):
+class ExtractorConfig(Configuration):
     """What every extractor's configuration has. Subclasses narrow ``name`` to a ``Literal``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: ClassVar[Source]
     """What the extractor reads of a video; one that can read several has it as a setting."""

@@ -15,8 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import ExtractorConfig
 
@@ -30,7 +31,7 @@ class WeightsError(MGNMAError):
     """Weights are absent, or not what they should be; the message says which file and what to do about it."""
 
 
-class Pretrained(BaseModel):
+class Pretrained(Configuration):
     """Which weights a network gets: exactly one of a local ``path``, a ``hub`` repository, or a ``random`` seed.
 
     No connection is opened for it. A path is read as it stands; a hub repository is looked up in the local hub cache.
@@ -47,8 +48,6 @@ class Pretrained(BaseModel):
         random: seed of an explicitly untrained network: for tests, timing and trying the chain, never for results.
         sha256: hex digest of the weights file, whole or its first eight digits or more; a file that differs is refused.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str | None = None
     url: str | None = Field(default=None, pattern=r"^https?://")

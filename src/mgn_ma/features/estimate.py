@@ -65,12 +65,11 @@ def _calibrate(
     # Spread over the whole list: neighbours in a data set resemble each other.
     n_clips = 2 * execution.workers
     spread = plan.todo[:: max(1, len(plan.todo) // n_clips)]
-    clips = [_shortened(video, length_us) for video in islice(cycle(spread), n_clips)]
+    clips = [
+        replace(video, duration_us=min(length_us, video.duration_us or length_us))
+        for video in islice(cycle(spread), n_clips)
+    ]
     return run_extractor(plan, clips, execution.model_copy(update={"retries": 0}))
-
-
-def _shortened(video: VideoSource, length_us: int) -> VideoSource:
-    return replace(video, duration_us=min(length_us, video.duration_us or length_us))
 
 
 def _cost(plan: ExtractionPlan, outcomes: Iterable[Outcome[VideoSource, Track]]) -> _Cost | None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.extractors.base import ExtractorConfig, Source
 from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.features.arrow import Dtype
@@ -31,7 +31,7 @@ _LACKING: dict[Source, str] = {
 }
 
 
-class ExtractionSettings(BaseModel):
+class ExtractionSettings(Configuration):
     """The parameter ``extraction``.
 
     Attributes:
@@ -40,8 +40,6 @@ class ExtractionSettings(BaseModel):
             otherwise a track's footer, and the end of an array.
         calibration_seconds: of each video that the estimate tries, how much.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     retry_failed: bool = False
     verify: bool = False

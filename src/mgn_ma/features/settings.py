@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+from pydantic import ConfigDict, Field, RootModel, field_validator, model_validator
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.extractors.registry import config_class, parse_config
 from mgn_ma.modalities import BY_NAME, EXTRACTED
 
 
-class ModalitySettings(BaseModel):
+class ModalitySettings(Configuration):
     """One entry of the parameter ``modalities``.
 
     Attributes:
@@ -23,10 +24,8 @@ class ModalitySettings(BaseModel):
         tolerance_us: how far a frame may lie outside of the interval of a row that still serves it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     extractor: str | None = None
-    settings: dict[str, dict[str, Any]] = {}
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tolerance_us: int = Field(default=0, ge=0)
 
 

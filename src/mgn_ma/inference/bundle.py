@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
 from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.recipe import EnsembleRecipe
@@ -33,7 +34,7 @@ class BundleError(MGNMAError):
     """A bundle can't be made or read; the message says what does not belong together."""
 
 
-class ExtractorContract(BaseModel):
+class ExtractorContract(Configuration):
     """What makes one modality's tracks.
 
     Attributes:
@@ -41,13 +42,11 @@ class ExtractorContract(BaseModel):
         fingerprint: of that configuration and its weights, as they were when the members were trained.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     settings: dict[str, Any]
     fingerprint: str
 
 
-class BundleDescription(BaseModel):
+class BundleDescription(Configuration):
     """The content of ``bundle.json``.
 
     Attributes:
@@ -61,17 +60,15 @@ class BundleDescription(BaseModel):
         code_version: of this package, and of the repository where it is known.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     format: Literal[2] = FORMAT
     targets: Targets
     extractors: dict[str, ExtractorContract]
     video_level: VideoLevelSettings
     recipe: EnsembleRecipe
     trained_on: str = ""
-    scores: dict[str, Any] = {}
+    scores: dict[str, Any] = Field(default_factory=dict)
     data_fingerprint: str | None = None
-    code_version: dict[str, str] = {}
+    code_version: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

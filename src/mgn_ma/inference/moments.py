@@ -11,18 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
 
 MAD_TO_SIGMA = 1.4826
 """Ratio of a normal distribution's standard deviation to its median absolute deviation."""
 
 
-class MomentsConfig(BaseModel):
+class MomentsConfig(Configuration):
     """When a rise is a moment."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     smoothing_us: int = Field(default=1_000_000, ge=0)
     """Width of the moving average that a curve is smoothed with before peaks are looked for, in microseconds."""

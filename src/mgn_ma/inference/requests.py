@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.grid import grid_timestamps_us
@@ -35,15 +36,13 @@ class RequestTooLargeError(MGNMAError):
     """A request is within what can be answered but beyond what is; the message names the limit."""
 
 
-class RequestLimits(BaseModel):
+class RequestLimits(Configuration):
     """What one request may ask for.
 
     Attributes:
         max_rows: of the request.
         max_seconds: of all its videos together; an answer has six rows a second.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_rows: int = Field(default=100_000, gt=0)
     max_seconds: float = Field(default=4 * 3600, gt=0)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.video_ids import file_name_of
 from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig
@@ -49,7 +50,7 @@ class ExtractorMismatchError(MGNMAError):
     """What would extract here is not what the model was trained on; the message names both."""
 
 
-class VideoSettings(BaseModel):
+class VideoSettings(Configuration):
     """How new videos are read and predicted.
 
     Attributes:
@@ -61,8 +62,6 @@ class VideoSettings(BaseModel):
         max_seconds: a longer video is not read; ``None`` for any length.
         fetch: limits of fetching.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     device: str = "auto"
     weights: str | None = None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mgn_ma.configuration import Configuration
 
 FusionKind = Literal["attention", "concatenation"]
 Reading = Literal["logits", "probabilities"]
 Normalisation = Literal["batch_norm", "layer_norm", "none"]
 
 
-class MGNMAArchitecture(BaseModel):
+class MGNMAArchitecture(Configuration):
     """What a network is, but for its input; defaults are the paper's, or the documented choice where it is silent.
 
     Attributes:
@@ -20,8 +22,6 @@ class MGNMAArchitecture(BaseModel):
         dropout: of units of the hidden layer; the paper has none.
         input_dropout: of units of the fused vector; the paper has none.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     fusion: FusionKind = "attention"
     classifier: Literal["moe", "mlp"] = "moe"
@@ -47,7 +47,7 @@ class MGNMAConfig(MGNMAArchitecture):
     classes: int = Field(ge=1)
 
 
-class VideoLevelArchitecture(BaseModel):
+class VideoLevelArchitecture(Configuration):
     """What the network is, but for its input; the defaults are the paper's, or YouTube-8M's where it is silent.
 
     Attributes:
@@ -55,9 +55,7 @@ class VideoLevelArchitecture(BaseModel):
         tower_width: length that each NetVLAD's K x D vector is projected to before the fusion.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    clusters: dict[str, int] = {}
+    clusters: dict[str, int] = Field(default_factory=dict)
     tower_width: int = Field(default=1024, ge=1)
     hidden: int = Field(default=1024, ge=1)
     experts: int = Field(default=3, ge=1)
@@ -79,7 +77,7 @@ class VideoLevelConfig(VideoLevelArchitecture):
     """
 
     items: dict[str, int] = Field(min_length=1)
-    vectors: dict[str, int] = {}
+    vectors: dict[str, int] = Field(default_factory=dict)
     classes: int = Field(ge=1)
 
     @property

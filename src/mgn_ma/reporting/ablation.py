@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mgn_ma.reporting.errors import FigureError
-from mgn_ma.reporting.style import ACCENT, FAINT, PREDICTED, TEMPLATE, escaped, titled
+from mgn_ma.reporting.style import ACCENT, FAINT, PREDICTED, TEMPLATE, escaped, interval_bars, titled
 
 _ROW_PIXELS = 30
 _TABLE_PIXELS = 70
@@ -83,16 +83,7 @@ def _add_ours(figure: go.Figure, rows: pd.DataFrame, line: int) -> None:
                 showlegend=line == 1,
                 mode="markers",
                 marker={"symbol": symbol, "size": 10, "color": colour},
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    # Without an interval a bar of length nought: the point stands alone.
-                    "array": (rows[f"{split}_high"] - means).fillna(0.0),
-                    "arrayminus": (means - rows[f"{split}_low"]).fillna(0.0),
-                    "color": colour,
-                    "thickness": 1.5,
-                    "width": 4,
-                },
+                error_x=interval_bars(rows[f"{split}_low"], means, rows[f"{split}_high"], colour),
                 hovertemplate="%{y}, %{fullData.name}: %{x:.4f}<extra></extra>",
                 row=line,
                 col=1,

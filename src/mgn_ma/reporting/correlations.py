@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
 
-from mgn_ma.reporting.style import ACCENT, FAINT, PREDICTED, TEMPLATE, titled
+from mgn_ma.reporting.style import ACCENT, FAINT, PREDICTED, TEMPLATE, interval_bars, titled
 
 
 def expression_correlation_figure(evaluation: Mapping[str, Any]) -> go.Figure:
@@ -63,22 +64,13 @@ def _add_points(figure: go.Figure, name: str, points: list[tuple[float, str]], m
 def _add_ensemble(figure: go.Figure, rows: Mapping[str, Mapping[str, Any]], order: list[str]) -> None:
     shown = [name for name in order if rows[name].get("ensemble") is not None]
     scores = [rows[name]["ensemble"] for name in shown]
-    # Without an interval a bar of length nought: the point stands alone.
-    intervals = [rows[name].get("interval") or (score, score) for name, score in zip(shown, scores, strict=True)]
+    intervals = [rows[name].get("interval") or (math.nan, math.nan) for name in shown]
     figure.add_scatter(
         x=scores,
         y=shown,
         name="ensemble, 95 %",
         mode="markers",
         marker={"symbol": "circle", "size": 11, "color": PREDICTED},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - score for (_, high), score in zip(intervals, scores, strict=True)],
-            "arrayminus": [score - low for (low, _), score in zip(intervals, scores, strict=True)],
-            "color": PREDICTED,
-            "thickness": 1.5,
-            "width": 4,
-        },
+        error_x=interval_bars([low for low, _ in intervals], scores, [high for _, high in intervals], PREDICTED),
         hovertemplate="%{y}, ensemble: %{x:.3f}<extra></extra>",
     )

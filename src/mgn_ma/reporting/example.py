@@ -6,22 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.correlation import frames_to_offsets, video_correlations, video_scores
 from mgn_ma.eev.frames import expression_matrix, expression_names, locate_frames
 from mgn_ma.reporting.errors import FigureError
 
 
-class ReportingConfig(BaseModel):
+class ReportingConfig(Configuration):
     """Settings of the figures.
 
     Attributes:
         video_id: the validation video whose curves and attention are drawn; ``None`` takes the one whose score is the
             median.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     video_id: str | None = None
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.execution.progress import progress
@@ -44,7 +44,7 @@ class PredictionError(MGNMAError):
     """Not one video could be predicted; the message gives the first reason."""
 
 
-class PredictionSettings(BaseModel):
+class PredictionSettings(Configuration):
     """The parameter ``prediction``.
 
     Attributes:
@@ -55,8 +55,6 @@ class PredictionSettings(BaseModel):
         moments: when a rise is a moment.
         page: what pages are made.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     videos: str | tuple[str, ...] = ()
     model: str = "models:/mgn-ma@champion"

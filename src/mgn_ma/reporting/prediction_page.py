@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import filecmp
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.video_ids import file_name_of
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.inspection import take_thumbnails
@@ -34,7 +36,7 @@ PAGES = "pages"
 _TYPES = {".webm": "video/webm", ".mkv": "video/x-matroska", ".mov": "video/quicktime"}
 
 
-class PageSettings(BaseModel):
+class PageSettings(Configuration):
     """What pages are made, and where a page's video is.
 
     Attributes:
@@ -43,8 +45,6 @@ class PageSettings(BaseModel):
         beside: a larger one is copied beside the page, or the page links to where it is. What was fetched is copied.
         thumbnail_width: longer side of the moments' pictures, in pixels.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     write: bool = True
     embed_up_to_mib: float = Field(default=16.0, ge=0)
@@ -104,7 +104,11 @@ class PageFolder:
         self._settings = settings
         self._execution = execution
         self._bundle = bundle
-        self._facts = {"Model": model} | _trained_on(bundle) | _score_facts(bundle.description.scores)
+        self._facts = {"Model": model}
+        # Where the model's idea of a viewer comes from, without which its score says little.
+        if trained_on := bundle.description.trained_on:
+            self._facts["Trained on"] = trained_on
+        self._facts |= _score_facts(bundle.description.scores)
         self._entries: list[Mapping[str, object]] = []
 
     def add(self, video: PredictedVideo) -> Path | None:
@@ -187,7 +191,7 @@ class PageFolder:
             relative = os.path.relpath(Path(outcome.video.path).absolute(), pages.absolute())
             return quote(os.fsencode(relative))
         copy = pages / f"{name}{video.suffix if video.suffix[1:].isalnum() else ''}"
-        if not _is_copy(copy, video):
+        if not (copy.exists() and filecmp.cmp(copy, video)):
             with atomic_path(copy) as unfinished:
                 shutil.copyfile(video, unfinished)
                 os.utime(unfinished, ns=(video.stat().st_atime_ns, video.stat().st_mtime_ns))
@@ -197,19 +201,6 @@ class PageFolder:
 def _label(modality: str) -> str:
     """What readers take a modality for."""
     return "whole video" if modality == VIDEO.name else modality
-
-
-def _is_copy(copy: Path, original: Path) -> bool:
-    if not copy.exists():
-        return False
-    one, other = copy.stat(), original.stat()
-    return one.st_size == other.st_size and one.st_mtime_ns == other.st_mtime_ns
-
-
-def _trained_on(bundle: Bundle) -> dict[str, str]:
-    """Where the model's idea of a viewer comes from, without which its score says little."""
-    trained_on = bundle.description.trained_on
-    return {"Trained on": trained_on} if trained_on else {}
 
 
 def _score_facts(scores: Mapping[str, Any]) -> dict[str, str]:

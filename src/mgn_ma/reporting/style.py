@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import unicodedata
 
+import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -59,6 +61,13 @@ def escaped(text: object) -> str:
     """
     shown = "".join(c if c.isprintable() and unicodedata.category(c) != "Cf" else " " for c in str(text))
     return html.escape(shown if len(shown) <= _LONGEST_TEXT else shown[: _LONGEST_TEXT - 1] + "…", quote=False)
+
+
+def interval_bars(low: npt.ArrayLike, middle: npt.ArrayLike, high: npt.ArrayLike, colour: str) -> dict[str, object]:
+    """Bars over N intervals, for a trace's ``error_x``; NaN is a bar of length nought: the point stands alone."""
+    above, below = (np.nan_to_num(np.subtract(a, b, dtype=np.float64)) for a, b in ((high, middle), (middle, low)))
+    lengths = {"array": above.tolist(), "arrayminus": below.tolist()}
+    return {"type": "data", "symmetric": False, **lengths, "color": colour, "thickness": 1.5, "width": 4}
 
 
 def titled(title: str, subtitle: str) -> str:

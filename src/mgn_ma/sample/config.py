@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from mgn_ma.configuration import Configuration
 
 
-class SampleConfig(BaseModel):
+class SampleConfig(Configuration):
     """Settings of the sample; together with the code they decide every byte of it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     render: bool = False
     """Whether this environment's raw data may be replaced by the sample. False where they are somebody's own."""

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
 from mgn_ma.errors import MGNMAError
 from mgn_ma.files import Folder
@@ -34,7 +35,7 @@ class CheckpointError(MGNMAError):
     """A checkpoint can't be used: it is incomplete, damaged, or of another kind. The message says which."""
 
 
-class CheckpointDescription(BaseModel):
+class CheckpointDescription(Configuration):
     """What travels with the weights.
 
     Attributes:
@@ -45,14 +46,12 @@ class CheckpointDescription(BaseModel):
         training: seed, settings, data fingerprints, and which epoch this is; for people and for comparison.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     format: Literal[2] = FORMAT
     kind: Literal["mgn_ma", "video_level"]
     architecture: dict[str, Any]
     inputs: dict[str, PackedModality]
     targets: Targets
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,9 +156,7 @@ def load_checkpoint(folder: Folder, name: str) -> Checkpoint:
     return checkpoint
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Stored(Configuration):
     description: CheckpointDescription
     weights_sha256: str
 

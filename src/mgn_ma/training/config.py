@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.modalities import IN_MODEL, extracted
 from mgn_ma.models.config import MGNMAArchitecture, MGNMAConfig, VideoLevelArchitecture, VideoLevelConfig
@@ -46,7 +47,7 @@ class ModelConfig(MGNMAArchitecture):
         return MGNMAConfig(modalities={name: widths[name] for name in names}, classes=classes, **settings)
 
 
-class OptimisationConfig(BaseModel):
+class OptimisationConfig(Configuration):
     """How weights are learned, of either kind of network.
 
     Attributes:
@@ -54,14 +55,12 @@ class OptimisationConfig(BaseModel):
         weight_decay: decoupled from the gradient, as in AdamW; 0 is plain Adam, the paper's.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     epochs: int = Field(default=30, ge=1)
     learning_rate: float = Field(default=1e-4, gt=0.0)
     weight_decay: float = Field(default=0.0, ge=0.0)
 
 
-class BatchConfig(BaseModel):
+class BatchConfig(Configuration):
     """How batches come; all but ``batch_size`` decide speed and memory, and which random order it is.
 
     Attributes:
@@ -71,8 +70,6 @@ class BatchConfig(BaseModel):
         device_cache: keep the whole split on a CUDA device: ``on``, ``off``, or ``auto``, where it takes at most
             ``device_cache_share`` of the device's free memory. Without a CUDA device there is nothing to keep it on.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     batch_size: int = Field(default=1536, ge=2)
     shuffle: Shuffle | Literal["auto"] = "auto"
@@ -102,7 +99,7 @@ class TrainingConfig(OptimisationConfig):
     device: str = "auto"
     all_zero_rows: ZeroRows = "left_out"
     weigh_equally: Literal["frames", "videos"] = "frames"
-    expression_weights: dict[str, Annotated[float, Field(ge=0.0)]] = {}
+    expression_weights: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default_factory=dict)
     snapshot: Literal["best", "last"] = "best"
     early_stopping: int | None = Field(default=None, ge=1)
 
@@ -142,7 +139,7 @@ class VideoLevelSettings(OptimisationConfig):
         )
 
 
-class EnsembleConfig(BaseModel):
+class EnsembleConfig(Configuration):
     """The parameter ``ensemble_members``: how many networks are trained, and what they differ in.
 
     Attributes:
@@ -152,8 +149,6 @@ class EnsembleConfig(BaseModel):
             ``{"modalities": ["audio", "subtitle"]}``; none in the default, where members differ in their seed only.
         shuffled_control: train one more on labels shuffled across videos, which must score about 0.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(default=5, ge=1)
     seed: int = Field(default=0, ge=0)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.evaluation.scoring import ORACLE
 
 VariantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Seed = Annotated[int, Field(ge=0, lt=1000)]
 
 
-class Variant(BaseModel):
+class Variant(Configuration):
     """What differs from the parameters ``model`` and ``training``; what isn't named here is as it is there.
 
     Attributes:
@@ -23,10 +24,8 @@ class Variant(BaseModel):
             ``training``: as many members, of the same variants, combined by the same method.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    model: dict[str, Any] = {}
-    training: dict[str, Any] = {}
+    model: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
     ensemble_of: VariantName | None = None
 
     @model_validator(mode="after")
@@ -36,7 +35,7 @@ class Variant(BaseModel):
         return self
 
 
-class TableRow(BaseModel):
+class TableRow(Configuration):
     """One row of a table.
 
     Attributes:
@@ -46,15 +45,13 @@ class TableRow(BaseModel):
         over: the variant that this one is to beat; the row above where it isn't given.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     row: str
     variant: VariantName
     paper_eev_test: float | None = None
     over: VariantName | None = None
 
 
-class AblationConfig(BaseModel):
+class AblationConfig(Configuration):
     """The parameter ``ablation``; the tables' rows decide which variants are trained.
 
     Attributes:
@@ -66,14 +63,12 @@ class AblationConfig(BaseModel):
         other: further tables, by name.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     seeds: Annotated[int, Field(ge=1, le=1000)] | Annotated[tuple[Seed, ...], Field(min_length=1)] = 5
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
     variants: dict[VariantName, Variant]
     table_1: tuple[TableRow, ...]
     table_2: tuple[TableRow, ...]
-    other: dict[str, tuple[TableRow, ...]] = {}
+    other: dict[str, tuple[TableRow, ...]] = Field(default_factory=dict)
 
     @property
     def seed_numbers(self) -> tuple[int, ...]:

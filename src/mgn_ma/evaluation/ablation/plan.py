@@ -77,7 +77,7 @@ def make_plan(
                     seed=member_seed,
                     constant=constant,
                 )
-                names.append(jobs.setdefault(_key(job), job).name)
+                names.append(jobs.setdefault(job.model_dump_json(exclude={"name"}), job).name)
             networks[name, seed] = tuple(names)
     return AblationPlan(tuple(jobs.values()), networks)
 
@@ -99,10 +99,6 @@ def _changed(
         return architectures, changed(training, config.training, variant.training)
     except (ValueError, TrainingError) as error:
         raise EvaluationError(f"ablation.variants.{name}: {error}") from error
-
-
-def _key(job: MemberJob) -> str:
-    return job.model_dump_json(exclude={"name"})
 
 
 def log_estimate(

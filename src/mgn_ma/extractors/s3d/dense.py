@@ -70,7 +70,8 @@ class DenseS3D:
             ValueError: if starts don't ascend, or the size of a frame is odd.
         """
         stream = WindowStream(self._stem, starts, self._window_frames)
-        pieces = self._pieces.map(partial(self._through_stem, stream), _until_exhausted(stream, frames))
+        wanted = itertools.takewhile(lambda _: not stream.is_exhausted, frames)
+        pieces = self._pieces.map(partial(self._through_stem, stream), wanted)
         yield from self._batches.map(self._through_trunk, itertools.chain.from_iterable(pieces))
 
     def _through_stem(self, stream: WindowStream, frames: Sequence[npt.NDArray[np.uint8]]) -> list[Window]:
@@ -86,13 +87,6 @@ class DenseS3D:
 def frames_per_batch(batch_size: int) -> int:
     """How many 10 fps frames bring about as many 6 Hz windows."""
     return math.ceil(batch_size * 10 / 6)
-
-
-def _until_exhausted(stream: WindowStream, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
-    for frame in frames:
-        if stream.is_exhausted:
-            return
-        yield frame
 
 
 def _placed(module: ModuleT, device: torch.device, precision: Precision) -> ModuleT:

@@ -8,8 +8,8 @@ import logging
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.extractors.pretrained import NetworkConfig, WeightsError, WeightsNeed, file_sha256, locate
 from mgn_ma.extractors.weights import problems_of
 from mgn_ma.features.settings import Modalities
@@ -20,14 +20,12 @@ COLUMNS = ["network", "part", "modalities", "what", "licence", "megabytes", "pla
 USABLE = ("ready", "needs no file")
 
 
-class WeightsSettings(BaseModel):
+class WeightsSettings(Configuration):
     """What the pipeline does beside listing.
 
     Attributes:
         fetch: download what is absent, from the addresses that are known.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     fetch: bool = False
 
