@@ -17,8 +17,9 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.errors import MGNMAError
 from mgn_ma.hooks.catalog_files import metadata, saved_file
 from mgn_ma.tracking.code_version import code_version
@@ -47,7 +48,7 @@ class TrackedRunnerError(MGNMAError):
     """The runner that was asked for can't be tracked."""
 
 
-class TrackingConfig(BaseModel):
+class TrackingConfig(Configuration):
     """What ``mlflow.yml`` holds.
 
     Attributes:
@@ -55,8 +56,6 @@ class TrackingConfig(BaseModel):
         experiment: name of the experiment that all runs are in.
         run_name: of every run; by default a run is named by its pipelines and its environment.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     tracking_uri: str = "sqlite:///mlflow.db"
     experiment: str = "mgn_ma"

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.media.download_records import PRESENT, RECORDS, Outcome, Part, read_outcomes, tried_at, write_outcome
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import MediaFolder
@@ -32,7 +33,7 @@ CONTAINERS = ("mp4", "mkv", "webm")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class DownloadConfig(BaseModel):
+class DownloadConfig(Configuration):
     """How videos are fetched.
 
     Attributes:
@@ -51,8 +52,6 @@ class DownloadConfig(BaseModel):
         cookies: file of cookies for yt-dlp, for videos that need a login.
         limit: at most this many videos in one run; ``None`` for all.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url_template: str = "https://www.youtube.com/watch?v={video_id}"
     max_height: int = Field(default=360, gt=0)

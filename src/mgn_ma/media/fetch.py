@@ -13,8 +13,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import fsspec
 from fsspec.asyn import get_loop, sync
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.errors import MGNMAError
 from mgn_ma.media.errors import MediaError
 
@@ -27,7 +28,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 
 
-class FetchConfig(BaseModel):
+class FetchConfig(Configuration):
     """What is fetched at most, and from where.
 
     Attributes:
@@ -38,8 +39,6 @@ class FetchConfig(BaseModel):
             at public ones, after every redirect, so that no list or server sends us into our own network.
         places: if any are given, beginnings of URLs that an address has to lie in, after every redirect.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_mib: int = Field(default=4096, gt=0)
     max_seconds: float = Field(default=1800, gt=0)

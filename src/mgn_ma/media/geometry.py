@@ -10,7 +10,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from mgn_ma.configuration import Configuration
 
 Image = npt.NDArray[np.uint8]
 
@@ -20,7 +22,7 @@ _WIDEST = 16
 _ALGORITHMS = {"bilinear": Interpolation.BILINEAR, "bicubic": Interpolation.BICUBIC, "area": Interpolation.AREA}
 
 
-class FrameGeometry(BaseModel):
+class FrameGeometry(Configuration):
     """How a frame becomes an array.
 
     - ``shorter_side_centre_crop``: shorter side scaled to ``resize_shorter``, then the central ``size`` x ``size``.
@@ -29,8 +31,6 @@ class FrameGeometry(BaseModel):
 
     Everything refers to the frame as it is displayed: square pixels, upright.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["shorter_side_centre_crop", "centre_square", "fit"]
     size: int = Field(gt=0)

@@ -9,8 +9,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.errors import MGNMAError
 from mgn_ma.media.digest import digest
 from mgn_ma.media.folder import MediaFiles, MediaFolder
@@ -19,7 +20,7 @@ from mgn_ma.media.inspection import AVAILABLE, LONGEST_S, UNAVAILABLE, ListedVid
 logger = logging.getLogger(__name__)
 
 
-class ManifestConfig(BaseModel):
+class ManifestConfig(Configuration):
     """How the manifest is made.
 
     Attributes:
@@ -27,8 +28,6 @@ class ManifestConfig(BaseModel):
         workers: processes that look into files; it is reading that takes the time, not computing.
         max_seconds: a longer video is unavailable; ``None`` for any length.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     caption_languages: tuple[str, ...] = ("en",)
     workers: int = Field(default=4, gt=0)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from mgn_ma.configuration import Configuration
 from mgn_ma.eev.correlation import ConstantPolicy, challenge_score, video_correlations
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.models.config import MGNMAConfig
@@ -40,7 +40,7 @@ VERSION = 1
 _ONLY_SPEED = {"prefetch", "page_cache_gib", "device_cache", "device_cache_share"}
 
 
-class MemberJob(BaseModel):
+class MemberJob(Configuration):
     """One network to train: everything that decides its weights, but for the data.
 
     Attributes:
@@ -48,8 +48,6 @@ class MemberJob(BaseModel):
         shuffle_labels: train on labels exchanged between videos, the control that must score about 0.
         constant: what an expression counts, in the score on validation, in a video where its truth never changes.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     architecture: MGNMAConfig
