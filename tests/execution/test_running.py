@@ -247,3 +247,18 @@ def test_a_gpu_that_is_not_there_is_said(workers: Any) -> None:
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ExecutionConfig(**settings)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has pipes where others have sockets")
+def test_a_temporary_directory_may_have_a_longer_path_than_a_socket(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    code = (
+        "from math import sqrt\n"
+        "from mgn_ma.execution import ExecutionConfig, ready, run\n"
+        "found = sorted(outcome.result for outcome in run(ready(sqrt), [1.0, 4.0], ExecutionConfig(workers=2)))\n"
+        "assert found == [1.0, 2.0]"
+    )
+    environment = os.environ | {"TMPDIR": str(folder)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr

@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
+from multiprocessing.util import get_temp_dir
 from types import ModuleType, SimpleNamespace
 from typing import Any, Generic
 
@@ -41,6 +43,9 @@ LOG_SECONDS = 1.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 PRELOADED = ["av", "fsspec", "mgn_ma.execution", "numpy", "pyarrow", "soxr"]
 """Imported once by the server that workers are forked from, so that each starts in a tenth of the time."""
+
+LONGEST_FOLDER = 70
+"""Bytes of the path of a temporary directory: with the names below it, a socket's has to fit into 103 (Linux: 107)."""
 
 _context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 if sys.platform == "linux":
@@ -128,6 +133,7 @@ class WorkerProcess(Generic[Item, Result]):
             self._log_reader.join(LOG_SECONDS)
 
     def _start(self) -> None:
+        _find_room_for_sockets()
         for _ in range(STARTS_IN_VAIN):
             reader, writer = _context.Pipe(duplex=False)
             settings = [self._threads, self._config.memory_limit_gib, writer, logger.getEffectiveLevel()]
@@ -161,6 +167,21 @@ class WorkerProcess(Generic[Item, Result]):
         except (ProcessExpired, RuntimeError) as error:
             self.join()
             raise WorkerDiedError(_how_it_ended(error)) from None
+
+
+def _find_room_for_sockets() -> None:
+    """Let processes meet in ``/tmp`` where the path of the temporary directory is too long for a socket below it.
+
+    multiprocessing looks for the directory once, and keeps what it has found.
+    """
+    if sys.platform == "win32" or len(os.fsencode(tempfile.gettempdir())) <= LONGEST_FOLDER:
+        return
+    with _starting:
+        usual, tempfile.tempdir = tempfile.tempdir, "/tmp"  # noqa: S108 - what is made there has a random name
+        try:
+            get_temp_dir()
+        finally:
+            tempfile.tempdir = usual
 
 
 def _how_it_ended(error: Exception) -> str:
