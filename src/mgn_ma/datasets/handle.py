@@ -30,3 +30,26 @@ class HandleDataset(AbstractDataset[None, Handle]):
 
     def _describe(self) -> dict[str, Any]:
         return self._described
+
+
+class PlaceDataset(HandleDataset[Handle]):
+    """The base of those that work with one place of a file system.
+
+    Args:
+        filepath: of the place, a local path or an fsspec URL.
+        credentials: for the file system, by name from ``credentials.yml``.
+        fs_args: further options of the file system.
+        metadata: for Kedro-Viz and others; not used here.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__({"filepath": filepath}, metadata)
+        self._filepath = filepath
+        self._options = {**(fs_args or {}), **(credentials or {})}
