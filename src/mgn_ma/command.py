@@ -154,8 +154,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(arguments, prog_name="mgn-ma")
     except Exception as error:
         message = message_for_people(error)
-        trace = "".join(traceback.format_exception(error))
-        typer.echo(redacted(trace) if message is None else f"Error: {message}", err=True)
+        if message is None:
+            typer.echo(redacted("".join(traceback.format_exception(error))), err=True)
+        else:
+            typer.echo(f"Error: {message}", err=True)
         sys.exit(1)
 
 

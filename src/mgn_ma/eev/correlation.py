@@ -92,8 +92,13 @@ def video_scores(table: CorrelationTable) -> _Floats:
 
 
 def challenge_score(table: CorrelationTable) -> float:
-    """Mean over the expressions within a video, then over videos (section 3.1); NaN if nothing is defined."""
-    return float(mean_of_defined(video_scores(table), axis=0))
+    """The challenge's score of a table; NaN if nothing is defined."""
+    return score_of(table.r)
+
+
+def score_of(r: _Floats) -> float:
+    """Mean of ``r`` (V, C) over expressions within a video, then over videos (section 3.1); NaN if none is defined."""
+    return float(mean_of_defined(mean_of_defined(r, axis=1), axis=0))
 
 
 def frames_to_offsets(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from mgn_ma.configuration import Configuration
-from mgn_ma.eev.correlation import mean_of_defined
+from mgn_ma.eev.correlation import score_of
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.reaction import ReactionMethod
@@ -67,7 +67,7 @@ class LearnedMethod:
     @property
     def score(self) -> float:
         """Cross-validated challenge score."""
-        return float(mean_of_defined(mean_of_defined(self.r, axis=1), axis=0))
+        return score_of(self.r)
 
 
 def learn_all(moments: MemberMoments, config: EnsemblingConfig) -> dict[EnsemblingMethod, LearnedMethod]:

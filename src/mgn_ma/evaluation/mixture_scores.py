@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mgn_ma.eev.correlation import ConstantPolicy, mean_of_defined
+from mgn_ma.eev.correlation import ConstantPolicy, score_of
 
 _Matrix = npt.NDArray[np.floating[Any]]
 _Floats = npt.NDArray[np.float64]
@@ -96,4 +96,4 @@ class MemberMoments:
 
     def score(self, weights: _Floats) -> float:
         """The challenge's score of the members' weighted sum; NaN if nothing is defined."""
-        return float(mean_of_defined(mean_of_defined(self.correlations(weights), axis=1), axis=0))
+        return score_of(self.correlations(weights))

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgn_ma.configuration import Configuration
-from mgn_ma.eev.correlation import ConstantPolicy, mean_of_defined
+from mgn_ma.eev.correlation import ConstantPolicy, mean_of_defined, score_of
 from mgn_ma.evaluation.bootstrap import BootstrapConfig, resampled_means, tails
 from mgn_ma.grid import RATE_HZ
 
@@ -97,10 +97,10 @@ def average(values: _Matrix, timestamps_us: _Integers, time_constants_s: _Floats
 
 def shift(values: _Floats, timestamps_us: _Integers, delay_s: float) -> _Floats:
     """``values`` (n, K) as they were ``delay_s`` ago, between rows in proportion; before the first row, as it is."""
-    ago = np.maximum(timestamps_us - delay_s * 1e6, timestamps_us[0])
-    after = np.clip(np.searchsorted(timestamps_us, ago, side="right"), 1, max(len(timestamps_us) - 1, 1))
     if len(timestamps_us) == 1:
         return values.copy()
+    ago = np.maximum(timestamps_us - delay_s * 1e6, timestamps_us[0])
+    after = np.clip(np.searchsorted(timestamps_us, ago, side="right"), 1, len(timestamps_us) - 1)
     before = after - 1
     share = (ago - timestamps_us[before]) / (timestamps_us[after] - timestamps_us[before])
     # In place: making room for so many short-lived arrays takes longer than the sums.
@@ -155,7 +155,7 @@ class LearnedReaction:
     @property
     def score(self) -> float:
         """Cross-validated challenge score."""
-        return _score(self.r)
+        return score_of(self.r)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ def _learn(
         candidates.reaction(chosen),
         tuple(reactions[video] for video in range(n_videos)),
         r,
-        _score(whole[:, chosen, expressions]),
+        score_of(whole[:, chosen, expressions]),
         _lag_bounds(candidates, whole, bootstrap, by_expression=by_expression),
     )
 
@@ -262,9 +262,7 @@ def _learn(
 def _choose(r: _Floats, *, by_expression: bool) -> _Integers:
     """(C,) the candidate with the highest score on the correlations ``r`` (V, G, C); the first where none has any."""
     scores = _scored(r, by_expression=by_expression)  # (V, G, C) or (V, G, 1)
-    means = mean_of_defined(scores, axis=0)
-    best = np.argmax(np.where(np.isnan(means), -np.inf, means), axis=0)
-    return np.broadcast_to(best, (r.shape[2],))
+    return np.broadcast_to(_best(mean_of_defined(scores, axis=0), axis=0), (r.shape[2],))
 
 
 def _lag_bounds(candidates: _Candidates, r: _Floats, config: BootstrapConfig, *, by_expression: bool) -> _Floats:
@@ -276,9 +274,8 @@ def _lag_bounds(candidates: _Candidates, r: _Floats, config: BootstrapConfig, *,
     lags = np.array(candidates.reaction(np.arange(len(candidates.delays_s))).lags_s)
     for series in range(scores.shape[2]):
         means = resampled_means(scores[:, :, series], config)  # (resamples, G)
-        best = np.argmax(np.where(np.isnan(means), -np.inf, means), axis=1)
         columns = [series] if by_expression else slice(None)
-        bounds[:, columns] = np.quantile(lags[best], tails(config))[:, None]
+        bounds[:, columns] = np.quantile(lags[_best(means, axis=1)], tails(config))[:, None]
     return bounds
 
 
@@ -287,5 +284,6 @@ def _scored(r: _Floats, *, by_expression: bool) -> _Floats:
     return r if by_expression else mean_of_defined(r, axis=2)[:, :, None]
 
 
-def _score(r: _Floats) -> float:
-    return float(mean_of_defined(mean_of_defined(r, axis=1), axis=0))
+def _best(means: _Floats, axis: int) -> _Integers:
+    """Which is the highest along ``axis``; the first where none is defined."""
+    return np.asarray(np.argmax(np.where(np.isnan(means), -np.inf, means), axis=axis))
