@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mgn_ma.models.config import FusionKind, Normalisation
 from mgn_ma.models.layers import ModalityDropout
 from mgn_ma.models.normalisation import make_normalisation
+from mgn_ma.models.sequences import Sequences
 
 
 class ModalAttention(nn.Module):
@@ -63,12 +64,18 @@ class ModalFusion(nn.Module):
         self.drop = ModalityDropout(modality_dropout)
         self.fuse = ModalAttention(widths) if kind == "attention" else Concatenation()
 
-    def forward(self, vectors: Sequence[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
-        """Fuse M raw ``vectors`` (B, D_m) under ``present`` (B, M) into (B, num_features) and the weights (B, M)."""
+    def forward(
+        self, vectors: Sequence[Tensor], present: Tensor, sequences: Sequences | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Fuse M raw ``vectors`` (B, D_m) under ``present`` (B, M) into (B, num_features) and the weights (B, M).
+
+        Args:
+            sequences: of the B rows, which then lose a modality together; see `ModalityDropout`.
+        """
         # A dropped modality's vector is known, so it still counts in the statistics: only absent ones do not.
         normalised = [
             normalise(v.float(), present[:, i])
             for i, (normalise, v) in enumerate(zip(self.normalise, vectors, strict=True))
         ]  # M x (B, D_m)
-        fused: tuple[Tensor, Tensor] = self.fuse(normalised, self.drop(present))
+        fused: tuple[Tensor, Tensor] = self.fuse(normalised, self.drop(present, sequences))
         return fused
