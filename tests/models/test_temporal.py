@@ -9,7 +9,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
-from torch.nn import functional
 
 from mgn_ma.models.config import MGNMAConfig, TemporalConfig
 from mgn_ma.models.mgn_ma import MGNMA
@@ -155,13 +154,12 @@ def test_attention_is_the_softmax_of_scores_and_distances() -> None:
     assert isinstance(part, TemporalPart)
     x = rows(4)
     h = part.norm(part.reduce(x))
-    layer = part.inner.layers.layers[0]
-    attention = layer.self_attn
-    q, k, v = functional.linear(layer.norm1(h), attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=1)
+    layer = part.inner.layers[0]
+    q, k, v = layer.project(layer.norms[0](h)).chunk(3, dim=1)
     steps = torch.tensor([0, 1, 5, 6])
     scores = q @ k.T / 8**0.5 - (steps - steps[:, None]).abs() / 6
-    y = h + attention.out_proj(scores.softmax(dim=1) @ v)
-    y = y + layer.linear2(layer.linear1(layer.norm2(y)).relu())
+    y = h + layer.merge(scores.softmax(dim=1) @ v)
+    y = y + layer.narrow(layer.widen(layer.norms[1](y)).relu())
     torch.testing.assert_close(part(x, layout(steps.tolist())), x + part.expand(y), atol=1e-5, rtol=1e-5)
 
 

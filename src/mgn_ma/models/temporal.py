@@ -135,31 +135,53 @@ class Attention(nn.Module):
     def __init__(self, config: TemporalConfig) -> None:
         super().__init__()
         self.num_features = config.width
-        self.heads = config.heads
         self.causal = config.causal
         assert config.window_s is not None  # noqa: S101 - the configuration has refused that
         self.furthest = round(config.window_s * config.rate_hz)
         seconds = torch.arange(-self.furthest, self.furthest + 1).abs() / config.rate_hz  # (2 R + 1,)
         pace = 2.0 ** -torch.arange(config.heads)  # (heads,)
         self.bias = nn.Parameter(-pace[:, None] * seconds)  # (heads, 2 R + 1)
-        layer = nn.TransformerEncoderLayer(
-            config.width, config.heads, 4 * config.width, config.dropout, batch_first=True, norm_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self.layers = nn.ModuleList(AttentionLayer(config) for _ in range(config.layers))
 
     def forward(self, x: Tensor, valid: Tensor, lengths: Tensor) -> Tensor:
         """``x`` (S, T, W), of which the steps that are ``valid`` (S, T, 1) are attended to, to (S, T, W)."""
         steps = torch.arange(x.shape[1], device=x.device)
         distances = steps - steps[:, None]  # (T, T), of the key from the query
         bias = self.bias[:, distances.clamp(-self.furthest, self.furthest) + self.furthest]  # (heads, T, T)
-        hidden = ~valid.transpose(1, 2)  # (S, 1, T)
-        if self.causal:
-            hidden = hidden | (distances > 0)  # (S, T, T)
-        # Not -inf: a query that sees nothing, in a gap, would become NaN, and then a key.
-        lowest = torch.finfo(bias.dtype).min
-        mask = torch.where(hidden.unsqueeze(1), lowest, bias)  # (S, heads, T, T)
-        y: Tensor = self.layers(x, mask=mask.flatten(0, 1))  # (S, T, W)
-        return y
+        seen = valid.transpose(1, 2) & (distances <= 0 if self.causal else True)  # (S, 1, T) or (S, T, T)
+        # Every step sees itself: one that saw nothing, in a gap, would become NaN, and then a key.
+        seen = seen | (distances == 0)  # (S, T, T)
+        bias = bias.masked_fill(~seen.unsqueeze(1), -torch.inf)  # (S, heads, T, T)
+        for layer in self.layers:
+            x = layer(x, bias)
+        return x
+
+
+class AttentionLayer(nn.Module):
+    """Self-attention and a feed-forward network, each behind a layer norm and beside a shortcut.
+
+    Torch's own layer takes no bias of scores in its fast path.
+    """
+
+    def __init__(self, config: TemporalConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(2))
+        self.project = nn.Linear(config.width, 3 * config.width)
+        self.merge = nn.Linear(config.width, config.width)
+        self.widen = nn.Linear(config.width, 4 * config.width)
+        self.narrow = nn.Linear(4 * config.width, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """``x`` (S, T, W) under the ``bias`` of its scores (S, heads, T, T), to (S, T, W)."""
+        of_attention, of_network = self.norms
+        projected = self.project(of_attention(x)).view(*x.shape[:2], 3, self.heads, -1)  # (S, T, 3, heads, W / heads)
+        queries, keys, values = projected.permute(2, 0, 3, 1, 4)  # (S, heads, T, W / heads) each
+        y = functional.scaled_dot_product_attention(queries, keys, values, bias.to(queries.dtype))
+        x = x + self.dropout(self.merge(y.transpose(1, 2).flatten(2)))  # (S, T, W)
+        added: Tensor = self.dropout(self.narrow(self.dropout(self.widen(of_network(x)).relu())))  # (S, T, W)
+        return x + added
 
 
 _NETWORKS: dict[str, type[Convolutions | Recurrence | Attention]] = {
