@@ -56,6 +56,36 @@ def test_every_variant_learns(fusion: str, classifier: str, reading: str) -> Non
     assert ((output.probabilities > 0) & (output.probabilities < 1)).all()
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"attention_scores": "concatenation"},
+        {"attention_over": "all"},
+        {"gates": "shared"},
+        {"expert_batch_norm": True},
+    ],
+)
+def test_every_other_reading_of_the_paper_is_an_option(option: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    config = MGNMAConfig.model_validate(
+        {"modalities": WIDTHS, "classes": 15, "hidden": 16, "modality_dropout": 0.0, **option}
+    )
+    model = MGNMA(config)
+    default = MGNMA(MGNMAConfig(modalities=WIDTHS, classes=15, hidden=16, modality_dropout=0.0))
+    features, present = frames(64)
+    # The weights that both have are the same, so that only the option can make the difference.
+    theirs = default.state_dict()
+    shared = {
+        key: theirs[key]
+        for key, value in model.state_dict().items()
+        if key in theirs and value.shape == theirs[key].shape
+    }
+    model.load_state_dict(shared, strict=False)
+    assert not torch.allclose(model(features, present).logits, default(features, present).logits, atol=1e-4)
+    expression_loss(model(features, present).logits, torch.rand(64, 15)).backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+
+
 @pytest.mark.parametrize("names", [["image"], ["subtitle", "audio"], ["image", "audio", "subtitle"]])
 def test_any_subset_of_modalities(names: list[str]) -> None:
     model = MGNMA(MGNMAConfig(modalities={name: WIDTHS[name] for name in names}, classes=15, hidden=8)).eval()

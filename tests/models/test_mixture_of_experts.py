@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from pydantic import ValidationError
 
-from mgn_ma.models.mixture_of_experts import MixtureOfExperts, Reading, expression_loss
+from mgn_ma.models.config import ExpertsArchitecture, Reading
+from mgn_ma.models.mixture_of_experts import MixtureOfExperts, expression_loss
 
 Array = npt.NDArray[np.float64]
 
@@ -43,7 +45,7 @@ def probabilities_oracle(model: MixtureOfExperts, hidden: Array) -> Array:
 @pytest.mark.parametrize("experts", [1, 3])
 def test_both_readings_equal_their_definition(reading: Reading, experts: int) -> None:
     torch.manual_seed(0)
-    model = MixtureOfExperts(6, 4, experts=experts, reading=reading)
+    model = MixtureOfExperts(6, 4, ExpertsArchitecture(experts=experts, reading=reading))
     hidden = torch.randn(20, 6) * 3
     p = model(hidden).sigmoid().detach().numpy()
     np.testing.assert_allclose(p, probabilities_oracle(model, hidden.double().numpy()), atol=1e-6)
@@ -54,7 +56,7 @@ def test_by_hand() -> None:
     log3 = float(np.log(3.0))
     hidden = torch.tensor([[1.0]])
     for reading, expected in (("logits", sigmoid(np.array(log3 / 2))), ("probabilities", (0.5 + 0.75) / 3)):
-        model = MixtureOfExperts(1, 1, experts=2, reading=reading)  # type: ignore[arg-type]
+        model = MixtureOfExperts(1, 1, ExpertsArchitecture(experts=2, reading=reading))  # type: ignore[arg-type]
         model.gates.weight.data.zero_()
         model.experts.weight.data = torch.tensor([[0.0], [log3]])
         model.experts.bias.data.zero_()
@@ -63,7 +65,7 @@ def test_by_hand() -> None:
 
 
 def test_a_mixture_of_probabilities_spans_more_than_half_to_three_quarters() -> None:
-    model = MixtureOfExperts(1, 1, experts=1, reading="probabilities")
+    model = MixtureOfExperts(1, 1, ExpertsArchitecture(experts=1, reading="probabilities"))
     model.gates.weight.data = torch.tensor([[30.0], [-30.0]])
     model.experts.weight.data = torch.tensor([[12.0]])
     model.experts.bias.data.zero_()
@@ -83,7 +85,7 @@ def test_the_loss_is_equation_3() -> None:
 @pytest.mark.parametrize("scale", [1e2, 1e4])
 def test_loss_and_gradient_stay_finite_where_p_underflows(reading: Reading, scale: float) -> None:
     torch.manual_seed(0)
-    model = MixtureOfExperts(3, 2, experts=3, reading=reading)
+    model = MixtureOfExperts(3, 2, ExpertsArchitecture(experts=3, reading=reading))
     hidden = (torch.randn(40, 3) * scale).requires_grad_()
     labels = torch.rand(40, 2).round()
     loss = expression_loss(model(hidden), labels)
@@ -92,6 +94,29 @@ def test_loss_and_gradient_stay_finite_where_p_underflows(reading: Reading, scal
     assert loss.item() > 1.0, "saturated and wrong rows still cost, and so still teach"
 
 
+@pytest.mark.parametrize("reading", ["logits", "probabilities"])
+def test_a_shared_gate_mixes_as_if_every_class_had_the_same(reading: Reading) -> None:
+    torch.manual_seed(0)
+    shared = MixtureOfExperts(6, 4, ExpertsArchitecture(reading=reading, gates="shared"))
+    per_class = MixtureOfExperts(6, 4, ExpertsArchitecture(reading=reading))
+    per_class.experts.load_state_dict(shared.experts.state_dict())
+    per_class.gates.weight.data = shared.gates.weight.data.repeat(4, 1)
+    hidden = torch.randn(20, 6)
+    assert len(per_class.gates.weight) == 4 * len(shared.gates.weight)
+    torch.testing.assert_close(shared(hidden), per_class(hidden))
+
+
+def test_batch_norm_stands_before_the_softmax_and_the_sigmoid() -> None:
+    torch.manual_seed(0)
+    normed = MixtureOfExperts(6, 4, ExpertsArchitecture(expert_batch_norm=True))
+    hidden = torch.randn(50, 6) * 30 + 7
+    gates, experts = (
+        torch.nn.functional.batch_norm(layer(hidden), None, None, training=True).unflatten(1, (4, 3))
+        for layer in (normed.gates, normed.experts)
+    )
+    torch.testing.assert_close(normed(hidden), (gates.softmax(2) * experts).sum(2))
+
+
 def test_a_mixture_without_experts_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one expert"):
-        MixtureOfExperts(2, 2, experts=0)
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        ExpertsArchitecture(experts=0)

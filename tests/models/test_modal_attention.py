@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mgn_ma.models.config import FusionArchitecture
 from mgn_ma.models.modal_attention import Concatenation, ModalAttention, ModalFusion
 
 
@@ -51,6 +52,36 @@ def test_equals_the_oracle_with_absent_modalities() -> None:
     np.testing.assert_allclose(alpha.sum(dim=1).detach().numpy(), 1.0, atol=1e-6)
 
 
+def test_a_dropped_modality_keeps_the_share_of_its_zero_vector() -> None:
+    attention = ModalAttention([2, 1], over="all")
+    attention.scores[0].weight.data = torch.tensor([[1.0, 0.0]])
+    attention.scores[1].weight.data = torch.tensor([[2.0]])
+    log3 = float(np.log(3.0))
+    fused, alpha = attention([torch.tensor([[log3, 8.0]]), torch.tensor([[5.0]])], torch.tensor([[True, False]]))
+    # As if the second vector were 0: e^(log 3) = 3 against e^(2 * 0) = 1.
+    torch.testing.assert_close(alpha, torch.tensor([[0.75, 0.25]]))
+    torch.testing.assert_close(fused, torch.tensor([[0.75 * log3, 6.0, 0.0]]))
+
+
+def test_scores_from_the_concatenation_let_a_modality_weigh_another() -> None:
+    attention = ModalAttention([2, 1], scores_from="concatenation")
+    # The third component, the second modality's, scores the first one.
+    attention.scores.weight.data = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    log3 = float(np.log(3.0))
+    vectors = [torch.tensor([[4.0, 8.0]] * 2), torch.tensor([[log3], [7.0]])]
+    fused, alpha = attention(vectors, torch.tensor([[True, True], [True, False]]))
+    torch.testing.assert_close(alpha, torch.tensor([[0.75, 0.25], [1.0, 0.0]]))
+    torch.testing.assert_close(fused, torch.tensor([[3.0, 6.0, 0.25 * log3], [4.0, 8.0, 0.0]]))
+
+
+def test_what_is_absent_has_no_influence_on_scores_from_the_concatenation() -> None:
+    torch.manual_seed(0)
+    attention = ModalAttention([3, 2], scores_from="concatenation", over="all")
+    seen, absent = torch.randn(4, 3), torch.tensor([[True, False]] * 4)
+    first, second = (attention([seen, torch.full((4, 2), value)], absent) for value in (0.0, 9.0))
+    torch.testing.assert_close(first, second)
+
+
 def test_a_row_without_any_modality_is_zero_and_has_finite_gradients() -> None:
     attention = ModalAttention([3, 2])
     vectors = [torch.randn(2, 3, requires_grad=True), torch.randn(2, 2, requires_grad=True)]
@@ -77,7 +108,7 @@ def test_concatenation_joins_and_zeroes() -> None:
 
 def test_a_dropped_modality_is_the_same_zero_vector_as_an_absent_one() -> None:
     torch.manual_seed(0)
-    fusion = ModalFusion([3, 2], kind="attention", normalisation="none", modality_dropout=0.5).train()
+    fusion = ModalFusion([3, 2], FusionArchitecture(normalisation="none", modality_dropout=0.5)).train()
     vectors = [torch.ones(200, 3), torch.ones(200, 2)]
     fused, alpha = fusion(vectors, torch.ones(200, 2, dtype=torch.bool))
     only_second = alpha[:, 0] == 0

@@ -9,9 +9,8 @@ from pydantic import Field, model_validator
 from mgn_ma.configuration import Configuration
 from mgn_ma.grid import RATE_HZ
 
-FusionKind = Literal["attention", "concatenation"]
-Reading = Literal["logits", "probabilities"]
 Normalisation = Literal["batch_norm", "layer_norm", "none"]
+Reading = Literal["logits", "probabilities"]
 TemporalKind = Literal["none", "fir", "tcn", "gru", "transformer"]
 
 
@@ -94,24 +93,53 @@ class TemporalConfig(Configuration):
         return self
 
 
-class MGNMAArchitecture(Configuration):
+class FusionArchitecture(Configuration):
+    """How vectors of several modalities become one (section 2.2).
+
+    Attributes:
+        attention_scores: what eq. 1 scores a modality by: its own vector (``w_i . v_i``), or the concatenation of all,
+            which the text calls the module's input.
+        attention_over: which modalities share eq. 1's softmax: those that are present, or all, where a dropped or
+            absent one is a zero vector that keeps its share.
+        normalisation: of each modality, before the fusion.
+        modality_dropout: chance of each modality of each row to be replaced by zeros in training.
+    """
+
+    fusion: Literal["attention", "concatenation"] = "attention"
+    attention_scores: Literal["vector", "concatenation"] = "vector"
+    attention_over: Literal["present", "all"] = "present"
+    normalisation: Normalisation = "batch_norm"
+    modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+
+
+class ExpertsArchitecture(Configuration):
+    """How a hidden vector becomes expressions (section 2.3).
+
+    Attributes:
+        experts: of each class.
+        reading: what the gates mix, see `mgn_ma.models.mixture_of_experts`.
+        gates: a softmax over the experts for each class, as in YouTube-8M, or one that all classes share.
+        expert_batch_norm: normalise what goes into the sigmoids and softmaxes of the experts and their gates.
+    """
+
+    experts: int = Field(default=3, ge=1)
+    reading: Reading = "logits"
+    gates: Literal["per_class", "shared"] = "per_class"
+    expert_batch_norm: bool = False
+
+
+class MGNMAArchitecture(FusionArchitecture, ExpertsArchitecture):
     """What a network is, but for its input; defaults are the paper's, or the documented choice where it is silent.
 
     Attributes:
         hidden: the "dimension of the multi-modal feature" (section 3.2).
-        modality_dropout: chance of each modality of each row to be replaced by zeros in training.
         dropout: of units of the hidden layer; the paper has none.
         input_dropout: of units of the fused vector; the paper has none.
         temporal: what stands between the hidden layer and the classifier, or behind it; the paper has none.
     """
 
-    fusion: FusionKind = "attention"
     classifier: Literal["moe", "mlp"] = "moe"
-    experts: int = Field(default=3, ge=1)
-    reading: Reading = "logits"
     hidden: int = Field(default=1024, ge=1)
-    normalisation: Normalisation = "batch_norm"
-    modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     input_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     context_gating: bool = False
@@ -130,7 +158,7 @@ class MGNMAConfig(MGNMAArchitecture):
     classes: int = Field(ge=1)
 
 
-class VideoLevelArchitecture(Configuration):
+class VideoLevelArchitecture(FusionArchitecture, ExpertsArchitecture):
     """What the network is, but for its input; the defaults are the paper's, or YouTube-8M's where it is silent.
 
     Attributes:
@@ -141,11 +169,6 @@ class VideoLevelArchitecture(Configuration):
     clusters: dict[str, int] = Field(default_factory=dict)
     tower_width: int = Field(default=1024, ge=1)
     hidden: int = Field(default=1024, ge=1)
-    experts: int = Field(default=3, ge=1)
-    reading: Reading = "logits"
-    fusion: FusionKind = "attention"
-    normalisation: Normalisation = "batch_norm"
-    modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     context_gating: bool = False
 

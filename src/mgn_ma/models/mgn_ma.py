@@ -48,18 +48,13 @@ class MGNMA(nn.Module):
         super().__init__()
         self.config = config
         self.num_features = config.hidden
-        self.fusion = ModalFusion(
-            list(config.modalities.values()),
-            kind=config.fusion,
-            normalisation=config.normalisation,
-            modality_dropout=config.modality_dropout,
-        )
+        self.fusion = ModalFusion(list(config.modalities.values()), config)
         self.input_dropout = nn.Dropout(config.input_dropout)
         self.hidden = HiddenLayer(self.fusion.num_features, config.hidden, dropout=config.dropout)
         self.gating = ContextGating(config.hidden) if config.context_gating else nn.Identity()
         self.head: nn.Module
         if config.classifier == "moe":
-            self.head = MixtureOfExperts(config.hidden, config.classes, experts=config.experts, reading=config.reading)
+            self.head = MixtureOfExperts(config.hidden, config.classes, config)
         else:
             # With the hidden layer before it, this is the MLP of table 2.
             self.head = nn.Linear(config.hidden, config.classes)

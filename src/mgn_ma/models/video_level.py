@@ -73,16 +73,11 @@ class VideoLevelNetwork(nn.Module):
                 for name, width in config.items.items()
             }
         )
-        self.fusion = ModalFusion(
-            [config.tower_width] * len(config.items) + list(config.vectors.values()),
-            kind=config.fusion,
-            normalisation=config.normalisation,
-            modality_dropout=config.modality_dropout,
-        )
+        self.fusion = ModalFusion([config.tower_width] * len(config.items) + list(config.vectors.values()), config)
         self.hidden = HiddenLayer(self.fusion.num_features, config.hidden)
         self.gating = ContextGating(config.hidden) if config.context_gating else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
-        self.head = MixtureOfExperts(config.hidden, config.classes, experts=config.experts, reading=config.reading)
+        self.head = MixtureOfExperts(config.hidden, config.classes, config)
         self.register_buffer("rotation", torch.eye(config.hidden))
         self.register_buffer("shift", torch.zeros(config.hidden))
 

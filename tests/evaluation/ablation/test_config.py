@@ -60,6 +60,13 @@ def test_what_fits_nothing_is_refused_by_name(changes, message):
         make(**changes)
 
 
+def test_rows_without_modal_attention_have_no_modal_dropout_and_others_have(base):
+    model = ModelConfig.model_validate(yaml.safe_load((BASE / "training/parameters.yml").read_text())["model"])
+    rows = [row.variant for row in (*base.table_1, *base.table_2)]
+    models = [changed(model, base.variants[base.variants[name].ensemble_of or name].model) for name in rows]
+    assert {(of.fusion, of.modality_dropout) for of in models} == {("concatenation", 0.0), ("attention", 0.1)}
+
+
 def test_base_has_the_paper_s_tables(base):
     assert base.seeds == 5
     assert [row.paper_eev_test for row in base.table_1] == [0.00349, 0.00574, 0.00739, 0.00893, 0.01328, 0.01529]
