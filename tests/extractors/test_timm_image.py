@@ -313,9 +313,7 @@ def test_a_device_too_small_for_the_network_is_said_in_one_line(monkeypatch: pyt
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     monkeypatch.setattr(nn.Module, "to", move)
-    with pytest.raises(
-        DeviceError, match=r"^cpu has too little memory for VisionTransformer: set `precision"
-    ):
+    with pytest.raises(DeviceError, match=r"^cpu has too little memory for VisionTransformer: set `precision"):
         timm_image("test_vit", Pretrained(random=0))
 
 
