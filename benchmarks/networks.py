@@ -29,11 +29,10 @@ from torch import Tensor, nn
 
 from clips import SIZES, render
 from mgn_ma.extractors.audio_patches import log_mel_patches
-from mgn_ma.extractors.bert.network import load_network as load_bert
 from mgn_ma.extractors.device import cpu_has_bfloat16, dtype_of, place, resolve_device
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.extractors.registry import build, parse_config
-from mgn_ma.extractors.s3d.extractor import FramesOfVideo, window_starts
+from mgn_ma.extractors.s3d.extractor import frames_of, window_starts
 from mgn_ma.extractors.timm_image.network import fold_batch_norms
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.machine import usable_cpus
@@ -58,7 +57,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 def network_of(name: str) -> nn.Module:
     config = parse_config(name, {"pretrained": "random:0", **({"source": "title"} if name == "bert" else {})})
-    return load_bert(config.weights_needed()[0]) if name == "bert" else config.load()
+    return config.load()
 
 
 def input_of(name: str, batch: int) -> Tensor:
@@ -85,8 +84,7 @@ def variants(name: str, device: torch.device) -> dict[str, Callable[[Tensor], Te
         def run(units: Tensor) -> Tensor:
             ready = units.to(device) if name == "bert" else units.to(device, dtype)
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-                out = placed(ready)
-            vectors = out.last_hidden_state[:, 0] if name == "bert" else out
+                vectors = placed(input_ids=ready) if name == "bert" else placed(ready)
             return vectors.float().cpu()
 
         made[label] = run
@@ -185,7 +183,7 @@ def network_alone(name: str, extractor: Any, clip: VideoSource) -> Callable[[], 
     """The network of an extractor on what it would read of a clip, read before."""
     path, duration_us = str(clip.video_path), clip.duration_us or 0
     if name == "s3d":
-        frames = list(FramesOfVideo(clip, "repeat"))
+        frames = list(frames_of(clip, "repeat"))
         return lambda: list(extractor._dense.vectors(iter(frames), window_starts(duration_us)))
     units: list[Any]
     if name == "bert":

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import ValidationError
@@ -26,12 +26,24 @@ SETTINGS = {
     "bert": {"pretrained": {"random": 0}, "source": "captions"},
     "timm_image": {"pretrained": {"random": 0}, "network": "test_vit"},
 }
-SOURCES = {"vggish": "audio", "audio_descriptor": "audio", "bert": "captions", "text_descriptor": "captions"}
+SOURCES = {"vggish": "audio", "audio_descriptor": "audio", "bert": "captions", "text_descriptor": "captions",
+           "hf_audio": "audio", "hf_text": "captions"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Those of every extractor that has no default for all; a fingerprint reads files, whatever is in them."""
+    folder = tmp_path_factory.mktemp("encoder")
+    for name in ("model.safetensors", "config.json", "preprocessor_config.json", "tokenizer.json"):
+        (folder / name).write_text(name)
+    encoder = {"pretrained": str(folder)}
+    ours = {"hf_image": encoder, "hf_audio": encoder, "hf_video": encoder, "hf_text": {**encoder, "source": "captions"}}
+    return SETTINGS | ours
 
 
 @pytest.mark.parametrize("name", list(EXTRACTORS))
-def test_every_name_leads_to_a_configuration_and_an_extractor(name: str) -> None:
-    config = parse_config(name, SETTINGS.get(name, {}))
+def test_every_name_leads_to_a_configuration_and_an_extractor(name: str, settings: dict[str, dict[str, Any]]) -> None:
+    config = parse_config(name, settings.get(name, {}))
     assert isinstance(config, ExtractorConfig)
     assert config.name == name
     assert len(config.fingerprint()) == 64
@@ -41,7 +53,12 @@ def test_every_name_leads_to_a_configuration_and_an_extractor(name: str) -> None
 
 @pytest.mark.parametrize(
     ("name", "fingerprint"),
-    [("inception_resnet_v2", "e5f118701084"), ("vggish", "436e1482a28e"), ("s3d", "122707cff1c7")],
+    [
+        ("inception_resnet_v2", "e5f118701084"),
+        ("vggish", "436e1482a28e"),
+        ("s3d", "122707cff1c7"),
+        ("bert", "4dbf402cd053"),
+    ],
 )
 def test_fingerprints_stay_what_they_were_or_every_track_is_made_anew(name: str, fingerprint: str) -> None:
     assert parse_config(name, SETTINGS[name]).fingerprint().startswith(fingerprint)
@@ -132,10 +149,10 @@ def test_an_unknown_setting_is_refused() -> None:
         parse_config("image_descriptor", {"pretrained": {"random": 0}})
 
 
-def test_configurations_cost_no_network() -> None:
+def test_configurations_cost_no_network(settings: dict[str, dict[str, Any]]) -> None:
     code = (
         "import sys; from mgn_ma.extractors.registry import EXTRACTORS, parse_config;"
-        f"configs = [parse_config(name, {SETTINGS!r}.get(name, {{}})) for name in EXTRACTORS];"
+        f"configs = [parse_config(name, {settings!r}.get(name, {{}})) for name in EXTRACTORS];"
         "print({config.source: config.fingerprint() for config in configs});"
         "heavy = {'torch', 'torchvision', 'timm', 'transformers', 'sklearn', 'scipy'};"
         "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)"

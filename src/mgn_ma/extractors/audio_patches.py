@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
+
+from mgn_ma.extractors.windows import sample_windows
 
 SAMPLE_RATE = 16_000
 PATCH_US = 960_000
@@ -38,25 +41,11 @@ def log_mel_patches(blocks: Iterable[npt.NDArray[np.float32]]) -> Iterator[Patch
     Args:
         blocks: consecutive mono samples at 16 kHz, nominally in [-1, 1]; sample 0 is t = 0.
 
-    Yields:
-        (96, 64) float32, log-mel energies; row j is the window that starts 10 ms x j into the patch. What is left after
-        the last whole patch (of 0.975 s) is dropped.
+    Returns:
+        (96, 64) float32 each, log-mel energies; row j is the window that starts 10 ms x j into the patch. What is left
+        after the last whole patch (of 0.975 s) is dropped.
     """
-    waiting: list[npt.NDArray[np.float32]] = []
-    n_waiting = 0
-    for block in blocks:
-        waiting.append(block)
-        n_waiting += len(block)
-        if n_waiting < PATCH_SAMPLES:
-            continue
-        samples = np.concatenate(waiting)
-        start = 0
-        while len(samples) - start >= PATCH_SAMPLES:
-            yield log_mel(samples[start : start + PATCH_SAMPLES])
-            start += PATCH_HOP_SAMPLES
-        # A copy: a view would keep the whole of a large block.
-        waiting = [samples[start:].copy()]
-        n_waiting = len(waiting[0])
+    return map(log_mel, sample_windows(blocks, PATCH_SAMPLES, count(0, PATCH_HOP_SAMPLES)))
 
 
 def log_mel(samples: npt.NDArray[np.floating]) -> Patch:

@@ -20,8 +20,9 @@ from mgn_ma.errors import MGNMAError
 from mgn_ma.media.source import VideoSource
 from mgn_ma.modality import Source as Source
 
-Clock = Literal["grid", "patches", "cues", "whole"]
-"""``grid``: the 6 Hz annotation grid; ``patches``: consecutive audio; ``cues``: captions; ``whole``: one row."""
+Clock = Literal["grid", "patches", "windows", "cues", "whole"]
+"""``grid``: the 6 Hz annotation grid; ``patches``: consecutive audio; ``windows``: rows at a hop, of windows that
+may overlap; ``cues``: captions; ``whole``: one row."""
 
 START_OF_TIME_US = int(np.iinfo(np.int64).min // 4)
 END_OF_TIME_US = int(np.iinfo(np.int64).max // 4)

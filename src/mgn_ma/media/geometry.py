@@ -29,17 +29,20 @@ class FrameGeometry(Configuration):
     - ``squash_centre_crop``: both sides scaled to ``resize``, then the central ``size`` x ``size``.
     - ``centre_square``: the central square, scaled to ``size`` x ``size``.
     - ``fit``: the whole frame, longer side scaled to ``size``.
+    - ``whole``: the whole frame as it is; no ``size``.
 
     Everything refers to the frame as it is displayed: square pixels, upright.
     """
 
-    kind: Literal["shorter_side_centre_crop", "squash_centre_crop", "centre_square", "fit"]
-    size: int = Field(gt=0)
+    kind: Literal["shorter_side_centre_crop", "squash_centre_crop", "centre_square", "fit", "whole"]
+    size: int = Field(default=0, ge=0)
     resize: int | None = Field(default=None, gt=0)
     interpolation: Literal["bilinear", "bicubic", "area"] = "bicubic"
 
     @model_validator(mode="after")
     def _complete(self) -> FrameGeometry:
+        if (self.size == 0) != (self.kind == "whole"):
+            raise ValueError("every kind but whole needs a size above 0, and whole takes none")
         wants = self.kind in ("shorter_side_centre_crop", "squash_centre_crop")
         if wants != (self.resize is not None):
             raise ValueError("resize belongs to shorter_side_centre_crop and squash_centre_crop, and to no other kind")
@@ -49,6 +52,8 @@ class FrameGeometry(Configuration):
 
     def scaled_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the whole displayed frame after scaling, before the crop."""
+        if self.kind == "whole":
+            return width, height
         if self.kind == "squash_centre_crop":
             return self.resize or self.size, self.resize or self.size
         if self.kind == "fit":
@@ -59,7 +64,7 @@ class FrameGeometry(Configuration):
 
     def crop(self, image: Image) -> Image:
         """The central part that is kept of a scaled frame."""
-        if self.kind == "fit":
+        if self.kind in ("fit", "whole"):
             return image
         top = round((image.shape[0] - self.size) / 2)
         left = round((image.shape[1] - self.size) / 2)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, TrackRows
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.extractors.prefetch import Prefetch
-from mgn_ma.extractors.reading import decoder_threads, path_and_duration
+from mgn_ma.extractors.reading import Edge, FramesOfVideo
 from mgn_ma.extractors.s3d.config import S3DConfig
 from mgn_ma.extractors.s3d.dense import DenseS3D, frames_per_batch
 from mgn_ma.extractors.s3d.network import FRAME_SIZE, WIDTH, WINDOW_FRAMES
 from mgn_ma.grid import frames_before, grid_time
-from mgn_ma.media.geometry import FrameGeometry, Image
+from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import iter_frames_at
 
 FRAME_STEP_US = 100_000
 GEOMETRY = FrameGeometry(kind="centre_square", size=FRAME_SIZE, interpolation="bicubic")
@@ -48,7 +46,7 @@ class S3DExtractor(Extractor):
 
     def extract(self, video: VideoSource) -> TrackRows:
         """One row for each grid timestamp at which a frame is shown."""
-        frames = FramesOfVideo(video, self._edge)
+        frames = frames_of(video, self._edge)
         with Prefetch(frames, 2 * self._n_frames) as ahead:
             vectors = list(self._dense.vectors(ahead, window_starts(video.duration_us)))
         n_rows = sum(map(len, vectors))
@@ -62,39 +60,9 @@ class S3DExtractor(Extractor):
         return TrackRows(bounds[:-1], bounds[1:], fetched)
 
 
-class FramesOfVideo:
-    """The frames of a video at 10 fps, with half a window of edge frames before and after: read once, as a stream.
-
-    Attributes:
-        n_shown: how many frames the video showed, edges not counted; known once the last one was read.
-    """
-
-    def __init__(self, video: VideoSource, edge: Literal["repeat", "zeros"]) -> None:
-        self._video = video
-        self._edge = edge
-        self.n_shown: int | None = None
-
-    def __iter__(self) -> Iterator[Image]:
-        path, duration_us = path_and_duration(self._video)
-        times_us = range(0, duration_us, FRAME_STEP_US)
-        yield from self._padded(
-            image for _, image in iter_frames_at(path, times_us, GEOMETRY, threads=decoder_threads())
-        )
-
-    def _padded(self, shown: Iterator[Image]) -> Iterator[Image]:
-        n_shown = 0
-        image: Image | None = None
-        for image in shown:
-            if n_shown == 0:
-                yield from itertools.repeat(self._edge_like(image), _HALF_WINDOW)
-            n_shown += 1
-            yield image
-        self.n_shown = n_shown
-        if image is not None:
-            yield from itertools.repeat(self._edge_like(image), _HALF_WINDOW)
-
-    def _edge_like(self, image: npt.NDArray[np.uint8]) -> Image:
-        return image if self._edge == "repeat" else np.zeros_like(image)
+def frames_of(video: VideoSource, edge: Edge) -> FramesOfVideo:
+    """The frames of a video at 10 fps, with half a window of edge frames before and after."""
+    return FramesOfVideo(video, GEOMETRY, FRAME_STEP_US, (_HALF_WINDOW, _HALF_WINDOW), edge)
 
 
 def window_starts(duration_us: int | None) -> Iterator[int]:

@@ -19,10 +19,10 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, ExtractionError
-from mgn_ma.extractors.bert.config import BertConfig
-from mgn_ma.extractors.bert.extractor import BertExtractor
-from mgn_ma.extractors.bert.network import pool
-from mgn_ma.extractors.bert.words import HashedWords
+from mgn_ma.extractors.hf.config import BertConfig, HFTextConfig
+from mgn_ma.extractors.hf.extractor import BertExtractor, HFTextExtractor
+from mgn_ma.extractors.hf.network import pool
+from mgn_ma.extractors.hf.words import HashedWords
 from mgn_ma.extractors.pretrained import Pretrained, WeightsError
 from mgn_ma.media.source import VideoSource
 
@@ -88,6 +88,11 @@ def test_padding_counts_in_no_mean() -> None:
     hidden = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [100.0, 100.0]]])
     assert pool(hidden, torch.tensor([[1, 1, 0]]), "mean").tolist() == [[2.0, 3.0]]
     assert pool(hidden, torch.tensor([[1, 1, 0]]), "cls").tolist() == [[1.0, 2.0]]
+    assert pool(hidden, torch.tensor([[1, 1, 0]]), "last").tolist() == [[3.0, 4.0]]
+    assert pool(hidden, torch.tensor([[0, 1, 1]]), "cls").tolist() == [[3.0, 4.0]]
+    assert pool(hidden, None, "last").tolist() == [[100.0, 100.0]]
+    # Of six samples four are no padding: so are two of three tokens.
+    assert pool(hidden, torch.tensor([[1, 1, 1, 1, 0, 0]]), "mean").tolist() == [[2.0, 3.0]]
 
 
 def test_a_text_beyond_the_limit_is_cut(encoder: BertExtractor) -> None:
@@ -169,6 +174,83 @@ def test_a_title_holds_for_all_time(encoder: BertExtractor) -> None:
             encoder.extract(VideoSource("c", title=title))
 
 
+def hf_text(path: Path | str, **others: Any) -> HFTextExtractor:
+    settings = {"source": "title", "device": "cpu", "pretrained": str(path), **others}
+    return HFTextExtractor(HFTextConfig.model_validate(settings))
+
+
+def tiny(folder: Path, model: Any) -> Path:
+    """An untrained model with the trained encoder's tokenizer."""
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        shutil.copyfile(Path(REAL) / name, folder / name)
+    return folder
+
+
+TINY = {"vocab_size": 30522, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+class TestAnyArchitecture:
+    def test_a_bert_is_what_it_is_by_its_own_name(self, encoder: BertExtractor) -> None:
+        texts = ["what a surprise", "and a longer text that makes padding necessary"]
+        assert torch.equal(hf_text(REAL).forward(texts), encoder.forward(texts))
+
+    def test_a_prompt_is_put_before_each_text_and_counts_as_a_setting(self, encoder: BertExtractor) -> None:
+        prompted = hf_text(REAL, prompt="query: ")
+        torch.testing.assert_close(prompted.forward(["cats"]), encoder.forward(["query: cats"]), rtol=0, atol=1e-6)
+        assert prompted.extract(VideoSource("a", title="cats")).vectors.shape == (1, 384)
+        configs = [HFTextConfig(source="title", pretrained=Pretrained(path=REAL), prompt=p) for p in ("", "query: ")]
+        assert configs[0].fingerprint() != configs[1].fingerprint()
+
+    def test_of_an_encoder_with_a_decoder_it_is_the_encoder(self, tmp_path: Path) -> None:
+        torch.manual_seed(0)
+        settings = transformers.T5Config(vocab_size=30522, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+        tiny(tmp_path, transformers.T5Model(settings))
+        extractor = hf_text(tmp_path)
+        tokens = transformers.AutoTokenizer.from_pretrained(tmp_path)("two words", return_tensors="pt")
+        model = transformers.T5Model.from_pretrained(tmp_path).eval()
+        with torch.inference_mode():
+            hidden = model.encoder(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state
+        torch.testing.assert_close(extractor.forward(["two words", "more " * 20])[0], hidden[0].mean(0))
+
+    @pytest.mark.parametrize("side", ["left", "right"])
+    def test_of_a_decoder_the_last_token_has_read_all(self, tmp_path: Path, side: str) -> None:
+        torch.manual_seed(0)
+        settings = transformers.Qwen3Config(**TINY, intermediate_size=32, head_dim=8, num_key_value_heads=2)
+        tiny(tmp_path, transformers.Qwen3Model(settings))
+        path = tmp_path / "tokenizer_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"padding_side": side}))
+        extractor = hf_text(tmp_path, pooling="last")
+        alone, beside = extractor.forward(["two words"]), extractor.forward(["two words", "more " * 20])
+        tokens = transformers.AutoTokenizer.from_pretrained(tmp_path)("two words", return_tensors="pt")
+        model = transformers.Qwen3Model.from_pretrained(tmp_path).eval()
+        with torch.inference_mode():
+            expected = model(tokens["input_ids"]).last_hidden_state[0, -1]
+        torch.testing.assert_close(alone[0], expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(beside[0], expected, rtol=1e-4, atol=1e-5)
+
+    def test_a_model_that_was_trained_to_read_its_padding_is_given_all_of_it(self, tmp_path: Path) -> None:
+        torch.manual_seed(0)
+        seen = {"image_size": 32, "patch_size": 8, "intermediate_size": 32, **TINY}
+        texts = TINY | {"intermediate_size": 32, "max_position_embeddings": 24, "bos_token_id": 1, "eos_token_id": 2}
+        tiny(tmp_path, transformers.SiglipModel(transformers.SiglipConfig(text_config=texts, vision_config=seen)))
+        path = tmp_path / "tokenizer_config.json"
+        path.write_text(
+            json.dumps(json.loads(path.read_text()) | {"model_input_names": ["input_ids"], "model_max_length": 24})
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+        tokens = tokenizer("two words", padding="max_length", max_length=24, return_tensors="pt")
+        model = transformers.SiglipModel.from_pretrained(tmp_path).eval()
+        with torch.inference_mode():
+            expected = model.get_text_features(tokens["input_ids"]).pooler_output
+        torch.testing.assert_close(hf_text(tmp_path, pooling="pooled").forward(["two words"]), expected)
+
+    def test_a_folder_without_a_tokenizer_says_so(self, tmp_path: Path) -> None:
+        transformers.BertModel(transformers.BertConfig(**TINY, intermediate_size=32)).save_pretrained(tmp_path)
+        with pytest.raises(WeightsError, match=r"no file tokenizer\.json or vocab\.txt"):
+            hf_text(tmp_path)
+
+
 class TestUntrained:
     @pytest.mark.slow
     def test_it_needs_no_file_and_has_the_papers_width(self) -> None:
@@ -204,12 +286,7 @@ class TestWrongWeights:
     @pytest.fixture
     def small(self, tmp_path: Path) -> Path:
         """A tiny encoder in a directory, with the head of its training task beside it."""
-        shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-        settings = transformers.BertConfig(vocab_size=30522, **shape)
-        transformers.BertForMaskedLM(settings).save_pretrained(tmp_path)
-        for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
-            shutil.copyfile(Path(REAL) / name, tmp_path / name)
-        return tmp_path
+        return tiny(tmp_path, transformers.BertForMaskedLM(transformers.BertConfig(**TINY, intermediate_size=32)))
 
     def test_the_head_of_a_training_task_is_no_harm(self, small: Path) -> None:
         extractor = BertExtractor(config(str(small)))
