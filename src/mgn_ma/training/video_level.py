@@ -230,13 +230,17 @@ class _VideoLevelTask(Task[npt.NDArray[np.int64]]):
         videos: TrainingVideos,
         settings: VideoLevelSettings,
     ) -> None:
-        super().__init__(name, network, settings, batch_sizes(len(rows), settings.batch_size))
+        super().__init__(name, network, settings)
         self._videos = videos
+        self._sizes = batch_sizes(len(rows), settings.batch_size)
         random = np.random.default_rng(settings.seed)
         self._orders = [random.permutation(rows) for _ in range(settings.epochs)]
 
+    def batch_sizes(self, epoch: int) -> list[int]:
+        return self._sizes
+
     def batches(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
-        return iter(np.split(self._orders[epoch - 1], np.cumsum(self.batch_sizes)[:-1]))
+        return iter(np.split(self._orders[epoch - 1], np.cumsum(self._sizes)[:-1]))
 
     def loss(self, batch: npt.NDArray[np.int64]) -> Tensor:
         logits = self.network(self._videos.items.batch(batch, self.device))

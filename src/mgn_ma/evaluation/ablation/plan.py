@@ -65,10 +65,10 @@ def make_plan(
     for name, variant in config.wanted.items():
         members = ensemble if variant.ensemble_of else EnsembleConfig(count=1)
         prefix = name if members.variants else variant.ensemble_of or name
-        architectures, trained_by = _changed(name, config, members, model, training, train)
+        settings = _settings(name, config, members, model, training, train)
         for seed in config.seed_numbers:
             names = []
-            for number, architecture in enumerate(architectures):
+            for number, (architecture, trained_by) in enumerate(settings):
                 member_seed = seed + SEED_STRIDE * number
                 job = MemberJob(
                     name=f"{prefix}_seed_{member_seed}",
@@ -82,21 +82,21 @@ def make_plan(
     return AblationPlan(tuple(jobs.values()), networks)
 
 
-def _changed(
+def _settings(
     name: str,
     config: AblationConfig,
     members: EnsembleConfig,
     model: ModelConfig,
     training: TrainingConfig,
     train: PackedSplit,
-) -> tuple[list[MGNMAConfig], TrainingConfig]:
-    """What a variant makes of the members' networks, and of their training."""
+) -> list[tuple[MGNMAConfig, TrainingConfig]]:
+    """What a variant makes of the members' networks and of their training, each."""
     variant = config.variants[config.variants[name].ensemble_of or name]
     try:
-        of_all = changed(model, variant.model)
-        models = [members.model_of(number, of_all) for number in range(members.count)]
-        architectures = [of_one.sized(train.widths, len(train.targets.names)) for of_one in models]
-        return architectures, changed(training, config.training, variant.training)
+        of_all = changed(model, variant.model), changed(training, config.training, variant.training)
+        of_members = [members.settings_of(number, *of_all) for number in range(members.count)]
+        n_targets = len(train.targets.names)
+        return [(of_one.sized(train.widths, n_targets), trained_by) for of_one, trained_by in of_members]
     except (ValueError, TrainingError) as error:
         raise EvaluationError(f"ablation.variants.{name}: {error}") from error
 
