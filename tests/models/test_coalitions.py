@@ -38,11 +38,12 @@ def test_equals_the_network_without_the_others(changes: dict[str, object]) -> No
         torch.nn.init.normal_(parameter, std=0.5)
     features = {name: torch.randn(N_FRAMES, width).half() for name, width in WIDTHS.items()}
     present = {name: torch.rand(N_FRAMES) < 0.8 for name in WIDTHS}
-    sequences = Sequences.from_steps(np.array([0, 10, N_FRAMES]), np.r_[0:10, 3 : N_FRAMES - 7])
-    frames = Coalitions(network, features, present, sequences)
-    for stay in itertools.product([False, True], repeat=len(WIDTHS)):
+    one_by_one = network.config.temporal.kind == "none"
+    sequences = None if one_by_one else Sequences.from_steps(np.array([0, 10, N_FRAMES]), np.r_[0:10, 3 : N_FRAMES - 7])
+    choices = list(itertools.product([False, True], repeat=len(WIDTHS)))
+    outputs = Coalitions(network, features, present, sequences).outputs(torch.tensor(choices))
+    for stay, logits, attention in zip(choices, *outputs, strict=True):
         masked = {name: mask & stays for (name, mask), stays in zip(present.items(), stay, strict=True)}
         expected = network(features, masked, sequences)
-        output = frames.output(torch.tensor(stay))
-        torch.testing.assert_close(output.logits, expected.logits, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(output.attention, expected.attention)
+        torch.testing.assert_close(logits, expected.logits, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(attention, expected.attention)

@@ -24,12 +24,14 @@ class HiddenLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` (B, D) to the hidden vector (B, H), not negative."""
-        return self.after_linear(self.linear(x))
-
-    def after_linear(self, projected: Tensor) -> Tensor:
-        """What `forward` makes of ``projected`` (B, H), the matrix product, which takes most of its time."""
-        hidden: Tensor = self.dropout(self.norm(projected).relu())  # (B, H)
+        hidden: Tensor = self.dropout(self.norm(self.linear(x)).relu())  # (B, H)
         return hidden
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight (H, D) and bias (H,) of the one affine map that, in evaluation mode, `forward` is the ReLU of."""
+        assert self.norm.running_mean is not None and self.norm.running_var is not None  # noqa: S101
+        scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)  # (H,)
+        return self.linear.weight * scale[:, None], self.norm.bias - self.norm.running_mean * scale
 
 
 class ContextGating(nn.Module):

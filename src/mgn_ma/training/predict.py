@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,6 @@ from mgn_ma.models.sequences import Sequences
 from mgn_ma.training.gather import Batch
 from mgn_ma.training.order import Frames
 from mgn_ma.training.windows import prediction_windows
-
-_Output = TypeVar("_Output")
 
 
 class Predictions(NamedTuple):
@@ -104,26 +102,25 @@ def predict_coalitions(
     weighted = np.empty((*weights.shape[:-1], *made.values.shape), dtype=np.float32)
     stay = torch.from_numpy(distinct).to(next(network.parameters()).device)
 
-    def outputs(*batch: Any) -> list[MGNMAOutput]:
-        frames = Coalitions(network, *batch)
-        return [frames.output(coalition) for coalition in stay]
+    def outputs(*batch: Any) -> MGNMAOutput:
+        return Coalitions(network, *batch).outputs(stay)
 
-    for frames, kept, each in _outputs(outputs, network, gather, timestamps_us, offsets, precision, batch_frames):
-        _keep(made, targets, frames, kept, each[whole])
-        values = np.stack([_values(targets, output, kept) for output in each])  # (U, B, C)
+    for frames, kept, output in _outputs(outputs, network, gather, timestamps_us, offsets, precision, batch_frames):
+        _keep(made, targets, frames, kept, MGNMAOutput(*(of_each[whole] for of_each in output)))
+        values = targets.from_shares(output.probabilities.float().cpu().numpy()[:, kept])  # (U, B, C)
         weighted[..., frames, :] = np.tensordot(weights, values, axes=1)
     return CoalitionPredictions(*made, weighted)
 
 
 def _outputs(
-    forward: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Sequences | None], _Output],
+    forward: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Sequences | None], MGNMAOutput],
     network: MGNMA,
     gather: Callable[[Iterable[Frames]], Iterator[Batch]],
     timestamps_us: npt.NDArray[np.int64],
     offsets: npt.NDArray[np.int64],
     precision: Precision,
     batch_frames: int,
-) -> Iterator[tuple[Frames, npt.NDArray[np.int64], _Output]]:
+) -> Iterator[tuple[Frames, npt.NDArray[np.int64], MGNMAOutput]]:
     """What ``forward`` makes of each batch: the frames that it is kept for, and which rows of it those are."""
     config = network.config
     device = next(network.parameters()).device
@@ -150,9 +147,5 @@ def _empty(network: MGNMA, n_frames: int) -> Predictions:
 def _keep(
     made: Predictions, targets: Targets, frames: Frames, kept: npt.NDArray[np.int64], output: MGNMAOutput
 ) -> None:
-    made.values[frames] = _values(targets, output, kept)
+    made.values[frames] = targets.from_shares(output.probabilities.float().cpu().numpy()[kept])
     made.attention[frames] = output.attention.float().cpu().numpy()[kept]
-
-
-def _values(targets: Targets, output: MGNMAOutput, kept: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    return targets.from_shares(output.probabilities.float().cpu().numpy()[kept])
