@@ -80,7 +80,8 @@ mlflow-ui: $(READY) ## Look at the runs in MLflow
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 docs: $(READY) ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python docs/parameters.py
+	$(BIN)/zensical build --strict
 
 ##@ Keep
 format: $(READY) ## Format the code and strip the notebooks

@@ -111,7 +111,7 @@ def train(
         _report(on_epoch, metrics, epoch)
     if state.finished:
         return state
-    learner = Learner(task, state)
+    learner = _Learner(task, state)
     n_batches = [len(task.batch_sizes(epoch)) for epoch in range(1, task.optimisation.epochs + 1)]
     with Progress(sum(n_batches), f"training {task.name}", unit="batch") as meter:
         meter.update(sum(n_batches[: state.epochs_done]))
@@ -131,7 +131,7 @@ def own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-class Learner:
+class _Learner:
     """Adam, and the mean of the weights where one is wanted, as they were after the epochs that are done.
 
     Attributes:
@@ -189,7 +189,7 @@ class Learner:
         return mean + share * (current - mean)
 
 
-def _epoch_metrics(task: Task[Any], learner: Learner, epoch: int, meter: Progress) -> dict[str, float]:
+def _epoch_metrics(task: Task[Any], learner: _Learner, epoch: int, meter: Progress) -> dict[str, float]:
     """Train an epoch and score it."""
     began = time.perf_counter()
     metrics = {"train_loss": _train_epoch(task, learner, epoch, meter)}
@@ -200,7 +200,7 @@ def _epoch_metrics(task: Task[Any], learner: Learner, epoch: int, meter: Progres
     return {**metrics, "seconds": time.perf_counter() - began}
 
 
-def _train_epoch(task: Task[Any], learner: Learner, epoch: int, meter: Progress) -> float:
+def _train_epoch(task: Task[Any], learner: _Learner, epoch: int, meter: Progress) -> float:
     """One pass over the examples; the mean loss."""
     task.network.train()
     total = torch.zeros((), device=task.device)
@@ -230,7 +230,7 @@ def _require_finite(task: Task[B], seen: tuple[Tensor, B] | None, epoch: int, st
     )
 
 
-def _after_epoch(task: Task[Any], learner: Learner, state: TrainingState, metrics: dict[str, float]) -> TrainingState:
+def _after_epoch(task: Task[Any], learner: _Learner, state: TrainingState, metrics: dict[str, float]) -> TrainingState:
     epochs_done = state.epochs_done + 1
     score = metrics.get("validation_correlation", math.nan)
     # Not `score > best`, which NaN, a validation set that defines no correlation, would never lose against.
