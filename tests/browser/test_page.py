@@ -99,7 +99,8 @@ def test_a_moment_seeks_to_its_peak_and_is_marked(page):
 
 
 def test_a_moment_says_what_raised_and_what_lowered_the_curve(page):
-    assert page.locator(".moment .why").first.inner_text().split() == ["sound", "−0.0700", "picture", "+0.0300"]
+    why = page.locator(".moment .why")
+    assert why.first.inner_text().split() == ["sound", "\N{MINUS SIGN}0.070", "picture", "+0.030"]
     track = page.locator(".moment .track").first.bounding_box()
     lowers, raises = (page.locator(f".moment .{kind}").first.bounding_box() for kind in ("lowers", "raises"))
     middle = track["x"] + track["width"] / 2
@@ -107,7 +108,7 @@ def test_a_moment_says_what_raised_and_what_lowered_the_curve(page):
     assert raises["x"] == pytest.approx(middle, abs=1)
     assert lowers["width"] / raises["width"] == pytest.approx(7 / 3, rel=0.15)
     # What is not there has no bar.
-    assert page.locator(".moment .why").nth(1).inner_text().split() == ["picture", "+0.2000"]
+    assert why.nth(1).inner_text().split() == ["picture", "+0.200"]
 
 
 def test_attention_is_a_detail(page):

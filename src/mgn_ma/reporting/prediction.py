@@ -193,7 +193,7 @@ class _Results:
         self._curves.append(_frames(video_id, times_us, expressions, prediction.values))
         self._attention.append(_frames(video_id, times_us, modalities, prediction.attention))
         contributions = contribution_columns(self._bundle, prediction)
-        self._contributions.append(_frames(video_id, times_us, list(contributions), contributions))
+        self._contributions.append(_frames(video_id, times_us, contribution_names(self._bundle), contributions))
         self._moments[video_id] = [_described(moment, video, prediction, self._bundle) for moment in video.moments]
         self._account.append(
             (
