@@ -120,6 +120,17 @@ def test_they_sum_to_what_the_curve_is_above_its_mean_on_every_frame(tiny, how):
         assert plain.contributions.shape == (len(times), 0, 15)
 
 
+def test_of_many_modalities_they_are_estimated_and_still_sum_up(tiny, monkeypatch):
+    predictor = Predictor(restless(), device="cpu")
+    tracks, times = tiny.tracks("-v4"), times_of(tiny, "-v4")
+    exact = predictor.predict("-v4", tracks, times, explain=True)
+    monkeypatch.setattr("mgn_ma.inference.shapley.EXACT_UP_TO", 3)
+    estimated = predictor.predict("-v4", tracks, times, explain=True)
+    assert 0 < np.abs(estimated.contributions - exact.contributions).max() < 5 * estimated.standard_error < 0.5
+    above = estimated.values - estimated.values.mean(axis=0)
+    np.testing.assert_allclose(estimated.contributions.sum(axis=1), above, atol=1e-5)
+
+
 def test_what_a_video_lacks_contributes_nothing(tiny):
     made = restless()
     without_sound = Predictor(made, device="cpu").predict(
