@@ -25,6 +25,7 @@ from mgn_ma.features.view import TrackView
 from mgn_ma.pipelines import model_input
 from mgn_ma.pipelines.video_features import create_pipeline
 from mgn_ma.pipelines.video_features.nodes import embed_videos
+from mgn_ma.tracking.tracker import NullTracker
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.video_level import VideoLevelSettings
 
@@ -44,6 +45,8 @@ def run(extracted: Any, tmp_path: Path, video_level: VideoLevelSettings) -> Data
     catalog = DataCatalog(
         {
             "labels_train": MemoryDataset(extracted.labels["train"]),
+            "labels_validation": MemoryDataset(extracted.labels["validation"]),
+            "tracker": MemoryDataset(NullTracker()),
             **{f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign") for name in
                ("image", "audio", "title")},
             "extraction_account": MemoryDataset(extracted.account),
@@ -81,6 +84,12 @@ def test_every_video_with_a_track_gets_one_vector_that_knows_its_theme(extracted
     networks = catalog.load("video_level_networks")
     assert list(networks) == ["full", "fold_1", "fold_2", "fold_3"]
     assert networks["full"].inputs["image"].fingerprint == extracted.view("image").fingerprint
+    curves = catalog.load("video_level_learning_curves")
+    assert curves.groupby("member", sort=False).size().to_dict() == dict.fromkeys(networks, 25)
+    for name, of_network in curves.groupby("member"):
+        best = of_network.loc[of_network["validation_correlation"].idxmax()]
+        kept = networks[name].description.training
+        assert (kept["epoch"], kept["validation_correlation"]) == (best["epoch"], best["validation_correlation"])
 
 
 def test_a_second_run_computes_nothing_and_other_settings_everything(extracted: Any, tmp_path: Path) -> None:

@@ -127,14 +127,15 @@ def learned(plan: PackPlan, *sources: str, labels: str = "l") -> PackPlan:
     for video_id, header in tracks.headers.items():
         found = {name: plan.tracks[name].headers.get(video_id) for name in sources}
         digests = {name: one.digest() if one else "" for name, one in found.items()}
-        tracks.headers[video_id] = replace(header, made_from={**digests, "labels": labels})  # type: ignore[index]
+        tracks.headers[video_id] = replace(header, made_from={**digests, "labels_train": labels})  # type: ignore[index]
     return replace(plan, labels_digest="l")
 
 
 def test_vectors_of_the_tracks_and_labels_that_are_there_are_packed(plan_of: Plans, tmp_path: Path) -> None:
     plan = learned(plan_of(4), "image", "audio")  # the third video has no audio
     assert pack(plan, tmp_path / "train").n_frames == len(plan.frames)
-    assert pack(replace(plan, labels_digest=None), tmp_path / "of another split").n_frames == len(plan.frames)
+    another = replace(plan, split="test", labels_digest="of labels that nothing was learned from")
+    assert pack(another, tmp_path / "test").n_frames == len(plan.frames)
 
 
 def test_a_split_whose_own_data_stayed_keeps_its_arrays_and_says_of_which_data_it_is_now(

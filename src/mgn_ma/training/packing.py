@@ -44,7 +44,7 @@ from mgn_ma.training.packed import (
 logger = logging.getLogger(__name__)
 
 LABELS = "labels"
-"""Name of the labels among what tracks are made from."""
+"""What the labels of a split, ``labels_train``, are called among what tracks are made from."""
 
 _MAKE_ANEW = "run the pipeline video_features before model_input"
 
@@ -91,7 +91,7 @@ class PackPlan:
         tracks: by modality, in the order that the index will have.
         tolerances_us: by modality, how far from a row a frame may be.
         sources: by modality, further tracks, not packed, that those of a learned modality may be made from.
-        labels_digest: of the labels that modalities are learned from, where it is known: in the training split.
+        labels_digest: of the split's labels, which modalities may be learned from.
         made_from: what the packed split will say of the data that it was made from.
     """
 
@@ -203,7 +203,7 @@ def _require_unmixed(plan: PackPlan) -> None:
     video_ids = plan.frames["video_id"].unique().tolist()
     for name, tracks in plan.tracks.items():
         learned_from = next((header.made_from for header in tracks.headers.values()), {})
-        if plan.labels_digest not in (None, learned_from.get(LABELS, plan.labels_digest)):
+        if plan.labels_digest not in (None, learned_from.get(f"{LABELS}_{plan.split}", plan.labels_digest)):
             raise TrackError(f"the {name} tracks were learned from other labels than there are now: {_MAKE_ANEW}")
         for source in sorted(learned_from.keys() & there.keys()):
             for video_id in video_ids:

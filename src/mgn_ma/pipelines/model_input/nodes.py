@@ -63,7 +63,7 @@ def pack_split(split: str) -> Callable[..., PackedSplit]:
             tracks=there,
             tolerances_us={name: modalities.tolerance_us(name) for name in there},
             sources={view.modality: view for view in tracks},
-            labels_digest=labels_digest if split == "train" else None,
+            labels_digest=labels_digest,
             made_from={"labels": labels_digest, "videos": videos_digest(manifest)},
         )
         return pack(plan, Path(folder) / split, verify=extraction.verify)

@@ -63,7 +63,11 @@ def draw_attention(attention: pd.DataFrame, example_video: dict[str, Any]) -> go
 
 
 def draw_page(
-    expression_correlation: go.Figure, curves: go.Figure, attention: go.Figure, learning_curves: go.Figure
+    expression_correlation: go.Figure,
+    curves: go.Figure,
+    attention: go.Figure,
+    learning_curves: go.Figure,
+    video_level_curves: go.Figure,
 ) -> str:
     """All figures on one page, for a browser without Kedro-Viz and without a network."""
     figures = {
@@ -71,5 +75,6 @@ def draw_page(
         "curves": curves,
         "attention": attention,
         "learning_curves": learning_curves,
+        "video_level_curves": video_level_curves,
     }
     return figures_page(figures, "MGN-MA: figures of one run")

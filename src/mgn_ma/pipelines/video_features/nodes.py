@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,24 +27,35 @@ READ = tuple(modality.name for modality in MODALITIES if modality.source and mod
 
 def train_video_level(
     labels_train: pd.DataFrame,
+    labels_validation: pd.DataFrame,
     extraction_account: pd.DataFrame,
     modalities: Modalities,
     video_level: VideoLevelSettings,
     all_zero_rows: ZeroRows,
     targets: Targets,
+    tracker: Any,
     training_states: StateStore,
     *tracks: TrackView,
-) -> dict[str, Checkpoint]:
-    """Train the network on all training videos, and once without each fold; none where nothing reads its vectors."""
-    from mgn_ma.training.video_level import train_networks, training_videos
+) -> tuple[dict[str, Checkpoint], pd.DataFrame]:
+    """Train the network on all training videos, and once without each fold; none where nothing reads its vectors.
+
+    Returns:
+        The networks, and their learning curves.
+    """
+    from mgn_ma.training.members import learning_curves
+    from mgn_ma.training.video_level import labelled_videos, train_networks
 
     if VIDEO.name not in modalities:
-        return {}
+        return {}, learning_curves({})
     chosen = _chosen(video_level, tracks)
     for view in chosen.values():
         require_accounted(extraction_account, view)
-    videos = training_videos(labels_train, targets, chosen, video_level, all_zero_rows)
-    return train_networks(videos, video_level, training_states)
+    videos, validation = (
+        labelled_videos(split, labels, targets, chosen, video_level, all_zero_rows)
+        for split, labels in (("training", labels_train), ("validation", labels_validation))
+    )
+    trained = train_networks(videos, validation, video_level, training_states, tracker)
+    return {name: network.checkpoint for name, network in trained.items()}, learning_curves(trained)
 
 
 def embed_videos(
