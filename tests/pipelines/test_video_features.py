@@ -74,7 +74,7 @@ def test_every_video_with_a_track_gets_one_vector_that_knows_its_theme(extracted
     assert view.clock == "whole" and view.width == 8
     vectors = by_video(view)
     assert "-train6" not in vectors, "the unavailable video has nothing to make a vector from"
-    assert len(vectors) == 11
+    assert len(vectors) == 12
     themes = {video_id: int(video_id[-1]) % 2 for video_id in vectors}
     train = [v for v in vectors if "train" in v]
     centroids = [np.mean([vectors[v] for v in train if themes[v] == theme], axis=0) for theme in (0, 1)]
@@ -100,7 +100,7 @@ def test_a_second_run_computes_nothing_and_other_settings_everything(extracted: 
     assert {path: path.stat().st_mtime_ns for path in extracted.root.rglob("video/**/*.arrow")} == files
     other = run(extracted, tmp_path, settings(epochs=3)).load("video.tracks")
     assert other.fingerprint != first.fingerprint
-    assert len(other) == 11
+    assert len(other) == 12
 
 
 def test_a_modality_that_no_video_has_is_done_without(
@@ -109,7 +109,7 @@ def test_a_modality_that_no_video_has_is_done_without(
     extracted.view("title").store.select(extracted.view("title").selection.__class__("title", "t" * 64, {}))
     extracted.account = extracted.account[extracted.account["modality"] != "title"]
     view = run(extracted, tmp_path, settings(epochs=1)).load("video.tracks")
-    assert len(view) == 11
+    assert len(view) == 12
     assert "No video has a title track" in caplog.text
 
 

@@ -308,10 +308,18 @@ def test_an_interrupted_packing_leaves_what_was_there(plan_of: Plans, tmp_path: 
 
 def test_nothing_to_pack_is_an_error(plan_of: Plans, tmp_path: Path) -> None:
     plan = plan_of(2)
-    with pytest.raises(TrainingError, match="train split has no labelled frames"):
-        pack(replace(plan, frames=plan.frames.iloc[:0]), tmp_path / "train")
     with pytest.raises(TrainingError, match="no modalities"):
         pack(replace(plan, tracks={}), tmp_path / "train")
+
+
+def test_a_split_without_a_video_is_packed_and_read_as_any_other(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(2)
+    for _ in range(2):  # made, and kept
+        split = pack(replace(plan, split="holdout", frames=plan.frames.iloc[:0]), tmp_path / "holdout", verify=True)
+        assert (split.n_frames, split.video_ids, split.offsets.tolist()) == (0, (), [0])
+        assert split.widths == {name: tracks.width for name, tracks in plan.tracks.items()}
+    assert pack(replace(plan, split="holdout"), tmp_path / "holdout").n_frames == len(plan.frames)
+    assert pack(replace(plan, frames=plan.frames.iloc[:0]), tmp_path / "holdout").n_frames == 0
 
 
 def test_a_split_of_fewer_videos_than_before_says_of_which(

@@ -149,13 +149,12 @@ def pack(plan: PackPlan, folder: Path | str, *, verify: bool = False) -> PackedS
         verify: compare all bytes of one that is there, and not its files' sizes and ends only.
 
     Raises:
-        TrainingError: no frames, no modalities, labels of other targets, or the frames of a video are not one block.
+        TrainingError: no modalities, labels of other targets, or the frames of a video are not one block.
         TrackError: a track can't be read, or is one of a learned modality that was made from others than there are now.
     """
     folder = Path(folder)
-    if plan.frames.empty or not plan.tracks:
-        missing = "labelled frames" if plan.frames.empty else "modalities"
-        raise TrainingError(f"the {plan.split} split has no {missing}: there is nothing to pack")
+    if not plan.tracks:
+        raise TrainingError(f"the {plan.split} split has no modalities: there is nothing to pack")
     labelled = expression_names(plan.frames)
     if labelled and labelled != plan.targets.names:
         raise TrainingError(

@@ -5,7 +5,7 @@ Not part of the default chain: it stands behind ``video_features`` and trains ev
 
 from kedro.pipeline import Node, Pipeline
 
-from mgn_ma.eev.frames import SPLITS
+from mgn_ma.eev.frames import SPLITS, annotated_as
 from mgn_ma.pipelines.model_input.nodes import pack_split
 from mgn_ma.pipelines.model_input.pipeline import TRACKS
 from mgn_ma.pipelines.video_features.nodes import embed_videos_in_sample
@@ -50,7 +50,7 @@ def _input_nodes() -> list[Node]:
     return [embed] + [
         Node(
             pack_split(split),
-            [f"labels_{split}", f"annotations_digest_{split}", *given, *tracks],
+            [f"labels_{split}", f"annotations_digest_{annotated_as(split)}", *given, *tracks],
             f"ablation_{split}_input",
             name=f"pack_ablation_{split}",
         )

@@ -37,11 +37,10 @@ def report_evaluation(
         "methods": ensembling_methods,
         "reactions": ensembling_reactions,
         "calibration": calibration_by_expression.set_index("expression").to_dict("index"),
-        "test": None,
     }
-    if "test" in of_split:
-        test = of_split["test"]
-        found["test"] = split_report(test, evaluation.bootstrap) | counts(test, ENSEMBLE)
+    for split in ("holdout", "test"):
+        rows = of_split.get(split)
+        found[split] = None if rows is None else split_report(rows, evaluation.bootstrap) | counts(rows, ENSEMBLE)
     return json_values(found)
 
 
