@@ -15,7 +15,7 @@ VIZ := http://127.0.0.1:4141/?types=nodes
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test trust lint format types architecture unit viz mlflow-ui docs lock clean help packages
+.PHONY: run test trust lint format types architecture unit coverage viz mlflow-ui docs lock clean help packages
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 13) and f"mgn_ma needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}: call make with PYTHON=python3.12, say")'
@@ -43,8 +43,12 @@ architecture: $(READY) ## Check that imports go from the pipelines down
 	$(BIN)/lint-imports
 
 # A file is the unit that is shared out, so that what its tests share is made once.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 unit: $(READY) ## Run the tests alone
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest $(PARALLEL)
+
+coverage: $(READY) packages ## Run the tests and say which lines and branches they miss (half as much time again)
+	$(BIN)/pytest $(PARALLEL) --cov=mgn_ma --cov-report=term-missing:skip-covered
 
 # The counts of docs/reliability.md; what `make test` tries of the same is in tests/trust/counts.py.
 MUTANTS := 2000
@@ -54,7 +58,7 @@ VIDEOS := 1000
 EXAMPLES := 20000
 trust: $(READY) packages ## Damage, kill, fill and count, as docs/reliability.md tells (MUTANTS=300 KILLS=20 make less of it)
 	TRUST_MUTANTS=$(MUTANTS) TRUST_FILES=$(FILES) TRUST_KILLS=$(KILLS) TRUST_VIDEOS=$(VIDEOS) TRUST_EXAMPLES=$(EXAMPLES) \
-	  $(BIN)/pytest --no-cov tests/trust
+	  $(BIN)/pytest tests/trust
 
 # Debian keeps PostgreSQL's server off the PATH.
 packages: ## Install what the browser and database tests need (Debian, Ubuntu), if it is missing
@@ -76,7 +80,8 @@ mlflow-ui: $(READY) ## Look at the runs in MLflow
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 docs: $(READY) ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python docs/parameters.py
+	$(BIN)/zensical build --strict
 
 ##@ Keep
 format: $(READY) ## Format the code and strip the notebooks

@@ -23,11 +23,27 @@ HEADER = "YouTube ID,Timestamp (milliseconds),awe\n"
             "download the table again",
         ),
         (
+            (HEADER + "a,0,0.5" + ",0.5" * 100 + "\nb,0,0.5\n").encode(),
+            "annotations/train.csv: its first row has more fields than its header has names; correct the row or "
+            "download the table again",
+        ),
+        (
+            b"\n" + HEADER.encode() + b"\r\na,0" + b"," * 1_000_000,
+            "annotations/train.csv: its header or first row is longer than 65536 bytes, and so not one of EEV",
+        ),
+        (
             HEADER.strip().encode() + b",x" * 200_000 + b"\n",
-            "annotations/train.csv: its first line is longer than 65536 bytes, and so no header of EEV",
+            "annotations/train.csv: its header or first row is longer than 65536 bytes, and so not one of EEV",
         ),
     ],
-    ids=["empty", "UTF-16", "a field too many", "200,000 columns"],
+    ids=[
+        "empty",
+        "UTF-16",
+        "a field too many",
+        "100 fields too many in the first row",
+        "a million fields in the first row",
+        "200,000 columns",
+    ],
 )
 def test_a_file_that_is_no_table_is_refused_in_one_line(tmp_path, content, message):
     file = tmp_path / "annotations/train.csv"

@@ -72,7 +72,7 @@ def test_equals_scipy_on_ragged_input(data):
     assert (table.r[table.constant_prediction & ~table.constant_truth] == 0).all()
 
 
-@given(st.integers(0, 10_000), st.sampled_from([1e-12, 1e-6, 1.0, 1e6]), st.floats(-3, 3))
+@given(st.integers(0, 10_000), st.sampled_from([1e-200, 1e-75, 1e-12, 1e-6, 1.0, 1e6, 1e200]), st.floats(-3, 3))
 @example(seed=0, scale=1e-6, shift=0.0)
 @settings(max_examples=50, deadline=None)
 def test_scale_and_shift_of_a_prediction_do_not_matter(seed, scale, shift):

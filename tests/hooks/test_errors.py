@@ -105,14 +105,21 @@ def test_only_a_file_that_a_run_starts_from_is_missed(hooks):
     ("env", "render", "name", "message"),
     [
         (None, False, "missing", "missing.csv does not exist: there is no data to run on. Either\n.*docs/own-data.md"),
-        ("sample", True, "missing", "the sample is not .*kedro run --env sample --pipelines sample_data,__default__"),
-        ("sample", True, "made", "^made.csv does not exist. Run .*\n    kedro run --env sample --pipelines training$"),
-        (None, False, "made", "kedro run --pipelines training$"),
+        ("sample", True, "missing", "the sample is not .*kedro run --pipelines sample_data,__default__"),
+        (None, False, "made", "^made.csv does not exist. Run .*\n    kedro run --pipelines training$"),
     ],
 )
 def test_what_is_missing_is_named_with_the_way_to_come_by_it(hooks, env, render, name, message):
     with pytest.raises(NoDataError, match=f"(?s){message}"):
         hooks(env, render).before_dataset_loaded(name)
+
+
+@pytest.mark.parametrize(("env", "command"), [("sample", "kedro run --env sample --pip"), (None, "kedro run --pip")])
+def test_the_commands_of_a_message_are_for_the_environment_of_the_run(hooks, capsys, env, command):
+    hooks(env, render=True)
+    error = MGNMAError("it is stale: run `kedro run --pipelines training`")
+    sys.excepthook(type(error), error, None)
+    assert f"run `{command}elines training`" in capsys.readouterr().err
 
 
 def test_a_parameter_that_nothing_reads_is_refused_with_the_nearest_name(tmp_path, monkeypatch):

@@ -151,7 +151,7 @@ def test_tracks_of_another_extractor_are_refused_by_name():
         assembled(extractors=other)
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "", ".hidden", "a\\b"])
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "", ".hidden", "a\\b", "a" * 51])
 def test_a_member_that_would_be_read_elsewhere_is_refused(tmp_path, name):
     save_bundle(bundle(), Folder(tmp_path))
     described = (tmp_path / "bundle.json").read_text().replace('"member_2"', json.dumps(name))

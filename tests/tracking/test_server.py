@@ -3,12 +3,16 @@
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import mlflow  # noqa: F401 (not part of what is timed)
+import mlflow
 import pytest
 from ports import unused_port
 
@@ -144,3 +148,49 @@ def test_artifacts_stand_beside_a_database_and_a_server_decides_itself():
     assert artifact_location("postgresql://h/db", project) == "/home/p/mlartifacts"
     assert artifact_location("mysql+pymysql://h/db", project) == "/home/p/mlartifacts"
     assert artifact_location("http://host", project) is None
+
+
+def tables(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return set(connection.execute("SELECT type, name, tbl_name FROM sqlite_master"))
+
+
+def test_a_new_database_has_the_tables_that_mlflow_makes(tmp_path):
+    mlflow.MlflowClient(f"sqlite:///{tmp_path}/theirs.db").search_experiments()
+    check(f"sqlite:///{tmp_path}/ours.db")
+    assert tables(tmp_path / "ours.db") == tables(tmp_path / "theirs.db")
+
+
+KILLED_HALF_WAY = """
+import os, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from mgn_ma.tracking.server import check
+
+@event.listens_for(Engine, "after_cursor_execute")
+def die_at_a_later_table(connection, cursor, statement, *_):
+    if "CREATE TABLE trace_info" in statement:
+        os._exit(9)
+
+check(sys.argv[1])
+"""
+
+
+def test_a_run_that_is_killed_while_it_makes_the_database_costs_the_next_one_nothing(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    killed = subprocess.run([sys.executable, "-c", KILLED_HALF_WAY, uri], check=False, capture_output=True)
+    assert killed.returncode == 9, killed.stderr
+    check(uri)
+    assert mlflow.MlflowClient(uri).search_experiments()
+
+
+def test_two_runs_that_make_one_database_at_once_keep_each_other_s_experiments(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+
+    def make(name):
+        check(uri)
+        mlflow.MlflowClient(uri).create_experiment(name)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, "abcd"))
+    assert {experiment.name for experiment in mlflow.MlflowClient(uri).search_experiments()} == {"Default", *"abcd"}

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -20,6 +21,8 @@ from tiny_project import CHAIN, TINY, kedro, make_project, newest, start
 pytestmark = pytest.mark.slow
 
 KILLS_A_PROJECT = 4
+START = 5.0
+"""Seconds that every run imports for before it does anything."""
 SMALL = TINY | {
     "sample": {"videos": 7, "shortest_seconds": 4.0, "longest_seconds": 5.0, "awkward": False},
     "execution": {"workers": 2},
@@ -46,7 +49,10 @@ def test_after_kills_all_is_as_if_nothing_had_been(
     temporary.mkdir()
     random = Random(f"{SEED}-{storm}")
     kills = min(KILLS_A_PROJECT, KILLS - storm * KILLS_A_PROJECT)
-    places = [killed(project, random.uniform(5, seconds), TMPDIR=str(temporary)) for _ in range(kills)]
+    # Points of the undisturbed run, in order: each run begins with what the ones before it have done.
+    points = [START, *sorted(random.uniform(START, seconds) for _ in range(kills))]
+    waits = [START + later - earlier for earlier, later in pairwise(points)]
+    places = [killed(project, wait, TMPDIR=str(temporary)) for wait in waits]
     output = kedro(project, *CHAIN, TMPDIR=str(temporary))
     tell(f"storm {storm}: killed {', '.join(places)}")
     assert_alike(project / "data/sample", undisturbed / "data/sample")

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
+from itertools import islice
 from pathlib import PurePath
+from typing import Any, ClassVar
 
 import pandas as pd
 from kedro.io import DatasetError
 from kedro_datasets.pandas import CSVDataset  # type: ignore[import-untyped]
-from pandas.errors import EmptyDataError
+from pandas.errors import EmptyDataError, ParserWarning
 
 from mgn_ma.eev.annotations import AnnotationError
 
-LONGEST_HEADER = 1 << 16
-"""In bytes. To read a table of 200,000 columns takes pandas most of a minute."""
+LONGEST_LINE = 1 << 16
+"""Of the header and of the first row, in bytes. What pandas makes of a million fields there takes 20 GiB."""
 
 
 class AnnotationsDataset(CSVDataset):  # type: ignore[misc]
-    """Loads and saves as ``pandas.CSVDataset`` does."""
+    """Loads and saves as ``pandas.CSVDataset`` does, but for rows with more fields than the header."""
+
+    # Else the fields that a first row has too many are an index.
+    DEFAULT_LOAD_ARGS: ClassVar[dict[str, Any]] = {"index_col": False}
 
     def load(self) -> pd.DataFrame:
         """The table as it stands in the file.
@@ -26,24 +32,30 @@ class AnnotationsDataset(CSVDataset):  # type: ignore[misc]
         """
         path = PurePath(str(self._filepath))
         source = f"{path.parent.name}/{path.name}"
-        if self._exists() and len(self._header()) > LONGEST_HEADER:
+        if self._exists() and self._longest_of_first_two_lines() > LONGEST_LINE:
             raise AnnotationError(
-                source, f"its first line is longer than {LONGEST_HEADER} bytes, and so no header of EEV"
+                source, f"its header or first row is longer than {LONGEST_LINE} bytes, and so not one of EEV"
             )
         try:
-            table: pd.DataFrame = super().load()
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", ParserWarning)
+                table: pd.DataFrame = super().load()
         except DatasetError as error:
-            if not isinstance(error.__cause__, ValueError):
+            if not isinstance(error.__cause__, ValueError | ParserWarning):
                 raise
             raise AnnotationError(source, _reason(error.__cause__)) from error
         return table
 
-    def _header(self) -> bytes:
+    def _longest_of_first_two_lines(self) -> int:
+        """In bytes; no more than one above the limit is read of each. Blank lines are none."""
         with self._fs.open(str(self._get_load_path()), "rb") as file:
-            return bytes(file.readline(LONGEST_HEADER + 1))
+            lines = (line for line in iter(lambda: file.readline(LONGEST_LINE + 1), b"") if line.strip())
+            return max(map(len, islice(lines, 2)), default=0)
 
 
-def _reason(error: ValueError) -> str:
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ParserWarning):
+        return "its first row has more fields than its header has names; correct the row or download the table again"
     if isinstance(error, EmptyDataError):
         return "the file is empty; download it again"
     if isinstance(error, UnicodeDecodeError):

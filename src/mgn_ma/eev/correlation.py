@@ -1,7 +1,7 @@
 """The challenge's score: Pearson correlation per expression within each video, then averaged (section 3.1, eq. 4).
 
 Videos are ragged and are given as one (F, C) matrix with offsets, so that nothing is padded. The C series of a video
-are scaled and centred together in float64. Constant series are told apart exactly and not by a tolerance, and nothing
+are taken together in float64. Constant series are told apart exactly and not by a tolerance, and nothing
 is added to a denominator: labels may be as small as 1e-6.
 """
 
@@ -20,6 +20,9 @@ from mgn_ma.eev.errors import FrameTableError
 
 ConstantPolicy = Literal["left_out", "zeros"]
 """What a series with a constant truth counts: nothing at all, or a correlation of 0."""
+
+_LARGE = 1e70
+"""The squares of two such numbers, and of their inverses, have products that are numbers; larger ones are scaled."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -67,16 +70,30 @@ def video_correlations(
         )
     if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(labels) or np.any(np.diff(offsets) <= 0):
         raise ValueError(f"offsets must rise from 0 to the {len(labels)} frames, a video having at least one")
-    r = np.empty((len(offsets) - 1, predictions.shape[1]))
-    constant_prediction, constant_truth = np.zeros(r.shape, dtype=bool), np.zeros(r.shape, dtype=bool)
+    n_frames = np.diff(offsets).astype(np.int64)
+    shape = len(n_frames), predictions.shape[1]
+    spans, moments = np.empty((2, *shape)), np.empty((5, *shape))
+    # From the first value of a series, constants are exact zeros, and little cancels in its variance.
     for video, (start, stop) in enumerate(pairwise(offsets.tolist())):
-        x, x_length, constant_prediction[video] = _centred(predictions[start:stop], f"prediction of video {video}")
-        y, y_length, constant_truth[video] = _centred(labels[start:stop], f"label of video {video}")
-        r[video] = np.vecdot(x, y) / x_length / y_length
+        x, y = _from_first(predictions[start:stop]), _from_first(labels[start:stop])
+        spans[:, video], moments[:, video] = (_spans(x), _spans(y)), _moments(x, y)
+    for span, what in zip(spans, ("prediction", "label"), strict=True):
+        if not np.isfinite(span).all():
+            raise ValueError(f"a {what} of video {np.flatnonzero(~np.isfinite(span).all(axis=1))[0]} is not finite")
+    scales = np.where(spans > 0, spans, 1.0)
+    for odd in np.flatnonzero(((scales > _LARGE) | (scales < 1 / _LARGE)).any(axis=(0, 2))):
+        rows = slice(offsets[odd], offsets[odd + 1])
+        scale_x, scale_y = scales[:, odd, :, None]
+        moments[:, odd] = _moments(_from_first(predictions[rows]) / scale_x, _from_first(labels[rows]) / scale_y)
+    sum_x, sum_y, squares_x, squares_y, products = moments
+    n = n_frames[:, None]
+    constant_prediction, constant_truth = spans == 0
+    with np.errstate(invalid="ignore"):  # 0/0 where one is constant
+        r = (products - sum_x * sum_y / n) / np.sqrt((squares_x - sum_x**2 / n) * (squares_y - sum_y**2 / n))
     np.clip(r, -1.0, 1.0, out=r)
     r[constant_prediction] = 0.0
     r[constant_truth] = np.nan if constant == "left_out" else 0.0
-    return CorrelationTable(r, constant_truth, constant_prediction, np.diff(offsets).astype(np.int64))
+    return CorrelationTable(r, constant_truth, constant_prediction, n_frames)
 
 
 def mean_of_defined(values: _Floats, axis: int) -> _Floats:
@@ -120,16 +137,16 @@ def frames_to_offsets(
     return [str(video_id) for video_id in ids], starts.astype(np.int64)
 
 
-def _centred(series: npt.NDArray[np.floating[Any]], what: str) -> tuple[_Floats, _Floats, npt.NDArray[np.bool_]]:
-    """Series (n, C) as rows (C, n) about their mean; (C,) their lengths, 1 where constant; (C,) which are constant."""
-    rows = np.ascontiguousarray(series.T, dtype=np.float64)
-    low, high = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
-    if not np.isfinite([low, high]).all():
-        raise ValueError(f"a {what} is not finite")
-    is_constant = low == high
-    # About the lowest value and in units of the range, nothing can over- or underflow, however small the series is.
-    rows = rows - low
-    rows /= np.where(is_constant, 1.0, high - low)
-    rows -= rows.mean(axis=1, keepdims=True)
-    length = np.sqrt(np.vecdot(rows, rows))
-    return rows, np.where(is_constant[:, 0], 1.0, length), is_constant[:, 0]
+def _from_first(series: npt.NDArray[np.floating[Any]]) -> _Floats:
+    """Series (n, C) as rows (C, n) of differences from their first values."""
+    return np.asarray(np.subtract(series.T, series[0, :, None], dtype=np.float64, order="C"))
+
+
+def _spans(rows: _Floats) -> _Floats:
+    """(C,) how far rows (C, n) are from 0 at most; NaN or infinite where a value is."""
+    return np.asarray(np.maximum(rows.max(axis=1), -rows.min(axis=1)))
+
+
+def _moments(x: _Floats, y: _Floats) -> tuple[_Floats, ...]:
+    """(C,) sums of two sets of rows (C, n), of their squares and of their products."""
+    return x.sum(axis=1), y.sum(axis=1), np.vecdot(x, x), np.vecdot(y, y), np.vecdot(x, y)

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 from copy import copy
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -60,7 +61,7 @@ class ErrorHooks:
             UnknownParameterError: a parameter is given that nothing reads.
         """
         self._context = context
-        sys.excepthook = show
+        sys.excepthook = partial(show, env=context.env)
         escape_unprintable()
         redact_logs()  # Kedro lets the configuration of logging name no classes of ours
         configuration = Path(str(getattr(context.config_loader, "conf_source", "")))
@@ -99,7 +100,7 @@ class ErrorHooks:
         pipelines.set_requested(None)
         makers = [name for name, made in pipelines.items() if name != DEFAULT and dataset_name in made.all_outputs()]
         sample = self._context.config_loader["parameters"].get("sample", {})
-        raise NoDataError(no_data_message(path, makers, self._context.env, renders=bool(sample.get("render"))))
+        raise NoDataError(no_data_message(path, makers, renders=bool(sample.get("render"))))
 
 
 def _require_known_parameters(loader: Any) -> None:
@@ -119,26 +120,24 @@ def _require_known_parameters(loader: Any) -> None:
             )
 
 
-def no_data_message(path: str, makers: Sequence[str], env: str | None, *, renders: bool) -> str:
+def no_data_message(path: str, makers: Sequence[str], *, renders: bool) -> str:
     """What to do when the file ``path`` is missing.
 
     Args:
         path: as a reader knows it.
         makers: the pipelines that make it.
-        env: the environment.
         renders: whether the raw data of the environment are a sample that it renders itself.
     """
-    chosen = f" --env {env}" if env else ""
     if renders and SAMPLE in makers:
         return (
             f"{path} does not exist: the sample is not rendered yet. Put the pipeline first that renders it:\n"
-            f"    kedro run{chosen} --pipelines {SAMPLE},{DEFAULT}"
+            f"    kedro run --pipelines {SAMPLE},{DEFAULT}"
         )
     makers = [name for name in makers if name != SAMPLE]
     if makers:
         return (
             f"{path} does not exist. Run the pipeline first that makes it:\n"
-            f"    kedro run{chosen} --pipelines {' or '.join(makers)}"
+            f"    kedro run --pipelines {' or '.join(makers)}"
         )
     return (
         f"{path} does not exist: there is no data to run on. Either\n"
@@ -147,12 +146,19 @@ def no_data_message(path: str, makers: Sequence[str], env: str | None, *, render
     )
 
 
-def show(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
-    """Print a foreseen error as its message and any other in full, for ``sys.excepthook``."""
+def show(
+    kind: type[BaseException], error: BaseException, frames: TracebackType | None, *, env: str | None = None
+) -> None:
+    """Print a foreseen error as its message and any other in full, for ``sys.excepthook``.
+
+    The commands that a message gives are for the run's environment, of which no other place needs to know.
+    """
     message = message_for_people(error, also=(ParameterValidationError,))
     if message is None:
         sys.stderr.write(redacted("".join(traceback.format_exception(kind, error, frames))))
     else:
         if _READ_AS_A_NUMBER.search(message):
             message += f"\n{_QUOTE}"
+        if env:
+            message = message.replace("kedro run --pipelines", f"kedro run --env {env} --pipelines")
         sys.stderr.write(f"\nError: {message}\n\n({TRACEBACK_VARIABLE}=1 shows where it was raised)\n")

@@ -27,7 +27,7 @@ from mgn_ma.training.config import VideoLevelSettings
 
 FORMAT: Final = 2
 DESCRIPTION = "bundle.json"
-_MEMBER_NAME = re.compile(r"\w[\w-]*")
+_MEMBER_NAME = re.compile(r"\w[\w-]{,49}")
 
 
 class BundleError(MGNMAError):
@@ -184,4 +184,6 @@ def load_bundle(folder: Folder) -> Bundle:
 def _require_name(member: str) -> None:
     """Refuse what would be a path to somewhere else: a member's name is the name of its files."""
     if not _MEMBER_NAME.fullmatch(member):
-        raise BundleError(f"{member!r} can't be a member's name: only letters, digits, '_' and '-' can be part of one")
+        raise BundleError(
+            f"{member[:100]!r} can't be a member's name: up to 50 letters, digits, '_' and '-' can be part of one"
+        )

@@ -59,7 +59,11 @@ def ask(what: str, call: Callable[[], T], *, always: bool = False) -> T | None:
         _asked_again_at = time.monotonic() + PAUSE_S
         reason = redacted(str(error)).partition("\n")[0][:_REASON_LENGTH]
         logger.warning(
-            "MLflow did not get %s; the work goes on, and MLflow gets nothing for %.0f s. %s", what, PAUSE_S, reason
+            "MLflow did not get %s; the work goes on, and MLflow gets nothing for %.0f s. The same command once more "
+            "tells it all of what is kept. %s",
+            what,
+            PAUSE_S,
+            reason,
         )
         return None
     ask_again()

@@ -7,10 +7,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import cast
 from urllib.parse import quote, unquote, urlsplit
 
 from mgn_ma.errors import MGNMAError
+from mgn_ma.files import write_atomically
 from mgn_ma.redaction import redacted
+from mgn_ma.temporary import in_use
 from mgn_ma.tracking.moved import ARTIFACTS, ArtifactsLeftBehindError, follow_move
 
 SQLITE = "sqlite:///"
@@ -73,6 +76,7 @@ def check(uri: str, lock_wait_s: float = TIMEOUT_S) -> None:
     try:
         if scheme == "sqlite":
             _check_sqlite(database_file(uri), lock_wait_s)
+            _create_sqlite(database_file(uri))
         elif scheme in _LOCAL_DATABASES:
             _check_database(uri, scheme)
         with _one_attempt():
@@ -102,6 +106,21 @@ def _check_sqlite(path: Path, lock_wait_s: float) -> None:
         except sqlite3.Error as error:
             problem = "another process keeps it" if "locked" in str(error) else "it is not a database that can be read"
             raise ValueError(f"{path}: {problem} ({error})") from error
+
+
+def _create_sqlite(path: Path) -> None:
+    """Give a new database its tables in one step: with half of them, after a kill, MLflow would not go on."""
+    with in_use(lambda: path.parent):
+        if path.exists() and path.stat().st_size:
+            return
+        import sqlalchemy
+        from mlflow.store.db.utils import _initialize_tables
+
+        engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.StaticPool)
+        _initialize_tables(engine)  # type: ignore[no-untyped-call]
+        database = cast("sqlite3.Connection", engine.raw_connection().driver_connection)
+        write_atomically(path, database.serialize())
+        engine.dispose()
 
 
 def _check_database(uri: str, scheme: str) -> None:
