@@ -16,6 +16,7 @@ from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, 
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
+from mgn_ma.training.video_tracks import read_with_seed
 
 if TYPE_CHECKING:
     from mgn_ma.training.member import MemberJob
@@ -53,7 +54,8 @@ def make_plan(
     """Find the networks of all variants and seeds.
 
     An ensemble has as many members as the chain's, of the same variants: the first has the seed of the row, and is the
-    single network where members differ in their seeds only; the further ones no other ensemble has.
+    single network where members differ in their seeds only; the further ones no other ensemble has. All of a seed read
+    the video-level vectors of that seed.
 
     Raises:
         EvaluationError: a variant's changes don't make a network or a training; the message names the variant.
@@ -65,8 +67,8 @@ def make_plan(
     for name, variant in config.wanted.items():
         members = ensemble if variant.ensemble_of else EnsembleConfig(count=1)
         prefix = name if members.variants else variant.ensemble_of or name
-        architectures, trained_by = _changed(name, config, members, model, training, train)
         for seed in config.seed_numbers:
+            architectures, trained_by = _changed(name, config, members, model, training, train, seed)
             names = []
             for number, architecture in enumerate(architectures):
                 member_seed = seed + SEED_STRIDE * number
@@ -89,13 +91,20 @@ def _changed(
     model: ModelConfig,
     training: TrainingConfig,
     train: PackedSplit,
+    seed: int,
 ) -> tuple[list[MGNMAConfig], TrainingConfig]:
-    """What a variant makes of the members' networks, and of their training."""
+    """What a variant makes of the members' networks, which read the vectors of their seed, and of their training."""
+    packed = read_with_seed(train.widths, seed)
+    widths = {named: train.widths[as_packed] for named, as_packed in packed.items()}
     variant = config.variants[config.variants[name].ensemble_of or name]
     try:
         of_all = changed(model, variant.model)
         models = [members.model_of(number, of_all) for number in range(members.count)]
-        architectures = [of_one.sized(train.widths, len(train.targets.names)) for of_one in models]
+        sized = [of_one.sized(widths, len(train.targets.names)) for of_one in models]
+        architectures = [
+            one.model_copy(update={"modalities": {packed[name]: width for name, width in one.modalities.items()}})
+            for one in sized
+        ]
         return architectures, changed(training, config.training, variant.training)
     except (ValueError, TrainingError) as error:
         raise EvaluationError(f"ablation.variants.{name}: {error}") from error

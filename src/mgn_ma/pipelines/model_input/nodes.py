@@ -16,9 +16,10 @@ from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import TrackError
 from mgn_ma.features.view import TrackView
 from mgn_ma.media.manifest import changed_files, videos_digest
-from mgn_ma.modalities import BY_NAME, EXTRACTED, NOT_IN_MODEL
+from mgn_ma.modalities import EXTRACTED, NOT_IN_MODEL
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
+from mgn_ma.training.video_tracks import VectorTracks
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def pack_split(split: Split) -> Callable[..., PackedSplit]:
         modalities: Modalities,
         extraction: ExtractionSettings,
         folder: str,
-        *tracks: TrackView,
+        *tracks: TrackView | VectorTracks,
     ) -> PackedSplit:
         """Pack the frames of the split's videos and the vectors that serve them; what stands already is kept.
 
@@ -48,10 +49,11 @@ def pack_split(split: Split) -> Callable[..., PackedSplit]:
                 parameters, learned ones were made from others than there are now, or no video has any.
         """
         _require_ingested(split, annotations_digest, data_fingerprint, manifest)
-        require_planned([view for view in tracks if view.modality in BY_NAME], manifest, modalities)
-        for view in tracks:
-            if view.modality in EXTRACTED:
-                require_accounted(account, view)
+        on_disk = [view for view in tracks if isinstance(view, TrackView)]
+        require_planned(on_disk, manifest, modalities)
+        for of_disk in on_disk:
+            if of_disk.modality in EXTRACTED:
+                require_accounted(account, of_disk)
         there = {view.modality: view for view in tracks if len(view) and view.modality not in NOT_IN_MODEL}
         for view in tracks:
             if not len(view) and view.modality not in NOT_IN_MODEL:
@@ -88,7 +90,9 @@ def _require_ingested(
         )
 
 
-def _of_videos_with_tracks(split: Split, labels: pd.DataFrame, tracks: Mapping[str, TrackView]) -> pd.DataFrame:
+def _of_videos_with_tracks(
+    split: Split, labels: pd.DataFrame, tracks: Mapping[str, TrackView | VectorTracks]
+) -> pd.DataFrame:
     known = set().union(*tracks.values())
     kept = labels["video_id"].isin(known).to_numpy()
     if not kept.all():
