@@ -141,6 +141,25 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command()
+def doctor(
+    env: Annotated[str | None, typer.Option(help="Environment of the project around this folder: sample, say.")] = None,
+) -> None:
+    """Say what is here for runs and predictions, what is missing, and what to do. Exit status 1: something is missing.
+
+    Looks at the software, the device, the disk and, in a project, at weights, data and models. Changes nothing.
+    """
+    from mgn_ma.doctor import examine
+    from mgn_ma.hooks.errors import for_environment
+
+    missing = 0
+    for finding in examine(_project(), env):
+        missing += not finding.good
+        typer.echo(for_environment(str(finding), env))
+    if missing:
+        raise typer.Exit(1)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command (by default the one of this process); a foreseen error ends it with its message and status 1."""
     collect_rarely()

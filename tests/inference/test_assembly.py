@@ -44,14 +44,13 @@ class VideoTracks:
         )
 
 
-def of_the_chain(tiny, made: Bundle, folder, precision="float32"):
+def of_the_chain(tiny, made: Bundle, folder):
     """The ensemble's predictions by the chain's own steps: pack, gather in batches, combine."""
     tracks = {name: tiny.view(name) for name in ("image", "audio", "subtitle")} | {"video": VideoTracks(tiny)}
     split = pack(
         PackPlan("validation", tiny.labels, EEV, tracks, {name: TOLERANCES_US[name] for name in tracks}), folder
     )
-    training = TrainingConfig.model_validate({"precision": precision, "device": "cpu"})
-    predictions, attention = predict_split(made.members, split, training)
+    predictions, attention = predict_split(made.members, split, TrainingConfig(device="cpu"))
     return made.description.recipe.predict(SplitPredictions.from_table(predictions, "validation"), EEV), attention
 
 
@@ -63,9 +62,10 @@ def of_the_predictor(tiny, made: Bundle, **options):
     ]
 
 
+@pytest.mark.parametrize("kinds", [("none", "none"), ("tcn", "gru"), ("transformer", "fir")])
 @pytest.mark.parametrize("standardised", [False, True])
-def test_the_predictor_says_what_the_chain_says(tiny, tmp_path, standardised):
-    made = bundle(standardised=standardised)
+def test_the_predictor_says_what_the_chain_says(tiny, tmp_path, standardised, kinds):
+    made = bundle(standardised=standardised, kinds=kinds)
     expected, attention = of_the_chain(tiny, made, tmp_path / "packed")
     found = of_the_predictor(tiny, made, batch_size=5)
     np.testing.assert_allclose(
@@ -90,7 +90,7 @@ def test_members_of_bfloat16_predict_in_it(tiny, tmp_path):
         for name, one in made.members.items()
     }
     made = Bundle(made.description, halves, made.video_network)
-    expected, _ = of_the_chain(tiny, made, tmp_path / "packed", precision="bfloat16")
+    expected, _ = of_the_chain(tiny, made, tmp_path / "packed")
     found = np.concatenate([video.values for video in of_the_predictor(tiny, made)])
     np.testing.assert_allclose(found, expression_matrix(expected, EEV.names), rtol=0, atol=1e-5)
     assert np.abs(found - np.concatenate([v.values for v in of_the_predictor(tiny, bundle())])).max() > 1e-4

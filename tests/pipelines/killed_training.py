@@ -21,21 +21,20 @@ from mgn_ma.training.packed import PackedSplit
 
 def kill_in_epoch_3_of_member_2() -> None:
     """From within the second batch: weights and moments have moved, and nothing of the epoch is written."""
-    train_epoch, step = loop._train_epoch, loop._step
+    train_epoch, step = loop._train_epoch, loop._Learner.step
     at: list[Any] = []
 
-    def in_epoch(task: Any, optimizer: Any, epoch: int, meter: Any) -> float:
+    def in_epoch(task: Any, learner: Any, epoch: int, meter: Any) -> float:
         at[:] = [task.name, epoch, 0]
-        return train_epoch(task, optimizer, epoch, meter)
+        return train_epoch(task, learner, epoch, meter)
 
-    def stepping(task: Any, optimizer: Any, batch: Any) -> Any:
+    def stepping(learner: Any, loss: Any, epoch: int) -> None:
         at[2] += 1
-        loss = step(task, optimizer, batch)
+        step(learner, loss, epoch)
         if at == ["member_2", 3, 2]:
             os.kill(os.getpid(), signal.SIGKILL)
-        return loss
 
-    loop._train_epoch, loop._step = in_epoch, stepping
+    loop._train_epoch, loop._Learner.step = in_epoch, stepping
 
 
 if __name__ == "__main__":

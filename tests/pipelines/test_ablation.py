@@ -256,12 +256,12 @@ def test_interrupted_it_goes_on_with_the_network_that_it_was_at(
     trained: list[int] = []
     original = loop._train_epoch
 
-    def interrupted(task: Any, optimizer: Any, epoch: int, meter: Any) -> float:
+    def interrupted(task: Any, learner: Any, epoch: int, meter: Any) -> float:
         if not task.name.startswith("video_level"):
             trained.append(epoch)
         if len(trained) == 4:
             raise KeyboardInterrupt
-        return original(task, optimizer, epoch, meter)
+        return original(task, learner, epoch, meter)
 
     monkeypatch.setattr(loop, "_train_epoch", interrupted)
 

@@ -25,7 +25,7 @@ from mgn_ma.features.settings import Modalities
 from mgn_ma.models.config import VideoLevelArchitecture
 from mgn_ma.pipelines.training import create_pipeline
 from mgn_ma.tracking.tracker import NullTracker
-from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, VideoLevelSettings
+from mgn_ma.training.config import EnsembleConfig, ModelConfig, NetworkChanges, TrainingConfig, VideoLevelSettings
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import NonFiniteLossError
 from mgn_ma.training.members import predict_split
@@ -72,6 +72,10 @@ def splits(extracted: Any, tmp_path: Path) -> dict[str, PackedSplit]:
         )
         for split, table in extracted.labels.items()
     }
+
+
+def _reading(*modalities: list[str]) -> tuple[NetworkChanges, ...]:
+    return tuple(NetworkChanges(model={"modalities": names}) for names in modalities)
 
 
 def make_catalog(splits: dict[str, PackedSplit], folder: Path, **changes: Any) -> DataCatalog:
@@ -150,11 +154,11 @@ def test_a_run_after_a_crash_trains_only_what_is_left(
     trained: list[int] = []
     original = loop._train_epoch
 
-    def counting(task: Any, optimizer: Any, epoch: int, meter: Any) -> float:
+    def counting(task: Any, learner: Any, epoch: int, meter: Any) -> float:
         trained.append(epoch)
         if len(trained) == 7:
             raise KeyboardInterrupt
-        return original(task, optimizer, epoch, meter)
+        return original(task, learner, epoch, meter)
 
     monkeypatch.setattr(loop, "_train_epoch", counting)
     with pytest.raises(KeyboardInterrupt):
@@ -187,9 +191,9 @@ def test_killed_in_epoch_3_a_second_run_ends_with_the_same_weights(
     trained: list[tuple[str, int]] = []
     original = loop._train_epoch
 
-    def noting(task: Any, optimizer: Any, epoch: int, meter: Any) -> float:
+    def noting(task: Any, learner: Any, epoch: int, meter: Any) -> float:
         trained.append((task.name, epoch))
-        return original(task, optimizer, epoch, meter)
+        return original(task, learner, epoch, meter)
 
     monkeypatch.setattr(loop, "_train_epoch", noting)
     resumed = make_catalog(splits, tmp_path / "b")
@@ -203,7 +207,7 @@ def test_a_member_that_breaks_does_not_cost_the_others(splits: dict[str, PackedS
     catalog = make_catalog(
         splits,
         tmp_path,
-        ensemble_members=EnsembleConfig(count=2, variants=({"modalities": ["image"]}, {"modalities": ["audio"]})),
+        ensemble_members=EnsembleConfig(count=2, variants=_reading(["image"], ["audio"])),
     )
     matrix = np.load(splits["train"].matrices["image"].filename, mmap_mode="r+")
     matrix[3] = np.nan
@@ -247,7 +251,7 @@ def test_predicting_on_other_vectors_is_refused(splits: dict[str, PackedSplit], 
 
 
 def test_members_that_read_different_modalities_share_a_table(splits: dict[str, PackedSplit], tmp_path: Path) -> None:
-    variants = ({"modalities": ["audio"]}, {"modalities": ["image", "audio"]})
+    variants = _reading(["audio"], ["image", "audio"])
     catalog = make_catalog(splits, tmp_path, ensemble_members=EnsembleConfig(variants=variants, count=2))
     SequentialRunner().run(create_pipeline(), catalog)
     attention = catalog.load("member_attention")

@@ -20,7 +20,7 @@ from mgn_ma.grid import grid_time
 from mgn_ma.inference.assembly import assemble
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.predictor import Predictor
-from mgn_ma.models.config import MGNMAConfig, VideoLevelArchitecture, VideoLevelConfig
+from mgn_ma.models.config import MGNMAConfig, TemporalConfig, TemporalKind, VideoLevelArchitecture, VideoLevelConfig
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.models.video_level import VideoLevelNetwork
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription, networks_fingerprint
@@ -83,14 +83,17 @@ def video_networks() -> dict[str, Checkpoint]:
     return networks
 
 
-def member(seed: int, networks: dict[str, Checkpoint], noise: float = 0.0) -> Checkpoint:
+def member(seed: int, networks: dict[str, Checkpoint], noise: float = 0.0, kind: TemporalKind = "none") -> Checkpoint:
     """An untrained MGN-MA, its weights moved by ``noise``: the more, the less it is like the one without."""
     configs = extractors()
     fingerprints = {name: config.fingerprint() for name, config in configs.items()}
     fingerprints["video"] = networks_fingerprint(networks)
     modalities = ("image", "audio", "subtitle", "video")
     torch.manual_seed(seed)
-    config = MGNMAConfig(modalities={name: WIDTHS[name] for name in modalities}, classes=15, hidden=8)
+    # Windows so short that even these videos have some.
+    temporal = TemporalConfig(kind=kind, window_s=2.0, overlap_s=1.0, width=8, heads=2, levels=1, span_s=1.0)
+    widths = {name: WIDTHS[name] for name in modalities}
+    config = MGNMAConfig(modalities=widths, classes=15, hidden=8, temporal=temporal)
     weights = MGNMA(config).state_dict()
     generator = torch.Generator().manual_seed(seed + 1)
     moved = {
@@ -120,10 +123,12 @@ def recipe(**changes) -> EnsembleRecipe:
     return EnsembleRecipe(**(settings | changes))
 
 
-def bundle(noise: float = 0.0, data: str = DATA, **changes) -> Bundle:
+def bundle(
+    noise: float = 0.0, data: str = DATA, kinds: tuple[TemporalKind, TemporalKind] = ("none", "none"), **changes
+) -> Bundle:
     """The ensemble that has made the labels, or one the less like it the more ``noise`` there is."""
     networks = video_networks()
-    members = {"member_1": member(10, networks, noise), "member_2": member(20, networks, noise)}
+    members = {f"member_{i}": member(10 * i, networks, noise, kind) for i, kind in enumerate(kinds, start=1)}
     return assemble(
         members, networks, recipe(**changes), extractors(), VIDEO_LEVEL, scores=SCORES, data_fingerprint=data
     )

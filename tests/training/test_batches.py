@@ -86,10 +86,10 @@ def test_on_the_device_the_order_is_the_same(packed: Packed, shuffle: str, monke
     assert visited() == streamed
 
 
-def test_in_order_keeps_the_order(packed: Packed) -> None:
+def test_frames_are_gathered_as_they_are_cut(packed: Packed) -> None:
     split = packed(4, labelled=False, split="test")
     frames = np.arange(split.n_frames)
-    batches = list(FrameBatches(split, ["image", "video"], config(), CPU).in_order(frames, 37))
+    batches = list(FrameBatches(split, ["image", "video"], config(), CPU).gathered(np.array_split(frames, 5)))
     np.testing.assert_array_equal(np.concatenate([batch.frames for batch in batches]), frames)
     assert batches[0].labels is None
     check_content(split, batches[-1], ["image", "video"])

@@ -21,13 +21,26 @@ def test_changes_merge_into_what_is_nested_and_are_validated() -> None:
 
 def test_members_take_the_variants_in_turn() -> None:
     ensemble = EnsembleConfig.model_validate(
-        {"count": 3, "variants": [{"hidden": 512}, {"modalities": ["audio"], "experts": 4}]}
+        {
+            "count": 3,
+            "variants": [
+                {"model": {"hidden": 512, "temporal": {"kind": "gru"}}},
+                {"model": {"modalities": ["audio"]}, "training": {"loss": {"bce": 0, "l1": 1}}},
+            ],
+        }
     )
-    models = [ensemble.model_of(number, ModelConfig(hidden=64)) for number in range(3)]
+    chain = ModelConfig(hidden=64), TrainingConfig(epochs=7)
+    models, trainings = zip(*(ensemble.settings_of(number, *chain) for number in range(3)), strict=True)
     assert [model.hidden for model in models] == [512, 64, 512]
+    assert [model.temporal.kind for model in models] == ["gru", "none", "gru"]
     assert models[1].modalities == ("audio",)
-    with pytest.raises(TrainingError, match=r"ensemble_members\.variants\[0\]: (.|\n)*hiden"):
-        EnsembleConfig.model_validate({"variants": [{"hiden": 1}]}).model_of(0, ModelConfig())
+    assert [(training.epochs, training.loss.l1) for training in trainings] == [(7, 0), (7, 1), (7, 0)]
+    for changes, said in (
+        ({"model": {"hiden": 1}}, "hiden"),
+        ({"training": {"loss": {"bce": 0}}}, "nothing is learned"),
+    ):
+        with pytest.raises(TrainingError, match=rf"ensemble_members\.variants\[0\]: (.|\n)*{said}"):
+            EnsembleConfig.model_validate({"variants": [changes]}).settings_of(0, *chain)
 
 
 def test_a_model_of_a_modality_that_was_not_packed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -21,8 +22,6 @@ from tiny_project import CHAIN, TINY, kedro, make_project, newest, start
 pytestmark = pytest.mark.slow
 
 KILLS_A_PROJECT = 4
-START = 5.0
-"""Seconds that every run imports for before it does anything."""
 SMALL = TINY | {
     "sample": {"videos": 7, "shortest_seconds": 4.0, "longest_seconds": 5.0, "awkward": False},
     "execution": {"workers": 2},
@@ -33,10 +32,13 @@ ALIKE = ("01_raw/videos/*", "01_raw/annotations/*", "05_model_input/*/*/**/*.npy
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """A project after one undisturbed run, and how many seconds that took."""
+    """A project after one undisturbed run, and how many seconds that took from the first line that it told."""
     project = make_project(tmp_path_factory.mktemp("undisturbed"), SMALL)
+    process = start(project, *CHAIN, PYTHONUNBUFFERED="1")
+    first = process.stdout.readline()
     began = time.monotonic()
-    kedro(project, *CHAIN)
+    output, _ = process.communicate(timeout=1000)
+    assert process.returncode == 0, first + output
     return project, time.monotonic() - began
 
 
@@ -50,9 +52,8 @@ def test_after_kills_all_is_as_if_nothing_had_been(
     random = Random(f"{SEED}-{storm}")
     kills = min(KILLS_A_PROJECT, KILLS - storm * KILLS_A_PROJECT)
     # Points of the undisturbed run, in order: each run begins with what the ones before it have done.
-    points = [START, *sorted(random.uniform(START, seconds) for _ in range(kills))]
-    waits = [START + later - earlier for earlier, later in pairwise(points)]
-    places = [killed(project, wait, TMPDIR=str(temporary)) for wait in waits]
+    points = [0.0, *sorted(random.uniform(0, seconds) for _ in range(kills))]
+    places = [killed(project, later - earlier, TMPDIR=str(temporary)) for earlier, later in pairwise(points)]
     output = kedro(project, *CHAIN, TMPDIR=str(temporary))
     tell(f"storm {storm}: killed {', '.join(places)}")
     assert_alike(project / "data/sample", undisturbed / "data/sample")
@@ -61,18 +62,16 @@ def test_after_kills_all_is_as_if_nothing_had_been(
 
 
 def killed(project: Path, after: float, **environment: str) -> str:
-    """Run the chain, end it and all its workers after some seconds; what it said last."""
-    log = project / "log"
+    """Run the chain, end it and all its workers some seconds after its first line; in which stage that was."""
     process = start(project, *CHAIN, **environment, PYTHONUNBUFFERED="1")
+    process.stdout.readline()
     try:
         process.wait(after)
         return "after its end"
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-    finally:
-        log.write_text(process.communicate()[0])
-    lines = [line for line in log.read_text().splitlines() if "[mgn_ma" in line]
-    return f"{after:.0f} s ({lines[-1].split()[2].strip(':') if lines else 'imports'})"
+    done = re.findall(r"INFO +(\w+): done", process.communicate()[0])
+    return f"after {done[-1]}" if done else "at the start"
 
 
 def assert_alike(data: Path, undisturbed: Path) -> None:

@@ -146,19 +146,20 @@ def no_data_message(path: str, makers: Sequence[str], *, renders: bool) -> str:
     )
 
 
+def for_environment(message: str, env: str | None) -> str:
+    """A message whose commands are for a run's environment, of which those who write messages need not know."""
+    return message.replace("kedro run --pipelines", f"kedro run --env {env} --pipelines") if env else message
+
+
 def show(
     kind: type[BaseException], error: BaseException, frames: TracebackType | None, *, env: str | None = None
 ) -> None:
-    """Print a foreseen error as its message and any other in full, for ``sys.excepthook``.
-
-    The commands that a message gives are for the run's environment, of which no other place needs to know.
-    """
+    """Print a foreseen error as its message and any other in full, for ``sys.excepthook``."""
     message = message_for_people(error, also=(ParameterValidationError,))
     if message is None:
         sys.stderr.write(redacted("".join(traceback.format_exception(kind, error, frames))))
     else:
         if _READ_AS_A_NUMBER.search(message):
             message += f"\n{_QUOTE}"
-        if env:
-            message = message.replace("kedro run --pipelines", f"kedro run --env {env} --pipelines")
+        message = for_environment(message, env)
         sys.stderr.write(f"\nError: {message}\n\n({TRACEBACK_VARIABLE}=1 shows where it was raised)\n")

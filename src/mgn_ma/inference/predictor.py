@@ -11,13 +11,11 @@ import numpy.typing as npt
 from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.extractors.device import resolve_device
-from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.features.arrow import narrow
 from mgn_ma.features.track import TrackError
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.modalities import VIDEO
 from mgn_ma.models.mgn_ma import MGNMA
-from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.gather import AlignedRows
 from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.predict import Predictions, predict
@@ -76,6 +74,7 @@ class Predictor:
         Raises:
             TracksMismatchError: a track is of another width than the model was trained on, or of values that are not
                 finite.
+            TrainingError: times that are not on the 6 Hz grid, where a member looks along time.
         """
         stored = {name: _as_stored(video_id, name, rows) for name, rows in tracks.items()}
         vector = self._embedded(video_id, stored)
@@ -118,11 +117,15 @@ class Predictor:
     def _member(self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> Predictions:
         checkpoint = self.bundle.members[name]
         rows = AlignedRows.from_tracks(tracks, checkpoint.inputs, timestamps_us)
-        n_frames = len(rows.frames)
-        chunks = (rows.frames[start : start + self._batch_size] for start in range(0, n_frames, self._batch_size))
-        batches = (rows.gather(chunk).to(self._device) for chunk in chunks)
-        targets = self.bundle.description.targets
-        return predict(self._members[name], batches, n_frames, targets, precision=_precision(checkpoint))
+        return predict(
+            self._members[name],
+            lambda cuts: (rows.gather(cut).to(self._device) for cut in cuts),
+            timestamps_us,
+            np.array([0, len(timestamps_us)]),
+            self.bundle.description.targets,
+            precision=checkpoint.precision,
+            batch_frames=self._batch_size,
+        )
 
 
 def _as_stored(video_id: str, modality: str, rows: TrackRows) -> TrackRows:
@@ -131,12 +134,6 @@ def _as_stored(video_id: str, modality: str, rows: TrackRows) -> TrackRows:
         return TrackRows(rows.timestamps_us, rows.ends_us, narrow(rows.vectors, "float16"))
     except TrackError as error:
         raise TracksMismatchError(f"video {video_id}: its {modality} track can't be used: {error}") from error
-
-
-def _precision(member: Checkpoint) -> Precision:
-    """Of the matrix products that the member was trained, and chosen, with."""
-    config = member.description.training.get("config") or {}
-    return "bfloat16" if config.get("precision") == "bfloat16" else "float32"
 
 
 def _check_widths(video_id: str, tracks: Mapping[str, TrackRows], inputs: Mapping[str, PackedModality]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mgn_ma.models.sequences import Sequences
+
 
 class HiddenLayer(nn.Module):
     """``Linear -> batch norm -> ReLU -> dropout``, the paper's 1024-D "multi-modal feature" (section 3.2).
@@ -57,11 +59,18 @@ class ModalityDropout(nn.Module):
             raise ValueError(f"a modality dropout rate lies in [0, 1), not at {rate}")
         self.rate = rate
 
-    def forward(self, present: Tensor) -> Tensor:
-        """Which of the ``present`` (B, M) modalities stay, (B, M) bool."""
+    def forward(self, present: Tensor, sequences: Sequences | None = None) -> Tensor:
+        """Which of the ``present`` (B, M) modalities stay, (B, M) bool; the rows of a sequence share one draw.
+
+        Were each drawn by itself, a network that sees the rows around would find there what a row lacks.
+        """
         if not self.training or self.rate == 0.0:
             return present
-        draw = torch.rand(present.shape, device=present.device)  # (B, M)
+        if sequences is None:
+            draw = torch.rand(present.shape, device=present.device)  # (B, M)
+        else:
+            draws = torch.rand(len(sequences.lengths), present.shape[1], device=present.device)  # (S, M)
+            draw = draws[sequences.of_rows]  # (B, M)
         # The modality with the highest draw always stays: were another kept, it would be by that draw too.
         highest = torch.where(present, draw, -1.0).argmax(dim=1, keepdim=True)  # (B, 1)
         stays = (draw >= self.rate).scatter(1, highest, True)  # (B, M)

@@ -1,6 +1,7 @@
 """MGN-MA (section 2, figure 2): the multi-granularity features of one frame to its expressions.
 
-Named variants are configuration: attention or concatenation, mixture of experts or MLP, any subset of modalities.
+Named variants are configuration: attention or concatenation, mixture of experts or MLP, any subset of modalities, and
+whether the moments around a frame count.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from mgn_ma.models.config import MGNMAConfig
 from mgn_ma.models.layers import ContextGating, HiddenLayer
 from mgn_ma.models.mixture_of_experts import MixtureOfExperts
 from mgn_ma.models.modal_attention import ModalFusion
+from mgn_ma.models.sequences import Sequences
+from mgn_ma.models.temporal import FiniteFilter, TemporalPart
 
 
 class MGNMAOutput(NamedTuple):
@@ -35,7 +38,7 @@ class MGNMAOutput(NamedTuple):
 
 
 class MGNMA(nn.Module):
-    """Modal attention fusion, the hidden layer, and the classifier.
+    """Modal attention fusion, the hidden layer, what looks along time if anything does, and the classifier.
 
     Attributes:
         num_features: length of the hidden vector.
@@ -55,9 +58,15 @@ class MGNMA(nn.Module):
         else:
             # With the hidden layer before it, this is the MLP of table 2.
             self.head = nn.Linear(config.hidden, config.classes)
+        kind = config.temporal.kind
+        self.temporal = None if kind in ("none", "fir") else TemporalPart(config.temporal, config.hidden)
+        self.filter = FiniteFilter(config.temporal, config.classes) if kind == "fir" else None
 
     def forward_features(
-        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
+        self,
+        features: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None = None,
+        sequences: Sequences | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The hidden vector (B, H) and the attention weights (B, M); arguments as of `forward`."""
         vectors = [features[name] for name in self.config.modalities]  # M x (B, D_m)
@@ -65,8 +74,10 @@ class MGNMA(nn.Module):
             mask = torch.ones(len(vectors[0]), len(vectors), dtype=torch.bool, device=vectors[0].device)
         else:
             mask = torch.stack([present[name] for name in self.config.modalities], dim=1)  # (B, M)
-        fused, attention = self.fusion(vectors, mask)  # (B, sum D_m), (B, M)
+        fused, attention = self.fusion(vectors, mask, sequences)  # (B, sum D_m), (B, M)
         hidden: Tensor = self.gating(self.hidden(self.input_dropout(fused)))  # (B, H)
+        if self.temporal is not None:
+            hidden = self.temporal(hidden, sequences)  # (B, H)
         return hidden, attention
 
     def forward_head(self, hidden: Tensor) -> Tensor:
@@ -74,16 +85,32 @@ class MGNMA(nn.Module):
         logits: Tensor = self.head(hidden)  # (B, C)
         return logits.float()
 
-    def forward(self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> MGNMAOutput:
+    def forward(
+        self,
+        features: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None = None,
+        sequences: Sequences | None = None,
+    ) -> MGNMAOutput:
         """Predict the expressions of B frames.
 
         Args:
             features: by modality, (B, D_m) of any float type; rows that are not present may hold anything finite.
             present: by modality, (B,) bool; all are present where not given. More modalities than the
                 configuration's may be given.
+            sequences: where the B frames stand in their videos; only a network that looks along time needs it.
 
         Raises:
             KeyError: a modality of the configuration is not given.
+            ValueError: ``sequences`` are needed and not given.
         """
-        hidden, attention = self.forward_features(features, present)
-        return MGNMAOutput(self.forward_head(hidden), attention)
+        if self.config.temporal.kind == "none":
+            sequences = None
+        elif sequences is None:
+            raise ValueError(
+                f"a network with a {self.config.temporal.kind} has to know which frames follow one another"
+            )
+        hidden, attention = self.forward_features(features, present, sequences)
+        logits = self.forward_head(hidden)  # (B, C)
+        if self.filter is not None:
+            logits = self.filter(logits, sequences)  # (B, C)
+        return MGNMAOutput(logits, attention)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mgn_ma.models.config import FusionArchitecture
 from mgn_ma.models.layers import ModalityDropout
 from mgn_ma.models.normalisation import make_normalisation
+from mgn_ma.models.sequences import Sequences
 
 
 class ModalAttention(nn.Module):
@@ -92,14 +93,20 @@ class ModalFusion(nn.Module):
             else Concatenation()
         )
 
-    def forward(self, vectors: Sequence[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
-        """Fuse M raw ``vectors`` (B, D_m) under ``present`` (B, M) into (B, num_features) and the weights (B, M)."""
+    def forward(
+        self, vectors: Sequence[Tensor], present: Tensor, sequences: Sequences | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Fuse M raw ``vectors`` (B, D_m) under ``present`` (B, M) into (B, num_features) and the weights (B, M).
+
+        Args:
+            sequences: of the B rows, which then lose a modality together; see `ModalityDropout`.
+        """
         # A dropped modality's vector is known, so it still counts in the statistics: only absent ones do not.
         normalised = [
             normalise(v.float(), present[:, i])
             for i, (normalise, v) in enumerate(zip(self.normalise, vectors, strict=True))
         ]  # M x (B, D_m)
-        fused: tuple[Tensor, Tensor] = self.fuse(normalised, self.drop(present))
+        fused: tuple[Tensor, Tensor] = self.fuse(normalised, self.drop(present, sequences))
         return fused
 
 

@@ -62,20 +62,16 @@ class FrameBatches:
         random = np.random.default_rng([self._seed, number])
         sizes = batch_sizes(len(frames), self._config.batch_size)
         if self.shuffle == "full":
-            return self._gathered(_cut(random.permutation(frames), sizes))
+            return self.gathered(_cut(random.permutation(frames), sizes))
         windows = block_windows(
             frames, random, block_frames=self._config.block_frames, window_frames=self._config.window_frames
         )
         if self._cached is not None:
-            return self._gathered(_cut(np.concatenate([window[order] for window, order in windows]), sizes))
+            return self.gathered(_cut(np.concatenate([window[order] for window, order in windows]), sizes))
         return self._streamed(_cut_windows(_read_ahead(self._rows, windows), sizes))
 
-    def in_order(self, frames: Frames, batch_size: int = 4096) -> Iterator[Batch]:
-        """The ``frames`` as they come, for prediction."""
-        sizes = [min(batch_size, len(frames) - start) for start in range(0, len(frames), batch_size)]
-        return self._gathered(_cut(frames, sizes))
-
-    def _gathered(self, cuts: Iterable[Frames]) -> Iterator[Batch]:
+    def gathered(self, cuts: Iterable[Frames]) -> Iterator[Batch]:
+        """A batch for each of ``cuts``, the numbers of its frames."""
         if self._cached is not None:
             return map(self._cached.gather, cuts)
         return self._streamed(map(self._rows.gather, cuts))

@@ -23,6 +23,7 @@ from mgn_ma.training.packed import PackedModality
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from mgn_ma.extractors.pretrained import Precision
     from mgn_ma.models.mgn_ma import MGNMA
     from mgn_ma.models.video_level import VideoLevelNetwork
 
@@ -69,6 +70,12 @@ class Checkpoint:
     def inputs(self) -> dict[str, PackedModality]:
         """What the network must be given, by modality."""
         return self.description.inputs
+
+    @property
+    def precision(self) -> Precision:
+        """Of the matrix products that it was trained, and chosen, with."""
+        config = self.description.training.get("config") or {}
+        return "bfloat16" if config.get("precision") == "bfloat16" else "float32"
 
     def build(self) -> MGNMA:
         """The MGN-MA, in evaluation mode on the CPU.

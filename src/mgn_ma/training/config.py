@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy.typing as npt
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from mgn_ma.configuration import Configuration
 from mgn_ma.extractors.pretrained import Precision
@@ -81,10 +81,57 @@ class BatchConfig(Configuration):
     device_cache_share: float = Field(default=0.6, gt=0.0, le=1.0)
 
 
+class LossConfig(Configuration):
+    """What each loss counts in the sum that a member learns by; 0 leaves one out (`mgn_ma.training.losses`).
+
+    Attributes:
+        bce: eq. 3, the paper's.
+        mse: squared errors of shares in 0..1; 100 is what labels times ten give.
+        l1: their absolute errors.
+        ccc: 1 - concordance correlation of a video's series.
+        pearson: 1 - correlation of a video's series. It knows no level: alone, it leaves the curves without one.
+    """
+
+    bce: float = Field(default=1.0, ge=0.0)
+    mse: float = Field(default=0.0, ge=0.0)
+    l1: float = Field(default=0.0, ge=0.0)
+    ccc: float = Field(default=0.0, ge=0.0)
+    pearson: float = Field(default=0.0, ge=0.0)
+
+    @property
+    def of_series(self) -> bool:
+        """Whether any loss is of a video's whole series."""
+        return self.ccc > 0 or self.pearson > 0
+
+    @model_validator(mode="after")
+    def _any_counts(self) -> Self:
+        if not any(self.model_dump().values()):
+            raise ValueError("all losses count 0, so that nothing is learned")
+        return self
+
+
+class AveragingConfig(Configuration):
+    """Whether the mean of the weights over training predicts, instead of the last ones.
+
+    Attributes:
+        kind: ``ema``, an exponential mean over steps; ``swa``, the mean over epochs' ends (Izmailov et al., "Averaging
+            weights leads to wider optima and better generalization", 2018); or ``none``, the paper. Running statistics
+            are averaged with the weights.
+        decay: what the mean keeps of itself at each step, for ``ema``.
+        from_epoch: the first one that counts.
+    """
+
+    kind: Literal["none", "ema", "swa"] = "none"
+    decay: float = Field(default=0.999, gt=0.0, lt=1.0)
+    from_epoch: int = Field(default=1, ge=1)
+
+
 class TrainingConfig(OptimisationConfig):
     """The parameter ``training``: how one MGN-MA is trained.
 
     Attributes:
+        loss: what it learns by.
+        averaging: of the weights.
         precision: of the matrix products; weights, statistics and losses stay float32.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
         all_zero_rows: what becomes of frames without any face.
@@ -94,6 +141,8 @@ class TrainingConfig(OptimisationConfig):
         early_stopping: stop after so many epochs without a better correlation; ``None`` trains them all (the paper).
     """
 
+    loss: LossConfig = LossConfig()
+    averaging: AveragingConfig = AveragingConfig()
     batches: BatchConfig = BatchConfig()
     precision: Precision = "float32"
     device: str = "auto"
@@ -141,33 +190,47 @@ class VideoLevelSettings(OptimisationConfig):
         )
 
 
+class NetworkChanges(Configuration):
+    """What differs from the parameters ``model`` and ``training``; what isn't named here is as it is there.
+
+    Attributes:
+        model: changes of ``model``, such as ``{"hidden": 512}`` or ``{"temporal": {"kind": "gru"}}``.
+        training: changes of ``training``.
+    """
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+
+
 class EnsembleConfig(Configuration):
     """The parameter ``ensemble_members``: how many networks are trained, and what they differ in.
 
     Attributes:
         count: the paper has five.
         seed: of the first member; the others count up.
-        variants: changes of ``model`` that the members take in turn, such as ``{"hidden": 512}`` or
-            ``{"modalities": ["audio", "subtitle"]}``; none in the default, where members differ in their seed only.
+        variants: changes that the members take in turn; none in the default, where members differ in their seed only.
         shuffled_control: train one more on labels shuffled across videos, which must score about 0.
     """
 
     count: int = Field(default=5, ge=1)
     seed: int = Field(default=0, ge=0)
-    variants: tuple[dict[str, Any], ...] = ()
+    variants: tuple[NetworkChanges, ...] = ()
     shuffled_control: bool = True
 
-    def model_of(self, number: int, model: ModelConfig) -> ModelConfig:
-        """The model of the member ``number``.
+    def settings_of(
+        self, number: int, model: ModelConfig, training: TrainingConfig
+    ) -> tuple[ModelConfig, TrainingConfig]:
+        """The model of the member ``number``, and its training.
 
         Raises:
-            TrainingError: its variant's changes don't make a model; the message says which.
+            TrainingError: its variant's changes don't make them; the message says which.
         """
         if not self.variants:
-            return model
+            return model, training
         variant = number % len(self.variants)
+        changes = self.variants[variant]
         try:
-            return changed(model, self.variants[variant])
+            return changed(model, changes.model), changed(training, changes.training)
         except ValueError as error:
             raise TrainingError(f"ensemble_members.variants[{variant}]: {error}") from error
 

@@ -12,14 +12,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from mgn_ma.execution.progress import Progress
-from mgn_ma.training.config import OptimisationConfig
+from mgn_ma.training.config import AveragingConfig, OptimisationConfig
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore, TrainingState
 
@@ -43,22 +44,26 @@ class Task(ABC, Generic[B]):
         name: of the network, in messages and among the kept states.
         network: on its device, with the weights that it begins with.
         optimisation: how it learns.
-        batch_sizes: examples in each batch of an epoch.
         snapshot: keep the epoch with the best score, or the last.
         early_stopping: stop after so many epochs without a better score.
+        averaging: whether the mean of the weights over training is scored and kept, instead of the last ones.
     """
 
     name: str
     network: nn.Module
     optimisation: OptimisationConfig
-    batch_sizes: Sequence[int]
     snapshot: Literal["best", "last"] = "last"
     early_stopping: int | None = None
+    averaging: AveragingConfig = field(default_factory=AveragingConfig)
 
     @property
     def device(self) -> torch.device:
         """Where the network is."""
         return next(self.network.parameters()).device
+
+    @abstractmethod
+    def batch_sizes(self, epoch: int) -> Sequence[int]:
+        """How many examples the loss of each batch of an epoch is the mean over."""
 
     @abstractmethod
     def batches(self, epoch: int) -> Iterator[B]:
@@ -72,8 +77,12 @@ class Task(ABC, Generic[B]):
     def videos(self, batch: B) -> list[str]:
         """Ids of the videos that a batch is of."""
 
-    def score(self) -> float | None:
-        """Correlation on validation, NaN where that defines none; ``None`` for a task that has no validation."""
+    def score(self, network: nn.Module) -> float | None:
+        """Correlation on validation, NaN where that defines none; ``None`` for a task that has no validation.
+
+        Args:
+            network: the task's own, or the mean of what it was.
+        """
         return None
 
 
@@ -102,12 +111,12 @@ def train(
         _report(on_epoch, metrics, epoch)
     if state.finished:
         return state
-    optimizer = _resumed_optimizer(task, state)
-    n_batches = len(task.batch_sizes)
-    with Progress(n_batches * task.optimisation.epochs, f"training {task.name}", unit="batch") as meter:
-        meter.update(n_batches * state.epochs_done)
+    learner = _Learner(task, state)
+    n_batches = [len(task.batch_sizes(epoch)) for epoch in range(1, task.optimisation.epochs + 1)]
+    with Progress(sum(n_batches), f"training {task.name}", unit="batch") as meter:
+        meter.update(sum(n_batches[: state.epochs_done]))
         while not state.finished:
-            state = _after_epoch(task, optimizer, state, _epoch_metrics(task, optimizer, state.epochs_done + 1, meter))
+            state = _after_epoch(task, learner, state, _epoch_metrics(task, learner, state.epochs_done + 1, meter))
             if states is not None:
                 states.save(task.name, fingerprint, state)
             _report(on_epoch, state.history[-1], state.epochs_done)
@@ -122,56 +131,92 @@ def own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _resumed_optimizer(task: Task[Any], state: TrainingState) -> torch.optim.Optimizer:
-    """Adam, and everything as it was after the epochs that are done."""
-    optimizer = torch.optim.Adam(
-        task.network.parameters(),
-        lr=task.optimisation.learning_rate,
-        weight_decay=task.optimisation.weight_decay,
-        decoupled_weight_decay=True,
-        fused=task.device.type in ("cpu", "cuda"),
-    )
-    if state.random_state is not None:
-        logger.info("%s goes on after epoch %d", task.name, state.epochs_done)
-        task.network.load_state_dict(dict(state.weights))
-        optimizer.load_state_dict(dict(state.optimizer))
-        _generator(task.device).set_state(state.random_state)
-    return optimizer
+class _Learner:
+    """Adam, and the mean of the weights where one is wanted, as they were after the epochs that are done.
+
+    Attributes:
+        optimizer: of the task's network.
+        averaged: the network with the mean weights, or ``None``.
+    """
+
+    def __init__(self, task: Task[Any], state: TrainingState) -> None:
+        self._task = task
+        self.optimizer = torch.optim.Adam(
+            task.network.parameters(),
+            lr=task.optimisation.learning_rate,
+            weight_decay=task.optimisation.weight_decay,
+            decoupled_weight_decay=True,
+            fused=task.device.type in ("cpu", "cuda"),
+        )
+        self.averaged: AveragedModel | None = None
+        if task.averaging.kind != "none":
+            self.averaged = AveragedModel(task.network, avg_fn=self._mean, use_buffers=True)
+        if state.random_state is not None:
+            logger.info("%s goes on after epoch %d", task.name, state.epochs_done)
+            task.network.load_state_dict(dict(state.weights))
+            self.optimizer.load_state_dict(dict(state.optimizer))
+            if self.averaged is not None:
+                self.averaged.load_state_dict(dict(state.averaged))
+            _generator(task.device).set_state(state.random_state)
+
+    def step(self, loss: Tensor, epoch: int) -> None:
+        """Go down the gradient of ``loss``."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        if self._task.averaging.kind == "ema":
+            self._average(epoch)
+
+    def end_epoch(self, epoch: int) -> None:
+        """Hear that all batches of an epoch are done."""
+        if self._task.averaging.kind == "swa":
+            self._average(epoch)
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is scored and kept: the mean, from the first epoch on that it is of."""
+        if self.averaged is None or not self.averaged.n_averaged:
+            return self._task.network
+        return self.averaged.module
+
+    def _average(self, epoch: int) -> None:
+        if self.averaged is not None and epoch >= self._task.averaging.from_epoch:
+            self.averaged.update_parameters(self._task.network)
+
+    def _mean(self, mean: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
+        # Torch's own can't average what batch norm counts, whole numbers.
+        share = 1 - self._task.averaging.decay if self._task.averaging.kind == "ema" else 1 / (n_averaged + 1)
+        return mean + share * (current - mean)
 
 
-def _epoch_metrics(task: Task[Any], optimizer: torch.optim.Optimizer, epoch: int, meter: Progress) -> dict[str, float]:
+def _epoch_metrics(task: Task[Any], learner: _Learner, epoch: int, meter: Progress) -> dict[str, float]:
     """Train an epoch and score it."""
     began = time.perf_counter()
-    metrics = {"train_loss": _train_epoch(task, optimizer, epoch, meter)}
-    score = task.score()
+    metrics = {"train_loss": _train_epoch(task, learner, epoch, meter)}
+    score = task.score(learner.result)
     if score is not None:
         metrics["validation_correlation"] = score
     meter.update(0, note=", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items()))
     return {**metrics, "seconds": time.perf_counter() - began}
 
 
-def _train_epoch(task: Task[Any], optimizer: torch.optim.Optimizer, epoch: int, meter: Progress) -> float:
+def _train_epoch(task: Task[Any], learner: _Learner, epoch: int, meter: Progress) -> float:
     """One pass over the examples; the mean loss."""
     task.network.train()
     total = torch.zeros((), device=task.device)
     previous: tuple[Tensor, Any] | None = None
-    for step, (batch, size) in enumerate(zip(task.batches(epoch), task.batch_sizes, strict=True), start=1):
-        loss = _step(task, optimizer, batch)
-        total += loss * size
+    sizes = task.batch_sizes(epoch)
+    for step, (batch, size) in enumerate(zip(task.batches(epoch), sizes, strict=True), start=1):
+        loss = task.loss(batch)
+        learner.step(loss, epoch)
+        total += loss.detach() * size
         # Asking for a loss makes a GPU wait: the one before is there already.
         _require_finite(task, previous, epoch, step - 1)
-        previous = (loss, batch)
+        previous = (loss.detach(), batch)
         meter.update()
-    _require_finite(task, previous, epoch, len(task.batch_sizes))
-    return float(total) / sum(task.batch_sizes)
-
-
-def _step(task: Task[B], optimizer: torch.optim.Optimizer, batch: B) -> Tensor:
-    loss = task.loss(batch)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return loss.detach()
+    _require_finite(task, previous, epoch, len(sizes))
+    learner.end_epoch(epoch)
+    return float(total) / sum(sizes)
 
 
 def _require_finite(task: Task[B], seen: tuple[Tensor, B] | None, epoch: int, step: int) -> None:
@@ -185,9 +230,7 @@ def _require_finite(task: Task[B], seen: tuple[Tensor, B] | None, epoch: int, st
     )
 
 
-def _after_epoch(
-    task: Task[Any], optimizer: torch.optim.Optimizer, state: TrainingState, metrics: dict[str, float]
-) -> TrainingState:
+def _after_epoch(task: Task[Any], learner: _Learner, state: TrainingState, metrics: dict[str, float]) -> TrainingState:
     epochs_done = state.epochs_done + 1
     score = metrics.get("validation_correlation", math.nan)
     # Not `score > best`, which NaN, a validation set that defines no correlation, would never lose against.
@@ -196,17 +239,17 @@ def _after_epoch(
     finished = epochs_done >= task.optimisation.epochs or (
         task.early_stopping is not None and epochs_done - best_epoch >= task.early_stopping
     )
-    weights = task.network.state_dict()
     if is_best:
         # The last epoch's snapshot is worth a copy only when it is known to be the last.
-        snapshot = on_host(weights) if task.snapshot == "best" or finished else {}
+        snapshot = on_host(learner.result.state_dict()) if task.snapshot == "best" or finished else {}
         state = replace(state, best_epoch=epochs_done, best_score=score, best_weights=snapshot)
     return replace(
         state,
         epochs_done=epochs_done,
         history=[*state.history, metrics],
-        weights={} if finished else weights,
-        optimizer={} if finished else optimizer.state_dict(),
+        weights={} if finished else task.network.state_dict(),
+        averaged={} if finished or learner.averaged is None else learner.averaged.state_dict(),
+        optimizer={} if finished else learner.optimizer.state_dict(),
         random_state=_generator(task.device).get_state(),
         finished=finished,
     )

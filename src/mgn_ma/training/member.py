@@ -7,19 +7,18 @@ import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mgn_ma.configuration import Configuration
 from mgn_ma.eev.correlation import ConstantPolicy, challenge_score, video_correlations
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.models.config import MGNMAConfig
 from mgn_ma.models.mgn_ma import MGNMA
-from mgn_ma.models.mixture_of_experts import expression_loss
 from mgn_ma.training.batches import FrameBatches, resolve_shuffle
 from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.config import Shuffle, TrainingConfig
@@ -27,10 +26,12 @@ from mgn_ma.training.control import shuffled_label_rows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.gather import Batch
 from mgn_ma.training.loop import OnEpoch, Task, own_random_numbers, train
+from mgn_ma.training.losses import weighted_loss
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.predict import predict
 from mgn_ma.training.states import StateStore, TrainingState
+from mgn_ma.training.windows import TrainingWindows, Windows
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +135,15 @@ def train_member(
     return TrainedNetwork(job.name, _checkpoint(job, state, train_split, validation_split), state.history)
 
 
-class _MemberTask(Task[Batch]):
-    """Batches of labelled frames, eq. 3, and eq. 4 on the validation split."""
+class _Example(NamedTuple):
+    """A batch, and the windows that its frames are of where it is of windows."""
+
+    batch: Batch
+    windows: Windows | None = None
+
+
+class _MemberTask(Task[_Example]):
+    """Batches of labelled frames, or of windows with them, the losses, and eq. 4 on the validation split."""
 
     network: MGNMA
 
@@ -149,39 +157,69 @@ class _MemberTask(Task[Batch]):
             job.name,
             MGNMA(job.architecture).to(device),
             config,
-            batch_sizes(len(self._frames), config.batches.batch_size),
             config.snapshot,
             config.early_stopping,
+            config.averaging,
         )
-        self._seed, self._precision = job.seed, config.precision
+        self._config, self._seed = config, job.seed
         self._split = train_split
+        self._trained_on = np.zeros(train_split.n_frames, dtype=np.bool_)
+        self._trained_on[self._frames] = True
+        self._windows = _training_windows(job, train_split, self._trained_on)
         weights = loss_weights(train_split, self._frames, config)
+        if self._windows is not None:
+            # What has no labels is input only.
+            of_frames, of_expressions = weights or (np.ones(1), np.ones(job.architecture.classes))
+            weights = (of_frames * self._trained_on).astype(np.float32), of_expressions.astype(np.float32)
         self._weights = None if weights is None else [torch.from_numpy(axis).to(device) for axis in weights]
         self._batches = FrameBatches(
             train_split, modalities, config.batches, device, seed=job.seed, label_rows=label_rows
         )
         self._validation = _Validation(validation_split, job, device)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def batch_sizes(self, epoch: int) -> list[int]:
+        if self._windows is None:
+            return batch_sizes(len(self._frames), self._config.batches.batch_size)
+        return [self._n_labelled(windows.frames) for windows in self._windows.epoch(epoch)]
+
+    def batches(self, epoch: int) -> Iterator[_Example]:
         # What an epoch draws depends on its number alone.
         torch.manual_seed(_mixed(self._seed, epoch))
-        return self._batches.epoch(self._frames, epoch)
+        if self._windows is None:
+            return map(_Example, self._batches.epoch(self._frames, epoch))
+        windows = self._windows.epoch(epoch)
+        return map(_Example, self._batches.gathered(one.frames for one in windows), windows)
 
-    def loss(self, batch: Batch) -> Tensor:
-        assert batch.labels is not None  # noqa: S101 - _training_frames has refused a split without labels
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
-            output = self.network(batch.features, batch.present)
-        weights = None
-        if self._weights is not None:
-            of_frames, of_expressions = self._weights
-            weights = of_frames[torch.from_numpy(batch.frames).to(self.device)][:, None] * of_expressions
-        return expression_loss(output.logits, self._split.targets.to_shares(batch.labels), weights)
+    def loss(self, batch: _Example) -> Tensor:
+        rows, windows = batch
+        assert rows.labels is not None  # noqa: S101 - _training_frames has refused a split without labels
+        sequences = None if windows is None else windows.sequences(self._split.timestamps_us, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):
+            output = self.network(rows.features, rows.present, sequences)
+        videos = None
+        if self._config.loss.of_series:
+            _, numbers = np.unique(self._split.video_numbers(rows.frames), return_inverse=True)
+            videos = torch.from_numpy(numbers).to(self.device)
+        shares = self._split.targets.to_shares(rows.labels)
+        return weighted_loss(self._config.loss, output.logits, shares, self._weights_of(batch), videos)
 
-    def videos(self, batch: Batch) -> list[str]:
-        return self._split.names_of_videos(batch.frames)
+    def videos(self, batch: _Example) -> list[str]:
+        return self._split.names_of_videos(batch.batch.frames)
 
-    def score(self) -> float:
-        return self._validation.score(self.network)
+    def score(self, network: nn.Module) -> float:
+        return self._validation.score(cast("MGNMA", network))
+
+    def _weights_of(self, example: _Example) -> Tensor | None:
+        if self._weights is None:
+            return None
+        of_frames, of_expressions = self._weights
+        frames = example.batch.frames
+        weights = of_frames[torch.from_numpy(frames).to(self.device)][:, None] * of_expressions
+        # The mean is over what has labels.
+        return weights if example.windows is None else weights * (len(frames) / self._n_labelled(frames))
+
+    def _n_labelled(self, frames: npt.NDArray[np.int64]) -> int:
+        return int(self._trained_on[frames].sum())
 
 
 class _Validation:
@@ -194,18 +232,40 @@ class _Validation:
         self._frames = split.face_frames() if dropped else np.arange(split.n_frames)
         if split.labels is None or len(self._frames) == 0:
             raise TrainingError(f"the {split.description.split} split has no labelled frame to choose the snapshot by")
-        self._targets = split.targets
+        self._split = split
         self._labels = split.labels[self._frames]
         _, lengths = np.unique(split.video_numbers(self._frames), return_counts=True)
         self._offsets = np.concatenate([[0], np.cumsum(lengths)])
 
     def score(self, network: MGNMA) -> float:
         """Mean correlation over expressions and videos; NaN where no video defines one."""
-        batches = self._batches.in_order(self._frames)
-        predicted = predict(network, batches, len(self._frames), self._targets, precision=self._precision)
-        return challenge_score(
-            video_correlations(predicted.values, self._labels, self._offsets, constant=self._constant)
+        split = self._split
+        predicted = predict(
+            network,
+            self._batches.gathered,
+            split.timestamps_us,
+            split.offsets,
+            split.targets,
+            precision=self._precision,
         )
+        values = predicted.values[self._frames]
+        return challenge_score(video_correlations(values, self._labels, self._offsets, constant=self._constant))
+
+
+def _training_windows(job: MemberJob, split: PackedSplit, trained_on: npt.NDArray[np.bool_]) -> TrainingWindows | None:
+    """Where a network looks along time, or a loss does; ``None`` where every frame is by itself."""
+    temporal, config = job.architecture.temporal, job.config
+    if temporal.kind == "none" and not config.loss.of_series:
+        return None
+    return TrainingWindows(
+        split.timestamps_us,
+        split.offsets,
+        trained_on,
+        window_steps=temporal.window_steps,
+        batch_frames=config.batches.batch_size,
+        whole_videos=config.loss.of_series,
+        seed=job.seed,
+    )
 
 
 def _training_frames(

@@ -50,18 +50,19 @@ def member_jobs(
     The control is the first member's network, trained as long as it takes and never looked at: choosing its snapshot on
     validation would already make it better than chance.
     """
-    jobs = [
-        MemberJob(
+    jobs = []
+    for number in range(ensemble.count):
+        of_member, trained_by = ensemble.settings_of(number, model, training)
+        job = MemberJob(
             name=f"member_{number + 1}",
-            architecture=ensemble.model_of(number, model).sized(train.widths, len(train.targets.names)),
-            config=training,
+            architecture=of_member.sized(train.widths, len(train.targets.names)),
+            config=trained_by,
             seed=ensemble.seed + number,
             constant=constant,
         )
-        for number in range(ensemble.count)
-    ]
+        jobs.append(job)
     if ensemble.shuffled_control:
-        last = training.model_copy(update={"snapshot": "last", "early_stopping": None})
+        last = jobs[0].config.model_copy(update={"snapshot": "last", "early_stopping": None})
         jobs.append(jobs[0].model_copy(update={"name": CONTROL, "config": last, "shuffle_labels": True}))
     return jobs
 
@@ -125,6 +126,9 @@ def predict_split(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What every member says of a split.
 
+    Args:
+        training: how batches come, and on which device; members have a precision of their own.
+
     Returns:
         Two tables with ``member``, ``split``, ``video_id`` and ``timestamp_us``: what they predict, a column an
         expression, in the targets' range; and the attention weights, a column a modality, NaN where a member does not
@@ -158,9 +162,10 @@ def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, train
     device = resolve_device(training.device)
     batches = FrameBatches(split, list(checkpoint.inputs), training.batches, device)
     network = checkpoint.build().to(device)
-    frames = np.arange(split.n_frames)
     targets = checkpoint.description.targets
-    return predict(network, batches.in_order(frames), len(frames), targets, precision=training.precision)
+    return predict(
+        network, batches.gathered, split.timestamps_us, split.offsets, targets, precision=checkpoint.precision
+    )
 
 
 def split_frames(split: PackedSplit) -> pd.DataFrame:

@@ -43,7 +43,7 @@ def block_windows(
     per_window = max(1, window_frames // block_frames)
     for position in range(0, len(blocks), per_window):
         chosen = np.sort(blocks[position : position + per_window])
-        window = frames[_ranges(starts[chosen], ends[chosen])]
+        window = frames[ranges(starts[chosen], ends[chosen])]
         yield window, random.permutation(len(window))
 
 
@@ -61,9 +61,9 @@ def batch_sizes(n_frames: int, batch_size: int) -> list[int]:
     return sizes
 
 
-def _ranges(starts: Frames, ends: Frames) -> Frames:
+def ranges(starts: Frames, ends: Frames) -> Frames:
     """Concatenation of ``arange(start, end)`` for every pair."""
     lengths = ends - starts
     before = np.cumsum(lengths) - lengths
-    ranges: Frames = np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
-    return ranges
+    joined: Frames = np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
+    return joined

@@ -34,6 +34,7 @@ class TrainingState:
         epochs_done: how many.
         history: the metrics of each of them.
         weights: of the network as it is now; empty when finished.
+        averaged: the state dict of their mean; empty when finished, or where none is wanted.
         optimizer: its state dict; empty when finished.
         random_state: of the generator of the network's device; ``None`` before the first epoch.
         best_epoch: which epoch the snapshot is of, counted from 1.
@@ -45,6 +46,7 @@ class TrainingState:
     epochs_done: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    averaged: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     random_state: Tensor | None = None
     best_epoch: int = 0

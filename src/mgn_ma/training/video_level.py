@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mgn_ma.eev.correlation import challenge_score, video_correlations
 from mgn_ma.eev.frames import table_digest
@@ -256,14 +256,17 @@ class _VideoLevelTask(Task[npt.NDArray[np.int64]]):
         validation: LabelledVideos,
         settings: VideoLevelSettings,
     ) -> None:
-        sizes = batch_sizes(len(rows), settings.batch_size)
-        super().__init__(name, network, settings, sizes, settings.snapshot)
+        super().__init__(name, network, settings, settings.snapshot)
         self._videos, self._validation, self._batch_size = videos, validation, settings.batch_size
+        self._sizes = batch_sizes(len(rows), settings.batch_size)
         random = np.random.default_rng(settings.seed)
         self._orders = [random.permutation(rows) for _ in range(settings.epochs)]
 
+    def batch_sizes(self, epoch: int) -> list[int]:
+        return self._sizes
+
     def batches(self, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
-        return iter(np.split(self._orders[epoch - 1], np.cumsum(self.batch_sizes)[:-1]))
+        return iter(np.split(self._orders[epoch - 1], np.cumsum(self._sizes)[:-1]))
 
     def loss(self, batch: npt.NDArray[np.int64]) -> Tensor:
         logits = self.network(self._videos.items.batch(batch, self.device))
@@ -274,11 +277,11 @@ class _VideoLevelTask(Task[npt.NDArray[np.int64]]):
         return [self._videos.items.video_ids[row] for row in batch]
 
     @torch.inference_mode()
-    def score(self) -> float:
-        self.network.eval()
+    def score(self, network: nn.Module) -> float:
+        network.eval()
         n_videos = len(self._validation.means)
         batches = np.split(np.arange(n_videos), range(self._batch_size, n_videos, self._batch_size))
-        shares = [self.network(self._validation.items.batch(rows, self.device)).sigmoid() for rows in batches]
+        shares = [network(self._validation.items.batch(rows, self.device)).sigmoid() for rows in batches]
         predicted = torch.cat(shares).float().cpu().numpy()
         # The videos are what the rows of one video are in eq. 4.
         return challenge_score(video_correlations(predicted, self._validation.means, np.array([0, n_videos])))

@@ -62,7 +62,9 @@ def test_an_ensemble_starts_with_the_single_network_and_shares_no_other():
 
 
 def test_an_ensemble_has_the_chain_s_variants_over_those_of_its_row():
-    ensemble = EnsembleConfig(count=3, variants=({"hidden": 4}, {"modalities": ["audio"]}))
+    ensemble = EnsembleConfig(
+        count=3, variants=({"model": {"hidden": 4}}, {"model": {"modalities": ["audio"]}, "training": {"epochs": 9}})
+    )
     variants = {"wide": {"model": {"experts": 2}}, "ensemble": {"ensemble_of": "wide"}}
     plan = make(variants, seeds=1, ensemble=ensemble)
     assert plan.networks["ensemble", 0] == ("ensemble_seed_0", "ensemble_seed_1000", "ensemble_seed_2000")
@@ -71,10 +73,12 @@ def test_an_ensemble_has_the_chain_s_variants_over_those_of_its_row():
     chain = member_jobs(MODEL.model_copy(update={"experts": 2}), TRAINING, ensemble, TRAIN)[:3]
     assert [job.architecture for job in members] == [job.architecture for job in chain]
     assert [job.architecture.hidden for job in members] == [4, 8, 4]
+    assert [job.config for job in members] == [job.config for job in chain]
+    assert [job.config.epochs for job in members] == [4, 9, 4]
 
 
 def test_members_that_are_the_single_network_are_trained_once():
-    ensemble = EnsembleConfig(count=2, variants=({}, {"hidden": 4}))
+    ensemble = EnsembleConfig(count=2, variants=({}, {"model": {"hidden": 4}}))
     plan = make({"full": {}, "ensemble": {"ensemble_of": "full"}}, seeds=1, ensemble=ensemble)
     assert plan.networks["ensemble", 0] == ("full_seed_0", "ensemble_seed_1000")
     assert len(plan.jobs) == 2
@@ -87,7 +91,7 @@ def test_every_network_is_chosen_by_the_policy_of_the_evaluation():
 def test_a_variant_of_the_ensemble_that_makes_no_network_is_named():
     variants = {"full": {}, "ensemble": {"ensemble_of": "full"}}
     with pytest.raises(EvaluationError, match=r"variants\.ensemble: ensemble_members\.variants\[1\]: (.|\n)*hiden"):
-        make(variants, ensemble=EnsembleConfig(count=2, variants=({}, {"hiden": 1})))
+        make(variants, ensemble=EnsembleConfig(count=2, variants=({}, {"model": {"hiden": 1}})))
 
 
 def test_a_variant_s_training_is_over_that_of_all():

@@ -9,23 +9,20 @@ from pydantic import Field, model_validator
 
 from mgn_ma.configuration import Configuration
 from mgn_ma.evaluation.scoring import ORACLE
+from mgn_ma.training.config import NetworkChanges
 
 VariantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Seed = Annotated[int, Field(ge=0, lt=1000)]
 
 
-class Variant(Configuration):
-    """What differs from the parameters ``model`` and ``training``; what isn't named here is as it is there.
+class Variant(NetworkChanges):
+    """What differs from the parameters ``model`` and ``training``, for the latter on top of what all variants share.
 
     Attributes:
-        model: changes of ``model``.
-        training: changes of ``training``, on top of those that all variants share.
         ensemble_of: a variant, and then this one is the chain's ensemble, with that variant as its ``model`` and
             ``training``: as many members, of the same variants, combined by the same method.
     """
 
-    model: dict[str, Any] = Field(default_factory=dict)
-    training: dict[str, Any] = Field(default_factory=dict)
     ensemble_of: VariantName | None = None
 
     @model_validator(mode="after")

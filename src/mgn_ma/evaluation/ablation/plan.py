@@ -68,9 +68,9 @@ def make_plan(
         members = ensemble if variant.ensemble_of else EnsembleConfig(count=1)
         prefix = name if members.variants else variant.ensemble_of or name
         for seed in config.seed_numbers:
-            architectures, trained_by = _changed(name, config, members, model, training, train, seed)
             names = []
-            for number, architecture in enumerate(architectures):
+            settings = _settings(name, config, members, model, training, train, seed)
+            for number, (architecture, trained_by) in enumerate(settings):
                 member_seed = seed + SEED_STRIDE * number
                 job = MemberJob(
                     name=f"{prefix}_seed_{member_seed}",
@@ -84,7 +84,7 @@ def make_plan(
     return AblationPlan(tuple(jobs.values()), networks)
 
 
-def _changed(
+def _settings(
     name: str,
     config: AblationConfig,
     members: EnsembleConfig,
@@ -92,22 +92,24 @@ def _changed(
     training: TrainingConfig,
     train: PackedSplit,
     seed: int,
-) -> tuple[list[MGNMAConfig], TrainingConfig]:
+) -> list[tuple[MGNMAConfig, TrainingConfig]]:
     """What a variant makes of the members' networks, which read the vectors of their seed, and of their training."""
     packed = read_with_seed(train.widths, seed)
     widths = {named: train.widths[as_packed] for named, as_packed in packed.items()}
     variant = config.variants[config.variants[name].ensemble_of or name]
     try:
-        of_all = changed(model, variant.model)
-        models = [members.model_of(number, of_all) for number in range(members.count)]
-        sized = [of_one.sized(widths, len(train.targets.names)) for of_one in models]
-        architectures = [
-            one.model_copy(update={"modalities": {packed[name]: width for name, width in one.modalities.items()}})
-            for one in sized
-        ]
-        return architectures, changed(training, config.training, variant.training)
+        of_all = changed(model, variant.model), changed(training, config.training, variant.training)
+        of_members = [members.settings_of(number, *of_all) for number in range(members.count)]
+        n_targets = len(train.targets.names)
+        return [(_as_packed(of_one.sized(widths, n_targets), packed), trained_by) for of_one, trained_by in of_members]
     except (ValueError, TrainingError) as error:
         raise EvaluationError(f"ablation.variants.{name}: {error}") from error
+
+
+def _as_packed(architecture: MGNMAConfig, packed: Mapping[str, str]) -> MGNMAConfig:
+    """The same with its modalities called as they are packed."""
+    widths = {packed[name]: width for name, width in architecture.modalities.items()}
+    return architecture.model_copy(update={"modalities": widths})
 
 
 def log_estimate(
