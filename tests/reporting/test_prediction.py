@@ -143,13 +143,15 @@ def test_a_large_video_is_copied_or_linked(bundle, films, tmp_path):
     [({"low": 0.1, "high": 0.15}, "0.123 (95 %: 0.100 to 0.150)"), ({"low": None, "high": None}, "0.123")],
 )
 def test_a_page_says_how_good_the_model_is(bundle, films, tables, folder, tmp_path, bounds, shown):
-    scores = {"validation": 0.1234, "interval": bounds}  # no bounds: there was one validation video
+    # No bounds: there was one video.
+    scores = {"validation": 0.1234, "interval": bounds, "holdout": {"estimate": 0.1234, **bounds}}
     known = {"scores": scores, "trained_on": "films of <nobody>"}
     scored = replace(bundle, description=bundle.description.model_copy(update=known))
     (tmp_path / ".tracks").symlink_to(folder / ".tracks")
     predict(scored, [next(films.glob("*.mp4"))], tmp_path)
     (page,) = (tmp_path / "pages").glob("*.html")
-    assert f"<dt>Correlation on its validation videos</dt><dd>{shown}</dd>" in page.read_text()
+    for videos in ("its validation videos", "hold-out videos, which chose nothing"):
+        assert f"<dt>Correlation on {videos}</dt><dd>{shown}</dd>" in page.read_text()
     assert "<dt>Trained on</dt><dd>films of &lt;nobody&gt;</dd>" in page.read_text()
 
 

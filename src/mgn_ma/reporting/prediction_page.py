@@ -217,15 +217,20 @@ def _label(modality: str) -> str:
 
 
 def _score_facts(scores: Mapping[str, Any]) -> dict[str, str]:
-    """The validation score as a sentence, as far as the bundle knows it."""
-    score, interval = scores.get("validation"), scores.get("interval") or {}
-    if score is None:
-        return {}
-    text = f"{score:.3f}"
-    # A single validation video has a score and no interval.
-    if interval.get("low") is not None:
-        text += f" (95 %: {interval['low']:.3f} to {interval['high']:.3f})"
-    return {"Correlation on its validation videos": text}
+    """The scores as sentences, as far as the bundle knows them."""
+    holdout = scores.get("holdout") or {}
+    shown = {
+        "Correlation on its validation videos": (scores.get("validation"), scores.get("interval") or {}),
+        "Correlation on hold-out videos, which chose nothing": (holdout.get("estimate"), holdout),
+    }
+    facts = {}
+    for what, (score, interval) in shown.items():
+        if score is not None:
+            facts[what] = f"{score:.3f}"
+            # A single video has a score and no interval.
+            if interval.get("low") is not None:
+                facts[what] += f" (95 %: {interval['low']:.3f} to {interval['high']:.3f})"
+    return facts
 
 
 def _video_facts(outcome: VideoOutcome) -> dict[str, str]:
