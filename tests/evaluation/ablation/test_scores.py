@@ -90,7 +90,12 @@ def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant, rea
     )
     recipe, _, _ = learn_ensemble(members, labels["validation"], EEV, ensembling, evaluation, {}, Modalities({}))
     chain = score_ensemble(
-        combine_members(members, recipe, EEV), labels["validation"], labels["test"], None, evaluation
+        combine_members(members, recipe, EEV),
+        labels["validation"],
+        labels["validation"].iloc[:0],
+        labels["test"],
+        None,
+        evaluation,
     )
     assert set(chain["predictor"]) == {ENSEMBLE}
     for name in ("ensemble", "again"):

@@ -67,7 +67,7 @@ class TextConfig(EncoderConfig):
 
     Attributes:
         prompt: what is put before each text.
-        source: what is read: ``captions`` (a row for each merged cue) or ``title`` (one row for the whole video).
+        source: what is read: ``captions`` (a row for each merged cue of speech) or ``title`` (one row in all).
         max_tokens: longer texts are cut, prompt and special tokens included.
     """
 
@@ -87,6 +87,7 @@ class BertConfig(TextConfig):
     """
 
     PUBLIC: ClassVar = {"pretrained": BERT}
+    VERSION: ClassVar[int] = 2
     prompt: ClassVar[str] = ""
 
     name: Literal["bert"] = "bert"

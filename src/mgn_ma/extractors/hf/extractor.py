@@ -147,10 +147,7 @@ class HFVideoExtractor(_EncoderExtractor[HFVideoConfig]):
 
 
 class HFTextExtractor(_EncoderExtractor[TextConfig]):
-    """Captions: a row holds from a merged cue's start to its end, and cues of sounds such as ``[Music]`` are texts too.
-
-    Title: one row holds for all time.
-    """
+    """Captions: a row holds from a merged cue's start to its end. Title: one row holds for all time."""
 
     clock: Clock  # type: ignore[misc]
     _unit = "text"
@@ -164,10 +161,10 @@ class HFTextExtractor(_EncoderExtractor[TextConfig]):
         return self._tokenize([self._config.prompt + "a"], 0)
 
     def extract(self, video: VideoSource) -> TrackRows:
-        """One row for each merged cue, or one for the title; each distinct text goes through the network once."""
+        """One row for each merged cue of speech, or for the title; each distinct text goes through the network once."""
         starts_us, ends_us, texts = timed_texts(video, self._config.source)
         if not texts:
-            raise ExtractionError("its captions hold no text")
+            raise ExtractionError("its captions hold no speech")
         vectors: dict[str, npt.NDArray[np.float32]] = {}
         # Texts share a batch with those of their padded length, so that no padding is wasted.
         for _, alike in groupby(sorted(dict.fromkeys(texts), key=self._padded_length), self._padded_length):
