@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 import torch
 import transformers
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
+from tiny_encoders import CLIP, MODELS
 
 from mgn_ma.extractors.base import ExtractionError
 from mgn_ma.extractors.pretrained import WeightsError
@@ -22,84 +22,6 @@ from mgn_ma.extractors.registry import build, parse_config
 from mgn_ma.extractors.weights import require_weights
 from mgn_ma.media.audio import iter_audio
 from mgn_ma.media.source import VideoSource
-
-SHAPE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-SEEN = {"image_size": 32, "patch_size": 8, **SHAPE}
-SMALL = {"size": {"height": 32, "width": 32}}
-CLIP = {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}
-Save = Callable[[Path], None]
-
-
-def saved(model: Any, processor: Any) -> Save:
-    def save(folder: Path) -> None:
-        for part in (model(), processor):
-            part.save_pretrained(folder)
-
-    return save
-
-
-def vit() -> Any:
-    return transformers.ViTModel(transformers.ViTConfig(**SEEN))
-
-
-def siglip() -> Any:
-    texts = {"vocab_size": 100, "max_position_embeddings": 16, "bos_token_id": 1, "eos_token_id": 2, **SHAPE}
-    return transformers.SiglipModel(transformers.SiglipConfig(text_config=texts, vision_config=SEEN))
-
-
-def dinov3() -> Any:
-    return transformers.DINOv3ViTModel(transformers.DINOv3ViTConfig(**SEEN))
-
-
-def whisper() -> Any:
-    return transformers.WhisperModel(
-        transformers.WhisperConfig(
-            vocab_size=100, d_model=16, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=32,
-            decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=32,
-            pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=3,
-        )
-    )  # fmt: skip
-
-
-def wav2vec2() -> Any:
-    return transformers.Wav2Vec2Model(
-        transformers.Wav2Vec2Config(
-            conv_dim=(8,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2, **SHAPE
-        )
-    )
-
-
-def clap() -> Any:
-    heard = {"hidden_size": 64, "patch_embeds_hidden_size": 8, "depths": [1] * 4, "num_attention_heads": [1, 1, 2, 2]}
-    return transformers.ClapModel(
-        transformers.ClapConfig(text_config={"vocab_size": 100, **SHAPE}, audio_config=heard, projection_dim=12)
-    )
-
-
-def videomae() -> Any:
-    return transformers.VideoMAEModel(transformers.VideoMAEConfig(num_frames=4, tubelet_size=2, **SEEN))
-
-
-def vjepa2() -> Any:
-    return transformers.VJEPA2Model(
-        transformers.VJEPA2Config(
-            patch_size=8, crop_size=32, frames_per_clip=4, tubelet_size=2, hidden_size=16, num_hidden_layers=2,
-            num_attention_heads=2, mlp_ratio=2, pred_hidden_size=16, pred_num_attention_heads=2,
-            pred_num_hidden_layers=1, pred_num_mask_tokens=2,
-        )
-    )  # fmt: skip
-
-
-MODELS: dict[str, Save] = {
-    "vit": saved(vit, transformers.ViTImageProcessor(**SMALL)),
-    "siglip": saved(siglip, transformers.SiglipImageProcessor(**SMALL)),
-    "dinov3": saved(dinov3, transformers.DINOv3ViTImageProcessor(**SMALL)),
-    "whisper": saved(whisper, transformers.WhisperFeatureExtractor()),
-    "wav2vec2": saved(wav2vec2, transformers.Wav2Vec2FeatureExtractor()),
-    "clap": saved(clap, transformers.ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad")),
-    "videomae": saved(videomae, transformers.VideoMAEVideoProcessor(**CLIP)),
-    "vjepa2": saved(vjepa2, transformers.VJEPA2VideoProcessor(crop_size=32)),
-}
 
 
 @pytest.fixture(scope="module")
@@ -119,34 +41,6 @@ def extractor(name: str, folder: Path, **settings: Any) -> Any:
     return build(parse_config(name, {"pretrained": str(folder), "device": "cpu", "batch_size": 3, **settings}))
 
 
-@pytest.fixture(scope="module")
-def pictures() -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (12, 6, 8, 3), dtype=np.uint8)
-    return list(coarse.repeat(8, axis=1).repeat(8, axis=2))
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory: pytest.TempPathFactory, pictures: list[np.ndarray]) -> VideoSource:
-    """Two seconds of 48 x 64 at 6 Hz, losslessly, with a tone that rises."""
-    path = tmp_path_factory.mktemp("video") / "v.mov"
-    t = np.arange(96_000) / 48_000
-    tone = np.asarray(0.3 * np.sin(2 * np.pi * (200 * t + 150 * t**2)), np.float32)
-    with av.open(str(path), "w") as container:
-        seen, heard = container.add_stream("png", rate=6), container.add_stream("pcm_f32le", rate=48_000)
-        seen.height, seen.width, seen.pix_fmt = 48, 64, "rgb24"
-        heard.layout = "mono"
-        for picture in pictures:
-            container.mux(seen.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(seen.encode(None))
-        for start in range(0, len(tone), 1024):
-            frame = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], format="flt", layout="mono")
-            frame.sample_rate, frame.pts = 48_000, start
-            container.mux(heard.encode(frame))
-        container.mux(heard.encode(None))
-    return VideoSource("v", video_path=str(path), has_audio=True, duration_us=2_000_000)
-
-
 def close(ours: np.ndarray, theirs: torch.Tensor) -> None:
     torch.testing.assert_close(torch.from_numpy(ours), theirs, rtol=1e-4, atol=1e-5)
 
@@ -157,9 +51,14 @@ class TestImages:
         [("vit", "cls"), ("vit", "mean"), ("vit", "pooled"), ("dinov3", "pooled"), ("dinov3", "cls")],
     )
     def test_vectors_are_those_of_the_model_on_its_own_processors_images(
-        self, folder: Callable[[str], Path], video: VideoSource, pictures: list[np.ndarray], name: str, pooling: str
+        self,
+        folder: Callable[[str], Path],
+        short_video: VideoSource,
+        pictures: list[np.ndarray],
+        name: str,
+        pooling: str,
     ) -> None:
-        rows = extractor("hf_image", folder(name), pooling=pooling).extract(video)
+        rows = extractor("hf_image", folder(name), pooling=pooling).extract(short_video)
         model = transformers.AutoModel.from_pretrained(folder(name)).eval()
         processor = transformers.AutoImageProcessor.from_pretrained(folder(name))
         with torch.inference_mode():
@@ -170,9 +69,9 @@ class TestImages:
         assert len(rows) == 12
 
     def test_a_model_of_images_and_texts_gives_its_image_features(
-        self, folder: Callable[[str], Path], video: VideoSource, pictures: list[np.ndarray]
+        self, folder: Callable[[str], Path], short_video: VideoSource, pictures: list[np.ndarray]
     ) -> None:
-        rows = extractor("hf_image", folder("siglip"), pooling="pooled").extract(video)
+        rows = extractor("hf_image", folder("siglip"), pooling="pooled").extract(short_video)
         model = transformers.SiglipModel.from_pretrained(folder("siglip")).eval()
         processor = transformers.AutoImageProcessor.from_pretrained(folder("siglip"))
         with torch.inference_mode():
@@ -183,14 +82,14 @@ class TestImages:
 class TestSound:
     @pytest.mark.parametrize(("name", "rate"), [("whisper", 16_000), ("wav2vec2", 16_000), ("clap", 48_000)])
     def test_a_row_is_the_window_around_it_at_the_rate_that_the_processor_wants(
-        self, folder: Callable[[str], Path], video: VideoSource, name: str, rate: int
+        self, folder: Callable[[str], Path], short_video: VideoSource, name: str, rate: int
     ) -> None:
         settings = {"window_us": 500_000, "hop_us": 166_667, "pooling": "pooled" if name == "clap" else "mean"}
-        rows = extractor("hf_audio", folder(name), **settings).extract(video)
+        rows = extractor("hf_audio", folder(name), **settings).extract(short_video)
         assert rows.timestamps_us.tolist() == [row * 166_667 for row in range(12)]
         assert rows.ends_us[:2].tolist() == [166_667, 333_334]
 
-        sound = np.concatenate(list(iter_audio(str(video.video_path), rate)))
+        sound = np.concatenate(list(iter_audio(str(short_video.video_path), rate)))
         around = np.concatenate([np.zeros(rate, np.float32), sound, np.zeros(rate, np.float32)])
         starts = [rate + (row * 166_667 * 2 + 166_667 - 500_000) * rate // 2_000_000 for row in range(12)]
         processor = transformers.AutoFeatureExtractor.from_pretrained(folder(name))
@@ -221,9 +120,9 @@ class TestSound:
 class TestClips:
     @pytest.mark.parametrize("name", ["videomae", "vjepa2"])
     def test_a_row_is_the_clip_around_its_middle(
-        self, folder: Callable[[str], Path], video: VideoSource, pictures: list[np.ndarray], name: str
+        self, folder: Callable[[str], Path], short_video: VideoSource, pictures: list[np.ndarray], name: str
     ) -> None:
-        rows = extractor("hf_video", folder(name), step_us=166_667, hop_us=500_000).extract(video)
+        rows = extractor("hf_video", folder(name), step_us=166_667, hop_us=500_000).extract(short_video)
         assert rows.timestamps_us.tolist() == [0, 500_000, 1_000_000, 1_500_000]
         # The frames of the grid nearest to 250, 750, 1250 and 1750 ms, and the two before and the one after each.
         middles = [1, 4, 7, 10]
@@ -246,9 +145,9 @@ class TestClips:
         assert extractor("hf_video", tmp_path).width == 16
 
     def test_a_hop_longer_than_what_is_left_is_a_row_still(
-        self, folder: Callable[[str], Path], video: VideoSource
+        self, folder: Callable[[str], Path], short_video: VideoSource
     ) -> None:
-        rows = extractor("hf_video", folder("videomae"), step_us=100_000, hop_us=900_000).extract(video)
+        rows = extractor("hf_video", folder("videomae"), step_us=100_000, hop_us=900_000).extract(short_video)
         assert rows.timestamps_us.tolist() == [0, 900_000, 1_800_000]
 
 

