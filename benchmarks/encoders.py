@@ -56,7 +56,7 @@ ENCODERS: dict[str, tuple[str, dict[str, Any], Part | None, Part | None]] = {
     "openai/whisper-base": (
         "hf_audio",
         {"hop_us": 960_000, "window_us": 960_000},
-        lambda: hf.WhisperModel(hf.WhisperConfig(**WHISPER, decoder_layers=6)),
+        lambda: hf.WhisperModel(hf.WhisperConfig(**WHISPER, decoder_attention_heads=8)),
         hf.WhisperFeatureExtractor,
     ),
     "intfloat/multilingual-e5-small": (

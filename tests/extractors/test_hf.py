@@ -190,10 +190,10 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("name", "model", "says"),
         [
-            ("hf_image", "wav2vec2", "prepares no image: Unrecognized image processor"),
-            ("hf_image", "clap", "prepares no image: Unrecognized image processor"),
-            ("hf_audio", "vit", "prepares no audio: Unrecognized feature extractor"),
-            ("hf_video", "siglip", "prepares no video: Unrecognized video processor"),
+            ("hf_image", "wav2vec2", "prepares no picture: Unrecognized image processor"),
+            ("hf_image", "clap", "prepares no picture: Unrecognized image processor"),
+            ("hf_audio", "vit", "prepares no sound: Unrecognized feature extractor"),
+            ("hf_video", "siglip", "prepares no clip: Unrecognized video processor"),
         ],
     )
     def test_a_model_of_another_kind(self, folder: Callable[[str], Path], name: str, model: str, says: str) -> None:

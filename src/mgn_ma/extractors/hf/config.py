@@ -12,7 +12,7 @@ from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeight
 if TYPE_CHECKING:
     from torch import nn
 
-Kind = Literal["image", "audio", "text", "video"]
+Kind = Literal["picture", "sound", "text", "clip"]
 Pooling = Literal["mean", "cls", "last", "pooled"]
 """One vector of many: the mean over all tokens, the first token, the last one, or what the model itself gives for the
 whole (its projection for models of two kinds of input, its pooler for others)."""
@@ -125,7 +125,7 @@ class HFImageConfig(HFConfig):
     """Any encoder of images, on the frame shown at each timestamp of the 6 Hz grid."""
 
     source: ClassVar[Source] = "video"
-    KIND: ClassVar[Kind] = "image"
+    KIND: ClassVar[Kind] = "picture"
     PUBLIC: ClassVar = {"pretrained": _public("preprocessor_config.json|processor_config.json")}
 
     name: Literal["hf_image"] = "hf_image"
@@ -140,7 +140,7 @@ class HFAudioConfig(HFConfig):
     """
 
     source: ClassVar[Source] = "audio"
-    KIND: ClassVar[Kind] = "audio"
+    KIND: ClassVar[Kind] = "sound"
     PUBLIC: ClassVar = {"pretrained": _public("preprocessor_config.json|processor_config.json")}
 
     name: Literal["hf_audio"] = "hf_audio"
@@ -158,8 +158,10 @@ class HFVideoConfig(HFConfig):
     """
 
     source: ClassVar[Source] = "video"
-    KIND: ClassVar[Kind] = "video"
-    PUBLIC: ClassVar = {"pretrained": _public("video_preprocessor_config.json|preprocessor_config.json")}
+    KIND: ClassVar[Kind] = "clip"
+    PUBLIC: ClassVar = {
+        "pretrained": _public("video_preprocessor_config.json|preprocessor_config.json|processor_config.json")
+    }
 
     name: Literal["hf_video"] = "hf_video"
     batch_size: PositiveInt = 2

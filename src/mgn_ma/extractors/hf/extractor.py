@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from itertools import count, groupby, takewhile
@@ -56,9 +57,9 @@ class _EncoderExtractor(Extractor, Generic[ConfigT]):
         self._encoder = place(encoder, self._device, config.precision)
         self._batches = Batches(config.batch_size, self._device, self._unit)
 
+    @abstractmethod
     def _blank(self, encoder: Any) -> Inputs:
         """What is read of something blank; whatever reads it is loaded here."""
-        raise NotImplementedError
 
     def forward(self, values: Sequence[Any]) -> torch.Tensor:
         """B values to (B, D) float32."""
@@ -81,7 +82,7 @@ class HFImageExtractor(_EncoderExtractor[HFImageConfig]):
     _unit = "frame"
 
     def _blank(self, encoder: Any) -> Inputs:
-        self._prepare = partial(prepare_image, load_processor(self._need, "image"))
+        self._prepare = partial(prepare_image, load_processor(self._need, "picture"))
         return self._prepare(_BLANK)
 
     def extract(self, video: VideoSource) -> TrackRows:
@@ -96,7 +97,7 @@ class HFAudioExtractor(_EncoderExtractor[HFAudioConfig]):
     _unit = "window"
 
     def _blank(self, encoder: Any) -> Inputs:
-        processor = load_processor(self._need, "audio")
+        processor = load_processor(self._need, "sound")
         self._rate: int = processor.sampling_rate
         self._prepare = partial(prepare_audio, processor)
         return self._prepare(np.zeros(self._config.window_us * self._rate // 1_000_000, np.float32))
@@ -119,7 +120,7 @@ class HFVideoExtractor(_EncoderExtractor[HFVideoConfig]):
     _unit = "clip"
 
     def _blank(self, encoder: Any) -> Inputs:
-        self._prepare = partial(prepare_frame, load_processor(self._need, "video"))
+        self._prepare = partial(prepare_frame, load_processor(self._need, "clip"))
         self._n_frames = frames_of_clip(encoder)
         return self._clip([self._prepare(_BLANK)] * self._n_frames)
 

@@ -29,7 +29,18 @@ Inputs = dict[str, Tensor]
 Tokenize = Callable[[Sequence[str], int], Inputs]
 """B texts and a least length to ``input_ids`` and ``attention_mask``, each (B, L) int64."""
 
-_PROCESSORS: dict[Kind, Any] = {"image": AutoImageProcessor, "audio": AutoFeatureExtractor, "video": AutoVideoProcessor}
+_PROCESSORS: dict[Kind, Any] = {
+    "picture": AutoImageProcessor,
+    "sound": AutoFeatureExtractor,
+    "clip": AutoVideoProcessor,
+}
+_FEATURES: dict[Kind, str] = {
+    "picture": "get_image_features",
+    "sound": "get_audio_features",
+    "text": "get_text_features",
+    "clip": "get_video_features",
+}
+"""Methods of models of two kinds of input."""
 _UNLOADABLE = (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError, ImportError)
 """What transformers raises for files that don't fit, in no particular order."""
 
@@ -50,8 +61,7 @@ class Encoder(nn.Module):
     def __init__(self, model: nn.Module, kind: Kind, pooling: Pooling) -> None:
         super().__init__()
         # Of a model of two kinds of input: the tower, and a projection into the space that both share.
-        features = f"get_{kind}_features"
-        self._method = features if hasattr(model, features) else "forward"
+        self._method = _FEATURES[kind] if hasattr(model, _FEATURES[kind]) else "forward"
         has_decoder = self._method == "forward" and getattr(model.config, "is_encoder_decoder", False)
         self.model: nn.Module = model.get_encoder() if has_decoder else model  # type: ignore[operator]
         self._pooling = pooling
@@ -183,8 +193,8 @@ def load_processor(need: WeightsNeed, kind: Kind) -> Any:
         processor = _PROCESSORS[kind].from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except _UNLOADABLE as error:
         raise WeightsError(f"{directory} prepares no {kind}: {_in_a_line(error)}") from error
-    if kind == "audio" and not hasattr(processor, "sampling_rate"):
-        raise WeightsError(f"{directory} prepares no audio: {type(processor).__name__} has no sampling rate")
+    if kind == "sound" and not hasattr(processor, "sampling_rate"):
+        raise WeightsError(f"{directory} prepares no sound: {type(processor).__name__} has no sampling rate")
     return processor
 
 
