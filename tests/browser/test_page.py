@@ -35,7 +35,9 @@ def folder(tmp_path_factory):
         PageMoment(
             "awe", 2_000_000, 3_000_000, 4_000_000, 0.3, 0.1, {"picture": 0.03, "sound": -0.07}, thumbnail.getvalue()
         ),
-        PageMoment("pain", 6_000_000, 7_000_000, 8_000_000, 0.3, 0.1, {"picture": 0.2, "sound": -1e-4}, caption=HOSTILE),
+        PageMoment(
+            "pain", 6_000_000, 7_000_000, 8_000_000, 0.3, 0.1, {"picture": 0.2, "sound": -1e-4}, caption=HOSTILE
+        ),
     ]
     video = PageVideo(
         "-abc",
