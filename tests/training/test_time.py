@@ -39,7 +39,7 @@ def make_job(
         "modality_dropout": 0.0,
         "temporal": {"kind": kind, **SMALL, **(temporal or {})},
     }
-    training = {"epochs": 4, "learning_rate": 1e-2, "batches": {"batch_size": 64}, **config}
+    training = {"epochs": 4, "learning_rate": 1e-2, "batches": {"batch_size": 64, "least_windows": 1}, **config}
     return MemberJob(
         name="member_1",
         architecture=ModelConfig.model_validate(model).sized(split.widths, len(split.targets.names)),
