@@ -36,7 +36,7 @@ from mgn_ma.media import video as video_module
 from mgn_ma.media.geometry import FrameGeometry, Framer
 from mgn_ma.media.video import iter_frames_at
 
-IMAGE = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize_shorter=333)
+IMAGE = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize=333)
 CLIP = FrameGeometry(kind="centre_square", size=224)
 SECOND_US = 1_000_000
 
@@ -195,7 +195,7 @@ from pathlib import Path
 from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.video import iter_frames_at
-geometry = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize_shorter=333)
+geometry = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize=333)
 n = sum(1 for _ in iter_frames_at(sys.argv[1], grid_timestamps_us(int(sys.argv[2])), geometry))
 print(n, re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 """

@@ -31,11 +31,10 @@ from clips import SIZES, render
 from mgn_ma.extractors.audio_patches import log_mel_patches
 from mgn_ma.extractors.bert.network import load_network as load_bert
 from mgn_ma.extractors.device import cpu_has_bfloat16, dtype_of, place, resolve_device
-from mgn_ma.extractors.inception_resnet_v2.extractor import GEOMETRY
-from mgn_ma.extractors.inception_resnet_v2.network import fold_batch_norms
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.extractors.registry import build, parse_config
 from mgn_ma.extractors.s3d.extractor import FramesOfVideo, window_starts
+from mgn_ma.extractors.timm_image.network import fold_batch_norms
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.machine import usable_cpus
 from mgn_ma.media.audio import iter_audio
@@ -194,7 +193,8 @@ def network_alone(name: str, extractor: Any, clip: VideoSource) -> Callable[[], 
     elif name == "vggish":
         units = list(log_mel_patches(iter_audio(path)))
     else:
-        units = [frame for _, frame in iter_frames_at(path, grid_timestamps_us(duration_us).tolist(), GEOMETRY)]
+        times_us, geometry = grid_timestamps_us(duration_us).tolist(), extractor.pictures.geometry
+        units = [frame for _, frame in iter_frames_at(path, times_us, geometry)]
     return lambda: list(extractor._batches.map(extractor.forward, units))
 
 

@@ -135,7 +135,7 @@ def test_the_ablation_stands_behind_the_chain_and_tracks_every_network(resumed):
     runs = client.search_runs([client.get_experiment_by_name("mgn_ma").experiment_id])
     (parent,) = (run for run in runs if run.info.run_name == "ablation [sample]")
     nested = {r.info.run_name for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id}
-    assert nested == {
+    assert {name for name in nested if not name.startswith("video_level_")} == {
         *("audio_seed_0", "moe_attention_seed_0", "moe_attention_seed_1000", "in_sample_vectors_seed_0"),
     }
 

@@ -9,7 +9,7 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project, pipelines, settings
 from kedro.io import DataCatalog
 
-from mgn_ma.eev.frames import SPLITS
+from mgn_ma.eev.frames import ANNOTATED
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,7 +46,7 @@ def test_default_chain_needs_only_raw_data_and_truth(registered):
         "annotations_train",
         "annotations_validation",
         "annotations_test",
-        *(f"annotations_digest_{split}" for split in SPLITS),
+        *(f"annotations_digest_{split}" for split in ANNOTATED),
         "raw_videos",
     }
 

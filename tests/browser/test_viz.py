@@ -21,7 +21,7 @@ from mgn_ma.reporting.correlations import expression_correlation_figure
 from mgn_ma.reporting.curves import curves_figure
 from mgn_ma.reporting.example import choose_video
 from mgn_ma.reporting.figures_page import figures_page
-from mgn_ma.reporting.learning_curves import learning_curves_figure
+from mgn_ma.reporting.learning_curves import learning_curves_figure, video_level_curves_figure
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -35,7 +35,7 @@ STAGES = {
 
 @pytest.fixture(scope="module")
 def figures():
-    """The four figures, of tables that are made up."""
+    """All figures, of tables that are made up."""
     time = np.arange(60)[:, None] / 6
     waves = 0.3 + 0.2 * np.sin(time * (1 + np.arange(15)) / 3)
     labels = pd.DataFrame(np.tile(waves, (3, 1)).astype(np.float32), columns=list(EEV.names))
@@ -56,6 +56,7 @@ def figures():
     video = choose_video(predictions, labels, "<script>alert(1)</script>")
     return {
         "learning_curves_figure": learning_curves_figure(curves),
+        "video_level_curves_figure": video_level_curves_figure(curves),
         "expression_correlation_figure": expression_correlation_figure(
             {"validation": {"ensemble": 0.3, "expressions": expressions}}
         ),
@@ -152,6 +153,7 @@ def test_page_shows_the_layers(page, address):
     ("name", "title", "traces"),
     [
         ("learning_curves_figure", "Learning curves", 9),
+        ("video_level_curves_figure", "Learning curves of the video-level networks", 9),
         ("expression_correlation_figure", "Correlation per expression", 2),
         ("curves_figure", "Labels and predictions over video <script>", 30),
         ("attention_figure", "Modal attention over video <script>", 2),

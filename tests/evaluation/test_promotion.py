@@ -43,6 +43,14 @@ def test_the_reason_has_the_numbers():
     )
 
 
+def test_a_decision_on_the_hold_out_says_how_often_it_was_used():
+    score, gain = Interval(0.4, 0.3, 0.5, 8), Comparison(0.1, 0.01, 0.2, 0.1, 8)
+    first, third = decide_first(1, score, PromotionConfig(), 1), decide(2, 1, score, score, gain, PromotionConfig(), 3)
+    assert first.reason == "there was no champion; it scores 0.4000 on 8 hold-out videos (used 1 time by now)"
+    assert "on the same 8 hold-out videos (used 3 times by now); the gain is" in third.reason
+    assert (first.holdout_uses, third.holdout_uses, decision(0.01).holdout_uses) == (1, 3, None)
+
+
 def test_equal_scores_gain_nothing():
     of_videos = np.array([0.1, 0.5, 0.3])
     scores = compare(of_videos, of_videos, BootstrapConfig(resamples=100))

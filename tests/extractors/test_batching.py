@@ -120,6 +120,6 @@ def test_a_cpu_that_lacks_memory_says_it_in_words_only(message: str) -> None:
 
 
 def test_memory_for_not_even_one_unit_is_a_transient_failure() -> None:
-    with pytest.raises(ExtractionError, match="too little memory for even one unit") as raised:
+    with pytest.raises(ExtractionError, match="for even one unit: set `precision: bfloat16`") as raised:
         vectors_of(range(3), Network(fits=0), Batches(4, CPU), lacking="nothing")
     assert raised.value.transient

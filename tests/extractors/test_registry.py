@@ -24,6 +24,7 @@ SETTINGS = {
     "vggish": {"pretrained": {"random": 0}},
     "s3d": {"pretrained": {"random": 0}},
     "bert": {"pretrained": {"random": 0}, "source": "captions"},
+    "timm_image": {"pretrained": {"random": 0}, "network": "test_vit"},
 }
 SOURCES = {"vggish": "audio", "audio_descriptor": "audio", "bert": "captions", "text_descriptor": "captions"}
 

@@ -44,16 +44,21 @@ def test_the_summary_names_scores_beside_controls_and_the_next_commands(env, opt
             "intervals": {"oracle": row(0.8), "ensemble": row(0.4), "time_only": row(-0.1)}
             | {"shuffled": {"estimate": None, "low": None, "high": None, "n_videos": 8}},
         },
+        "holdout": {"intervals": {"ensemble": row(0.3)}},
         "reactions": {"centred": {"score": 0.44, "fitted": {"all": {"lag_s": 1.1, "lag_interval": [0.9, 1.3]}}}},
     }
     lines = list(summary(report, "figures.html", env))
-    assert lines[:7] == [
+    assert lines[:9] == [
         "Correlation on 8 validation videos, with 95 % intervals over videos:",
         "  oracle            0.800  [0.750, 0.850]",
         "  ensemble          0.400  [0.350, 0.450]  members 0.310 to 0.420",
         "  time only        -0.100  [-0.150, -0.050]",
         "  shuffled labels   undefined",
+        "On 8 hold-out videos, which chose nothing:",
+        "  ensemble          0.300  [0.250, 0.350]",
         "Viewers react 1.1 s later [0.9, 1.3]; with that (ensembling.reaction: centred) the ensemble would have 0.440",
         "Figures: figures.html",
     ]
-    assert lines[8].startswith(f"  kedro run{option} --pipelines promotion ")
+    assert lines[10].startswith(f"  kedro run{option} --pipelines promotion ")
+    without = list(summary(report | {"holdout": None}, "figures.html", env))
+    assert without == lines[:5] + lines[7:]

@@ -184,10 +184,13 @@ def test_scores_are_those_of_the_report():
         "validation": {"ensemble": 0.4, "intervals": {"ensemble": interval}, "per_expression": {"awe": 0.1}},
         "n_videos": 7,
         "method": "mean",
+        "holdout": None,
     }
+    assert scores_of(report | {"holdout": {"intervals": {"ensemble": interval}}})["holdout"] == interval
     assert scores_of(report) == {
         "validation": 0.4,
         "interval": interval,
+        "holdout": None,
         "per_expression": {"awe": 0.1},
         "n_videos": 7,
         "method": "mean",

@@ -8,12 +8,12 @@ from tiny_ensemble import DATA, bundle
 from mgn_ma.eev.frames import expression_matrix
 from mgn_ma.eev.targets import EEV, Targets
 from mgn_ma.inference.predictor import Predictor
-from mgn_ma.inference.rescoring import ValidationVideos, differences, rescore, unlike_validation
+from mgn_ma.inference.rescoring import ComparisonVideos, differences, rescore, unlike_videos
 
 
 @pytest.fixture(scope="module")
 def validation(tiny):
-    return ValidationVideos(tiny.labels, tiny.views(), DATA)
+    return ComparisonVideos(tiny.labels, tiny.views(), DATA)
 
 
 def described(**changes):
@@ -36,7 +36,7 @@ def test_scores_are_pearson_s_r_averaged_over_expressions(tiny, validation):
 
 def test_videos_without_any_track_are_left_out_as_in_the_chain(tiny, validation):
     labels = tiny.labels.assign(video_id=tiny.labels["video_id"].replace("-v0", "-unavailable"))
-    scores = rescore({"same": bundle()}, ValidationVideos(labels, validation.tracks, DATA))
+    scores = rescore({"same": bundle()}, ComparisonVideos(labels, validation.tracks, DATA))
     assert len(scores["same"]) == labels["video_id"].nunique() - 1
 
 
@@ -59,11 +59,11 @@ def test_every_difference_is_named():
 
 def test_what_is_on_disk_has_to_be_what_it_was_trained_on(validation):
     ours = bundle().description
-    assert unlike_validation(ours, validation) == []
-    assert unlike_validation(described(data_fingerprint="e" * 64), validation) == ["data eeeeeeeeeeee and dddddddddddd"]
+    assert unlike_videos(ours, validation) == []
+    assert unlike_videos(described(data_fingerprint="e" * 64), validation) == ["data eeeeeeeeeeee and dddddddddddd"]
     changed = {"image": ours.extractors["image"].model_copy(update={"fingerprint": "a" * 64})}
     image = validation.tracks["image"].fingerprint[:12]
-    found = unlike_validation(described(extractors=changed), validation)
+    found = unlike_videos(described(extractors=changed), validation)
     assert found == [f"image from image_descriptor aaaaaaaaaaaa and tracks of {image}"]
-    found = unlike_validation(described(extractors=changed), ValidationVideos(validation.labels, {}, DATA))
+    found = unlike_videos(described(extractors=changed), ComparisonVideos(validation.labels, {}, DATA))
     assert found == ["image from image_descriptor aaaaaaaaaaaa and no tracks"]

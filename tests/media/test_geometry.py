@@ -16,8 +16,9 @@ from mgn_ma.media.geometry import FrameGeometry, Framer, Image
 from mgn_ma.media.probe import probe
 from mgn_ma.media.video import iter_frames_at
 
-NETWORK = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize_shorter=333)
+NETWORK = FrameGeometry(kind="shorter_side_centre_crop", size=299, resize=333)
 CLIP = FrameGeometry(kind="centre_square", size=224)
+SQUASHED = FrameGeometry(kind="squash_centre_crop", size=48, resize=64)
 WHOLE = FrameGeometry(kind="fit", size=64)
 
 
@@ -28,10 +29,11 @@ def first_image(path: Path, geometry: FrameGeometry) -> Image:
 class TestSettings:
     def test_a_crop_must_fit(self) -> None:
         with pytest.raises(ValidationError, match="doesn't fit"):
-            FrameGeometry(kind="shorter_side_centre_crop", size=300, resize_shorter=299)
+            FrameGeometry(kind="shorter_side_centre_crop", size=300, resize=299)
 
-    @pytest.mark.parametrize("settings", [{"kind": "centre_square", "size": 8, "resize_shorter": 9},
+    @pytest.mark.parametrize("settings", [{"kind": "centre_square", "size": 8, "resize": 9},
                                           {"kind": "shorter_side_centre_crop", "size": 8},
+                                          {"kind": "squash_centre_crop", "size": 8},
                                           {"kind": "fit", "size": 0},
                                           {"kind": "fit", "size": 8, "colour": "red"}])  # fmt: skip
     def test_what_makes_no_sense_is_refused(self, settings: dict[str, object]) -> None:
@@ -42,6 +44,7 @@ class TestSettings:
         assert NETWORK.scaled_size(1920, 1080) == (592, 333)
         assert NETWORK.scaled_size(1080, 1920) == (333, 592)
         assert CLIP.scaled_size(640, 360) == (398, 224)
+        assert SQUASHED.scaled_size(1920, 1080) == SQUASHED.scaled_size(1, 8000) == (64, 64)
         assert WHOLE.scaled_size(1920, 1080) == (64, 36)
         assert WHOLE.scaled_size(1, 8000) == (1, 64)
 
@@ -128,6 +131,14 @@ class TestAgainstPillow:
         assert np.abs(difference).mean() < 0.6
         assert abs(difference.mean()) < 0.1
         assert np.sqrt(np.mean(difference**2)) < 1.2
+
+    def test_squashed_photographs(self) -> None:
+        photograph = load_sample_images().images[0]
+        reference = PIL.Image.fromarray(photograph).resize((64, 64), PIL.Image.Resampling.BICUBIC)
+        squashed = Framer(SQUASHED).array(av.VideoFrame.from_ndarray(photograph, "rgb24"))
+        difference = squashed.astype(int) - np.asarray(reference)[8:56, 8:56]
+        assert squashed.shape == (48, 48, 3)
+        assert np.abs(difference).mean() < 0.6
 
 
 class TestOrientation:

@@ -89,6 +89,17 @@ def test_types_survive_parquet(folder: Path, tmp_path: Path) -> None:
     assert read["path"][0] is None or pd.isna(read["path"][0])
 
 
+def test_captions_of_sounds_are_counted_and_are_no_captions_where_nobody_speaks(folder: Path) -> None:
+    music = "WEBVTT\n\n00:00.000 --> 00:01.000\n[Music]\n"
+    (folder / "good.en.vtt").write_text(f"{music}\n00:01.000 --> 00:02.000\nhi\n")
+    (folder / "mute.en.vtt").write_text(music)
+    good, mute = build(folder, train=frames(good=1, mute=1)).to_dict("records")
+    assert good["note"] == "1 of 2 captions say what is heard, such as [Music], and are no speech"
+    assert good["captions_path"] == str(folder / "good.en.vtt")
+    assert "without captions" in mute["note"] and "holds no speech" in mute["note"]
+    assert pd.isna(mute["captions_path"]) and pd.isna(mute["captions_digest"])
+
+
 def test_a_video_in_two_splits_is_refused(folder: Path) -> None:
     with pytest.raises(SplitError, match=r"'good' is annotated in both train and test"):
         build(folder, train=frames(good=1), test=frames(good=1))

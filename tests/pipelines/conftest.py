@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from mgn_ma.eev.frames import SPLITS
 from mgn_ma.eev.targets import EEV
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.features.plan import source_digest, sources
@@ -32,7 +33,7 @@ DESCRIPTORS = {
     "image": "image_descriptor", "audio": "audio_descriptor", "action": "action_descriptor",
     "subtitle": "text_descriptor", "title": "text_descriptor",
 }  # fmt: skip
-SIZES = {"train": 7, "validation": 3, "test": 2}
+SIZES = {"train": 7, "validation": 3, "test": 2, "holdout": 1}
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Extracted:
     @property
     def data_fingerprint(self) -> dict[str, Any]:
         """What ingestion makes of labels and manifest."""
-        return fingerprint_data(*(self.labels[split] for split in SIZES), self.manifest, *["digest"] * 3)
+        return fingerprint_data(*(self.labels[split] for split in SPLITS), self.manifest, *["digest"] * 3)
 
 
 def _rows(modality: str, n_frames: int, theme: npt.NDArray[Any], signal: npt.NDArray[Any], random: Any) -> TrackRows:
@@ -97,7 +98,7 @@ def _rows(modality: str, n_frames: int, theme: npt.NDArray[Any], signal: npt.NDA
 
 @pytest.fixture
 def extracted(tmp_path: Path) -> Extracted:
-    """Twelve videos of two themes, which turn the sign of the reaction; one failed, one is silent, one unavailable."""
+    """Thirteen videos of two themes, which turn the reaction's sign; one failed, one is silent, one unavailable."""
     return make_extracted(tmp_path)
 
 

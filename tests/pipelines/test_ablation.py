@@ -98,7 +98,8 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
     test_labels = extracted.labels["test"].assign(
         **{name: random.random(len(extracted.labels["test"])).astype(np.float32) for name in EEV.names}
     )
-    truth = {"truth_validation": extracted.labels["validation"], "truth_test": None, "truth_test_labels": test_labels}
+    noise_free = pd.concat([extracted.labels["validation"], extracted.labels["holdout"]], ignore_index=True)
+    truth = {"truth_validation": noise_free, "truth_test": None, "truth_test_labels": test_labels}
     of_tracks = {"path": str(extracted.root)}
     return DataCatalog(
         {
@@ -108,11 +109,8 @@ def make_catalog(extracted: Any, folder: Path, **changes: Any) -> DataCatalog:
                 f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign")
                 for name in (*ALL[:-1], "title")
             },
-            **{f"{name}.tracks": TracksDataset(modality=name, **of_tracks) for name in ("video", "video_in_sample")},
-            **{
-                f"{name}.tracks_on_disk": TracksOnDiskDataset(modality=name, **of_tracks)
-                for name in ("video", "video_in_sample")
-            },
+            "video.tracks": TracksDataset(modality="video", **of_tracks),
+            "video.tracks_on_disk": TracksOnDiskDataset(modality="video", **of_tracks),
             **{
                 f"ablation_{split}_input": PackedSplitDataset(filepath=str(folder / split))
                 for split in extracted.labels
@@ -162,7 +160,7 @@ def scores_of(predicted: np.ndarray, labels: np.ndarray, offsets: np.ndarray) ->
 
 def test_a_network_is_trained_once_and_has_a_run_of_its_own(finished: Any) -> None:
     _, _, catalog = finished
-    assert catalog.load("tracker").names == NETWORKS
+    assert [name for name in catalog.load("tracker").names if not name.startswith("video_level")] == NETWORKS
     assert list(catalog.load("ablation_networks")) == NETWORKS
     curves = catalog.load("ablation_learning_curves")
     assert curves["member"].tolist() == NETWORKS, "one epoch each, as the ablation's own training says"
@@ -191,21 +189,42 @@ def test_the_tables_have_the_scores_of_the_networks(finished: Any) -> None:
     assert table_2["validation_of_oracle"][0] == pytest.approx(full), "here the truth is its own noise-free signal"
     assert other["validation"][1] == pytest.approx(full), "the K-fold row is the same network"
     assert other["table"].tolist() == ["vectors", "vectors"]
+    assert table_2["holdout"].notna().all() and table_2["holdout"][0] not in (full, table_2["test"][0])
     assert table_2["test"].notna().all() and table_2["test_of_oracle"].isna().all()
     assert table_1["paper_eev_test"].tolist() == [0.00574]
 
 
-def test_the_in_sample_vectors_are_the_full_network_s_for_everybody(finished: Any) -> None:
-    _, _, catalog = finished
+KINDS = ("video", "video_in_sample", "video_unaligned")
+
+
+def test_every_seed_has_video_vectors_of_its_own_of_every_kind(finished: Any) -> None:
+    extracted, _, catalog = finished
     split = catalog.load("ablation_train_input")
-    assert list(split.modalities) == [*ALL, "video_in_sample"]
-    k_fold, in_sample = split.modalities["video"], split.modalities["video_in_sample"]
-    assert (k_fold.width, k_fold.clock) == (in_sample.width, in_sample.clock)
-    assert k_fold.fingerprint != in_sample.fingerprint
-    # Only training videos have a network that did not see them.
+    packed = [f"{kind}_seed_{seed}" for seed in (0, 1) for kind in KINDS]
+    assert list(split.modalities) == [*ALL[:-1], *packed]
+    assert {(split.modalities[name].width, split.modalities[name].clock) for name in packed} == {(8, "whole")}
+    assert len({split.modalities[name].fingerprint for name in packed}) == 6
     on_train, on_test = (catalog.load(f"ablation_{name}_input").matrices for name in ("train", "test"))
-    assert not np.array_equal(on_train["video"], on_train["video_in_sample"])
-    np.testing.assert_array_equal(on_test["video"], on_test["video_in_sample"])
+    for seed in (0, 1):
+        k_fold, in_sample, unaligned = (f"{kind}_seed_{seed}" for kind in KINDS)
+        # Only training videos have a network that did not see them, and whose space is another.
+        assert not np.array_equal(on_train[k_fold], on_train[in_sample])
+        assert not np.array_equal(on_train[k_fold], on_train[unaligned])
+        np.testing.assert_array_equal(on_test[k_fold], on_test[in_sample])
+        np.testing.assert_array_equal(on_test[k_fold], on_test[unaligned])
+    chain = extracted.view("video")
+    of_chain = np.stack([chain.read(video_id).rows.vectors[0] for video_id in split.video_ids])
+    np.testing.assert_array_equal(on_train["video_seed_0"], of_chain, "the first seed's networks are the chain's")
+
+
+def test_a_network_reads_the_vectors_of_its_seed(finished: Any) -> None:
+    _, _, catalog = finished
+    networks = catalog.load("ablation_networks")
+    read = {name: list(networks[name].inputs)[-1] for name in NETWORKS if not name.startswith("audio")}
+    assert read == {
+        **{f"full_seed_{number}": f"video_seed_{number % 1000}" for number in (0, 1, 1000, 1001)},
+        **{f"in_sample_seed_{seed}": f"video_in_sample_seed_{seed}" for seed in (0, 1)},
+    }
 
 
 def test_the_runs_say_what_each_seed_is_made_of(finished: Any) -> None:
@@ -238,7 +257,8 @@ def test_interrupted_it_goes_on_with_the_network_that_it_was_at(
     original = loop._train_epoch
 
     def interrupted(task: Any, learner: Any, epoch: int, meter: Any) -> float:
-        trained.append(epoch)
+        if not task.name.startswith("video_level"):
+            trained.append(epoch)
         if len(trained) == 4:
             raise KeyboardInterrupt
         return original(task, learner, epoch, meter)

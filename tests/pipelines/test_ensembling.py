@@ -26,6 +26,7 @@ N_FRAMES = 40
 # IDs that a careless reader takes for an option, a missing value or a number.
 VALIDATION = ["-a_1", "NA", "1e5", "007", "v4", "v5", "v6", "v7", "v8", "v9"]
 TEST = ["-t", "null", "t2"]
+HOLDOUT = ["h0", "h1"]
 
 
 def frame_table(video_ids, values):
@@ -39,12 +40,14 @@ def frame_table(video_ids, values):
 @pytest.fixture(scope="module")
 def inputs():
     random = np.random.default_rng(1)
-    labels = {name: random.random((len(ids) * N_FRAMES, 15)) for name, ids in (("v", VALIDATION), ("t", TEST))}
+    labels = {
+        name: random.random((len(ids) * N_FRAMES, 15)) for name, ids in (("v", VALIDATION), ("t", TEST), ("h", HOLDOUT))
+    }
     members = [
         frame_table(ids, 0.6 * labels[key] + 0.4 * noise * random.random(labels[key].shape)).assign(
             member=name, split=split
         )
-        for split, key, ids in (("validation", "v", VALIDATION), ("test", "t", TEST))
+        for split, key, ids in (("validation", "v", VALIDATION), ("test", "t", TEST), ("holdout", "h", HOLDOUT))
         for name, noise in (("member_0", 1.0), ("member_1", 0.6), ("member_2", 0.9), ("shuffled", 2.5))
     ]
     members[3][list(EEV.names)] = random.random((len(members[3]), 15))
@@ -53,8 +56,9 @@ def inputs():
         "member_predictions": pd.concat(members, ignore_index=True),
         "labels_train": frame_table([f"train{n}" for n in range(10)], random.random((10 * N_FRAMES, 15))),
         "labels_validation": frame_table(VALIDATION, labels["v"]),
+        "labels_holdout": frame_table(HOLDOUT, labels["h"]),
         "labels_test": pd.DataFrame(rows, columns=["video_id", "timestamp_us"]),
-        "truth_validation": frame_table(VALIDATION, labels["v"] + 0.01),
+        "truth_validation": frame_table(VALIDATION + HOLDOUT, np.concatenate([labels["v"], labels["h"]]) + 0.01),
         "truth_test": frame_table(TEST, labels["t"]),
         "truth_test_labels": frame_table(TEST, labels["t"]),
         "truth_videos": pd.DataFrame({"video_id": VALIDATION + TEST, "split": "x", "theme": "calm"}),
@@ -98,6 +102,8 @@ def test_the_report_has_what_others_look_for(catalog):
     assert np.mean(list(validation["per_expression"].values())) == pytest.approx(validation["ensemble"])
     assert report["test"]["ensemble"] > 0.8
     assert (report["test"]["n_videos"], report["test"]["n_frames"]) == (3, 120)
+    assert report["holdout"]["n_videos"] == 2
+    assert report["holdout"]["ensemble"] > report["holdout"]["time_only"]
     interval = validation["intervals"]["ensemble"]
     assert interval["low"] < validation["ensemble"] < interval["high"]
     assert report["comparisons"]["ensemble_over_time_only"]["low"] > 0
@@ -105,10 +111,31 @@ def test_the_report_has_what_others_look_for(catalog):
     assert set(report["calibration"]) == set(EEV.names)
 
 
+def test_the_hold_out_chooses_nothing(catalog, inputs, tmp_path):
+    random = np.random.default_rng(5)
+    other = frame_table(HOLDOUT, random.random((len(HOLDOUT) * N_FRAMES, 15)))
+    again = run(tmp_path, inputs | {"labels_holdout": other})
+    for name in ("ensemble_recipe", "ensembling_methods", "ensembling_reactions", "ensemble_predictions"):
+        now, before = again[name].load(), catalog[name].load()
+        assert now.equals(before) if isinstance(now, pd.DataFrame) else now == before, name
+    now, before = again["evaluation"].load(), catalog["evaluation"].load()
+    assert now["holdout"]["ensemble"] != before["holdout"]["ensemble"]
+    assert {**now, "holdout": None} == {**before, "holdout": None}
+
+
+def test_without_a_hold_out_the_report_has_none(inputs, tmp_path):
+    members = inputs["member_predictions"]
+    left = {
+        "labels_holdout": inputs["labels_holdout"].iloc[:0],
+        "member_predictions": members[members["split"] != "holdout"],
+    }
+    assert run(tmp_path, inputs | left)["evaluation"].load()["holdout"] is None
+
+
 def test_the_predictions_are_the_mean_and_score_what_is_reported(catalog, inputs):
     predictions = catalog["ensemble_predictions"].load()
     assert tuple(predictions.columns) == (*KEY_COLUMNS, *EEV.names)
-    assert set(predictions["video_id"]) == {*VALIDATION, *TEST}
+    assert set(predictions["video_id"]) == {*VALIDATION, *HOLDOUT, *TEST}
     members = inputs["member_predictions"]
     of_members = [expression_matrix(members[members["member"] == f"member_{n}"], EEV.names) for n in range(3)]
     np.testing.assert_allclose(expression_matrix(predictions, EEV.names), np.mean(of_members, axis=0), atol=1e-6)

@@ -35,14 +35,14 @@ def frame_table(video_ids, values):
 @pytest.fixture(scope="module")
 def inputs():
     """Labels = a signal of the video + a course over time + noise; members see more or less of the signal."""
-    random = np.random.default_rng(0)
-    ids = {split: [f"-{split}_{n:02d}" for n in range(24)] for split in ("train", "validation", "test")}
+    random = np.random.default_rng(1)
+    ids = {split: [f"-{split}_{n:02d}" for n in range(24)] for split in ("train", "validation", "test", "holdout")}
     time = np.tile(np.linspace(1, 0, N_FRAMES), 24)[:, None] * np.ones(15)
     signal = {split: random.random((24 * N_FRAMES, 15)) for split in ids}
     clean = {split: 0.2 + 0.4 * signal[split] + 0.15 * time for split in ids}
     labels = {split: np.clip(clean[split] + 0.05 * random.normal(size=time.shape), 0, 1) for split in ids}
     members = []
-    for split in ("validation", "test"):
+    for split in ("validation", "holdout", "test"):
         for name, noise in (("member_0", 0.1), ("member_1", 0.3), ("member_2", 0.2)):
             values = 0.3 * signal[split] + noise * random.random(time.shape)
             members.append(frame_table(ids[split], values).assign(member=name, split=split))
@@ -56,7 +56,10 @@ def inputs():
                 frame_table(ids["validation"], labels["validation"]),
             ]
         ),
-        "truth_validation": frame_table(ids["validation"], clean["validation"]),
+        "labels_holdout": frame_table(ids["holdout"], labels["holdout"]),
+        "truth_validation": frame_table(
+            ids["validation"] + ids["holdout"], np.concatenate([clean["validation"], clean["holdout"]])
+        ),
         "truth_test": frame_table(ids["test"], clean["test"]),
         "truth_test_labels": frame_table(ids["test"], labels["test"]),
         "truth_videos": pd.DataFrame(
@@ -75,7 +78,7 @@ def run(inputs):
 
 def test_predictors_come_in_the_order_that_they_deserve(inputs):
     report, scores = run(inputs)
-    assert set(report) == {"validation", "test"}
+    assert set(report) == {"validation", "holdout", "test"}
     for split, found in report.items():
         assert found["oracle"] > max(found["members"])
         assert found["members"][0] > found["members"][2] > found["members"][1] > found["time_only"] > 0.1, split
@@ -85,7 +88,7 @@ def test_predictors_come_in_the_order_that_they_deserve(inputs):
         assert set(found["expressions"]) == set(EEV.names)
         assert len(found["expressions"]["awe"]["members"]) == 3
     assert tuple(scores.columns) == (*SCORE_COLUMNS, *EEV.names)
-    assert len(scores) == 2 * 6 * 24
+    assert len(scores) == 3 * 6 * 24
     assert "unavailable" not in set(scores["video_id"])
     assert set(scores["theme"]) == {"calm", "storm"}
     json.dumps(report, allow_nan=False)
@@ -101,10 +104,16 @@ def test_the_report_is_the_mean_of_the_scores(inputs):
 
 def test_without_a_truth_there_is_no_oracle_no_theme_and_no_test(inputs):
     report, scores = run(inputs | dict.fromkeys(TRUTHS))
-    assert set(report) == {"validation"}
+    assert set(report) == {"validation", "holdout"}
     assert report["validation"]["oracle"] is None
     assert report["validation"]["shuffled"] is not None
     assert scores["theme"].isna().all()
+
+
+def test_without_a_hold_out_nothing_is_said_of_it(inputs):
+    members, none = inputs["member_predictions"], inputs["labels_holdout"].iloc[:0]
+    report, _ = run(inputs | {"labels_holdout": none, "member_predictions": members[members["split"] != "holdout"]})
+    assert set(report) == {"validation", "test"}
 
 
 def test_without_the_control_its_row_is_null(inputs):

@@ -22,8 +22,9 @@ from mgn_ma.eev.targets import EEV
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.folder import MediaFolder, local_folder
-from mgn_ma.media.manifest import ManifestConfig, SplitError
+from mgn_ma.media.manifest import SplitError
 from mgn_ma.pipelines.ingestion import create_pipeline
+from mgn_ma.pipelines.ingestion.nodes import IngestionConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +69,7 @@ class Project:
         self.catalog = DataCatalog.from_config(loader["catalog"])
         self.catalog["params:targets"] = MemoryDataset(EEV)
         self.catalog["params:ingestion"] = MemoryDataset(
-            ManifestConfig.model_validate(loader["parameters"]["ingestion"])
+            IngestionConfig.model_validate(loader["parameters"]["ingestion"])
         )
         self.catalog["params:execution"] = MemoryDataset(ExecutionConfig())
 
@@ -118,6 +119,25 @@ def test_from_files_to_tables(project: Project) -> None:
             "n_frames": 6,
         }
     ]
+
+
+def test_validation_videos_are_held_out_and_the_data_are_other_data_with_other_ones(project: Project) -> None:
+    def held_out(**settings: Any) -> tuple[set[str], str]:
+        project.catalog["params:ingestion"] = MemoryDataset(IngestionConfig(**settings))
+        project.run()
+        manifest = project.catalog.load("manifest")
+        assert set(project.catalog.load("labels_validation")["video_id"]) == {"NA", "1", "2", "3"} - set(
+            project.catalog.load("labels_holdout")["video_id"]
+        )
+        of_split = set(manifest.loc[manifest["split"] == "holdout", "video_id"])
+        assert of_split == set(project.catalog.load("labels_holdout")["video_id"])
+        return of_split, project.catalog.load("data_fingerprint")["fingerprint"]
+
+    project.annotate("val", annotations(**{"NA": 3, "1": 1, "2": 1, "3": 1}))
+    found = [held_out(holdout_share=0.5, holdout_seed=seed) for seed in (0, 1, 0)]
+    assert [len(videos) for videos, _ in found] == [2, 2, 2]
+    assert found[0] == found[2] and found[0][0] != found[1][0] and found[0][1] != found[1][1]
+    assert held_out(holdout_share=0.0)[0] == set()
 
 
 def test_fingerprint_follows_the_data(project: Project) -> None:
@@ -187,7 +207,7 @@ def test_no_annotations(project: Project) -> None:
 
 def test_unknown_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="caption_langs"):
-        ManifestConfig.model_validate({"caption_langs": ["en"]})
+        IngestionConfig.model_validate({"caption_langs": ["en"]})
 
 
 class TestMediaFolderDataset:

@@ -67,6 +67,8 @@ def test_splits_are_packed_with_the_videos_that_have_tracks(
     assert (train.index[second, 4] == 1).all(), "one video vector serves all its frames"
     assert (validation.index[validation.offsets[1] : validation.offsets[2], 2] == -1).all(), "its action failed"
     assert validation.labels is not None and test.labels is None
+    holdout = catalog.load("holdout_input")
+    assert holdout.video_ids == ("-holdout0",) and holdout.labels is None, "nothing that learns may see its labels"
     assert test.n_frames == len(extracted.labels["test"])
 
 
@@ -96,6 +98,15 @@ def test_a_split_without_any_track_stops_the_run(extracted: Any, tmp_path: Path)
     extracted.labels["test"]["video_id"] = "unknown"
     with pytest.raises(TrackError, match="no video of the test split has any track"):
         SequentialRunner().run(create_pipeline(), make_catalog(extracted, tmp_path))
+
+
+def test_a_hold_out_of_no_video_is_packed(extracted: Any, tmp_path: Path) -> None:
+    extracted.labels["holdout"] = extracted.labels["holdout"].iloc[:0]
+    add_video_tracks(extracted)
+    catalog = make_catalog(extracted, tmp_path)
+    SequentialRunner().run(create_pipeline(), catalog)
+    assert catalog.load("holdout_input").n_frames == 0
+    assert list(catalog.load("holdout_input").modalities) == list(catalog.load("train_input").modalities)
 
 
 def test_training_waits_for_the_account() -> None:

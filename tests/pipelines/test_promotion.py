@@ -66,6 +66,7 @@ def project(tiny, empty_database, tmp_path_factory):
     TrackStore(data / "04_feature").select(Selection("action", extractors()["action"].fingerprint(), {}))
     (data / "02_intermediate").mkdir()
     tiny.labels.to_parquet(data / "02_intermediate/labels_validation.parquet")
+    tiny.labels.iloc[:0].to_parquet(data / "02_intermediate/labels_holdout.parquet")
     (data / "03_primary").mkdir()
     (data / "03_primary/data_fingerprint.json").write_text(json.dumps({"fingerprint": DATA}))
     return path

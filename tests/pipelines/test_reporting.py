@@ -16,7 +16,13 @@ from mgn_ma.reporting.errors import FigureError
 from mgn_ma.reporting.example import ReportingConfig
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"learning_curves_figure", "expression_correlation_figure", "curves_figure", "attention_figure"}
+FIGURES = {
+    "learning_curves_figure",
+    "video_level_curves_figure",
+    "expression_correlation_figure",
+    "curves_figure",
+    "attention_figure",
+}
 
 
 def tables():
@@ -29,6 +35,7 @@ def tables():
     scores = {name: {"ensemble": 0.1} for name in EEV.names}
     return {
         "learning_curves": curves,
+        "video_level_learning_curves": curves,
         "evaluation": {"validation": {"ensemble": 0.1, "expressions": scores}},
         "ensemble_predictions": labels,
         "labels_validation": labels,
@@ -41,7 +48,9 @@ def run(**settings):
         {name: MemoryDataset(table) for name, table in tables().items()}
         | {"params:reporting": MemoryDataset(ReportingConfig(**settings)), "params:targets": MemoryDataset(EEV)}
     )
-    drawing = create_pipeline().from_inputs("learning_curves", "evaluation", "ensemble_predictions", "member_attention")
+    drawing = create_pipeline().from_inputs(
+        "learning_curves", "video_level_learning_curves", "evaluation", "ensemble_predictions", "member_attention"
+    )
     return SequentialRunner().run(drawing, catalog)["figures_page"].load()
 
 
@@ -49,7 +58,7 @@ def test_makes_every_figure_and_the_page():
     made = create_pipeline().all_outputs()
     assert made == FIGURES | {"evaluation", "example_video", "figures_page"}
     page = run(video_id="b")
-    assert page.count("<section") == 4
+    assert page.count("<section") == 5
     assert "Labels and predictions over video b" in page
     assert "Modal attention over video b" in page
 

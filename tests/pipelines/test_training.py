@@ -131,10 +131,10 @@ def test_members_control_curves_and_predictions(splits: dict[str, PackedSplit], 
     assert list(attention.columns) == [*keys, "image", "audio", "subtitle"]
     pd.testing.assert_frame_equal(predictions[keys], attention[keys])
     rows = predictions.groupby(["member", "split"]).size().to_dict()
-    n_validation, n_test = splits["validation"].n_frames, splits["test"].n_frames
+    n_validation = splits["validation"].n_frames
     assert rows == {
         **{(name, "validation"): n_validation for name in ("member_1", "member_2", "shuffled")},
-        **{(name, "test"): n_test for name in ("member_1", "member_2")},
+        **{(name, split): splits[split].n_frames for name in ("member_1", "member_2") for split in ("holdout", "test")},
     }
     np.testing.assert_allclose(attention[["image", "audio", "subtitle"]].sum(axis=1), 1.0, atol=1e-5)
     assert predictions[list(EEV.names)].dtypes.eq(np.float32).all()

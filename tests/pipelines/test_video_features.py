@@ -25,6 +25,7 @@ from mgn_ma.features.view import TrackView
 from mgn_ma.pipelines import model_input
 from mgn_ma.pipelines.video_features import create_pipeline
 from mgn_ma.pipelines.video_features.nodes import embed_videos
+from mgn_ma.tracking.tracker import NullTracker
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.video_level import VideoLevelSettings
 
@@ -44,6 +45,8 @@ def run(extracted: Any, tmp_path: Path, video_level: VideoLevelSettings) -> Data
     catalog = DataCatalog(
         {
             "labels_train": MemoryDataset(extracted.labels["train"]),
+            "labels_validation": MemoryDataset(extracted.labels["validation"]),
+            "tracker": MemoryDataset(NullTracker()),
             **{f"{name}.tracks": MemoryDataset(extracted.view(name), copy_mode="assign") for name in
                ("image", "audio", "title")},
             "extraction_account": MemoryDataset(extracted.account),
@@ -71,7 +74,7 @@ def test_every_video_with_a_track_gets_one_vector_that_knows_its_theme(extracted
     assert view.clock == "whole" and view.width == 8
     vectors = by_video(view)
     assert "-train6" not in vectors, "the unavailable video has nothing to make a vector from"
-    assert len(vectors) == 11
+    assert len(vectors) == 12
     themes = {video_id: int(video_id[-1]) % 2 for video_id in vectors}
     train = [v for v in vectors if "train" in v]
     centroids = [np.mean([vectors[v] for v in train if themes[v] == theme], axis=0) for theme in (0, 1)]
@@ -81,6 +84,12 @@ def test_every_video_with_a_track_gets_one_vector_that_knows_its_theme(extracted
     networks = catalog.load("video_level_networks")
     assert list(networks) == ["full", "fold_1", "fold_2", "fold_3"]
     assert networks["full"].inputs["image"].fingerprint == extracted.view("image").fingerprint
+    curves = catalog.load("video_level_learning_curves")
+    assert curves.groupby("member", sort=False).size().to_dict() == dict.fromkeys(networks, 25)
+    for name, of_network in curves.groupby("member"):
+        best = of_network.loc[of_network["validation_correlation"].idxmax()]
+        kept = networks[name].description.training
+        assert (kept["epoch"], kept["validation_correlation"]) == (best["epoch"], best["validation_correlation"])
 
 
 def test_a_second_run_computes_nothing_and_other_settings_everything(extracted: Any, tmp_path: Path) -> None:
@@ -91,7 +100,7 @@ def test_a_second_run_computes_nothing_and_other_settings_everything(extracted: 
     assert {path: path.stat().st_mtime_ns for path in extracted.root.rglob("video/**/*.arrow")} == files
     other = run(extracted, tmp_path, settings(epochs=3)).load("video.tracks")
     assert other.fingerprint != first.fingerprint
-    assert len(other) == 11
+    assert len(other) == 12
 
 
 def test_a_modality_that_no_video_has_is_done_without(
@@ -100,7 +109,7 @@ def test_a_modality_that_no_video_has_is_done_without(
     extracted.view("title").store.select(extracted.view("title").selection.__class__("title", "t" * 64, {}))
     extracted.account = extracted.account[extracted.account["modality"] != "title"]
     view = run(extracted, tmp_path, settings(epochs=1)).load("video.tracks")
-    assert len(view) == 11
+    assert len(view) == 12
     assert "No video has a title track" in caplog.text
 
 

@@ -14,7 +14,7 @@ from mgn_ma.reporting.correlations import expression_correlation_figure
 from mgn_ma.reporting.curves import curves_figure
 from mgn_ma.reporting.errors import FigureError
 from mgn_ma.reporting.example import ExampleVideo, choose_video
-from mgn_ma.reporting.learning_curves import learning_curves_figure
+from mgn_ma.reporting.learning_curves import learning_curves_figure, video_level_curves_figure
 
 
 def trace(figure, name, **where):
@@ -64,6 +64,19 @@ class TestLearningCurves:
             learning_curves_figure(curves.drop(columns="validation_correlation"))
         with pytest.raises(FigureError, match="no row"):
             learning_curves_figure(curves.iloc[:0])
+
+
+class TestVideoLevelCurves:
+    def test_networks_are_drawn_as_members_are(self, curves):
+        figure = video_level_curves_figure(curves)
+        assert "2 networks" in figure.layout.title.text
+        assert figure.layout.yaxis2.title.text == "correlation over validation videos"
+        assert list(trace(figure, "member_1", yaxis="y").y) == [0.7, 0.5, 0.3]
+
+    def test_without_a_network_the_figure_is_empty(self, curves):
+        figure = video_level_curves_figure(curves.iloc[:0])
+        assert "0 networks" in figure.layout.title.text
+        assert [t.name for t in figure.data] == ["best epoch"]
 
 
 class TestExpressionCorrelation:

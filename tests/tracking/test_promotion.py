@@ -14,7 +14,7 @@ from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.promotion import Decision, PromotionConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.inference.bundle import BundleError
-from mgn_ma.inference.rescoring import ValidationVideos
+from mgn_ma.inference.rescoring import ComparisonVideos
 from mgn_ma.tracking.promotion import promote
 from mgn_ma.tracking.promotion_lock import PromotionBusyError, promotion_lock
 from mgn_ma.tracking.version_tags import LONGEST_DESCRIPTION, with_decision
@@ -27,7 +27,7 @@ BEST, GOOD, BAD = 0.0, 0.1, 0.8
 
 @pytest.fixture
 def validation(tiny):
-    return ValidationVideos(tiny.labels, tiny.views(), DATA)
+    return ComparisonVideos(tiny.labels, tiny.views(), DATA)
 
 
 def run(registry, validation, **promotion):
@@ -75,6 +75,22 @@ def test_better_is_promoted_worse_and_equal_are_not(registry, validation):
     description = registry.client.get_model_version("mgn-ma", "4").description
     assert "UTC, promoted: it scores 1.0000, version 1 " in description
     assert description.startswith("2 members, combined by greedy")
+
+
+def test_every_look_at_the_hold_out_is_counted(registry, tiny):
+    first, other = (ComparisonVideos(tiny.labels, tiny.views(), DATA, digest * 64) for digest in "ab")
+    registry.register(bundle(GOOD))
+    assert run(registry, first, dry_run=True).holdout_uses == 1, "a dry run has looked, too"
+    assert run(registry, first).holdout_uses == 2
+    assert run(registry, first).holdout_uses is None, "the champion is not compared with itself"
+    registry.register(bundle(BAD))
+    assert run(registry, other).holdout_uses == 1
+    kept = run(registry, first)
+    assert (kept.outcome, kept.holdout_uses) == ("kept", 3)
+    assert "hold-out videos (used 3 times by now)" in kept.reason
+    assert tags(registry, 2)["holdout_uses"] == "3"
+    model = registry.client.get_registered_model("mgn-ma").tags
+    assert model == {"holdout.aaaaaaaaaaaa.uses": "3", "holdout.bbbbbbbbbbbb.uses": "1"}
 
 
 def test_the_least_gain_can_be_asked_for(registry, validation):
@@ -203,7 +219,7 @@ import tiny_ensemble
 from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.promotion import Decision, PromotionConfig
 from mgn_ma.evaluation.scoring import EvaluationConfig
-from mgn_ma.inference.rescoring import ValidationVideos
+from mgn_ma.inference.rescoring import ComparisonVideos
 from mgn_ma.tracking.promotion import promote
 from mgn_ma.tracking.registry import ModelRegistry
 import pandas as pd
@@ -211,7 +227,7 @@ import pandas as pd
 uri, number, tracks, labels, ready = sys.argv[1:]
 registry = ModelRegistry(uri)
 tiny = tiny_ensemble.TinyEnsemble(Path(tracks), pd.read_parquet(labels))
-validation = ValidationVideos(tiny.labels, tiny.views(), tiny_ensemble.DATA)
+validation = ComparisonVideos(tiny.labels, tiny.views(), tiny_ensemble.DATA)
 version = registry.version(int(number))
 Path(ready, number).touch()
 while len(list(Path(ready).iterdir())) < 2:

@@ -127,14 +127,15 @@ def learned(plan: PackPlan, *sources: str, labels: str = "l") -> PackPlan:
     for video_id, header in tracks.headers.items():
         found = {name: plan.tracks[name].headers.get(video_id) for name in sources}
         digests = {name: one.digest() if one else "" for name, one in found.items()}
-        tracks.headers[video_id] = replace(header, made_from={**digests, "labels": labels})  # type: ignore[index]
+        tracks.headers[video_id] = replace(header, made_from={**digests, "labels_train": labels})  # type: ignore[index]
     return replace(plan, labels_digest="l")
 
 
 def test_vectors_of_the_tracks_and_labels_that_are_there_are_packed(plan_of: Plans, tmp_path: Path) -> None:
     plan = learned(plan_of(4), "image", "audio")  # the third video has no audio
     assert pack(plan, tmp_path / "train").n_frames == len(plan.frames)
-    assert pack(replace(plan, labels_digest=None), tmp_path / "of another split").n_frames == len(plan.frames)
+    another = replace(plan, split="test", labels_digest="of labels that nothing was learned from")
+    assert pack(another, tmp_path / "test").n_frames == len(plan.frames)
 
 
 def test_a_split_whose_own_data_stayed_keeps_its_arrays_and_says_of_which_data_it_is_now(
@@ -307,10 +308,18 @@ def test_an_interrupted_packing_leaves_what_was_there(plan_of: Plans, tmp_path: 
 
 def test_nothing_to_pack_is_an_error(plan_of: Plans, tmp_path: Path) -> None:
     plan = plan_of(2)
-    with pytest.raises(TrainingError, match="train split has no labelled frames"):
-        pack(replace(plan, frames=plan.frames.iloc[:0]), tmp_path / "train")
     with pytest.raises(TrainingError, match="no modalities"):
         pack(replace(plan, tracks={}), tmp_path / "train")
+
+
+def test_a_split_without_a_video_is_packed_and_read_as_any_other(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of(2)
+    for _ in range(2):  # made, and kept
+        split = pack(replace(plan, split="holdout", frames=plan.frames.iloc[:0]), tmp_path / "holdout", verify=True)
+        assert (split.n_frames, split.video_ids, split.offsets.tolist()) == (0, (), [0])
+        assert split.widths == {name: tracks.width for name, tracks in plan.tracks.items()}
+    assert pack(replace(plan, split="holdout"), tmp_path / "holdout").n_frames == len(plan.frames)
+    assert pack(replace(plan, frames=plan.frames.iloc[:0]), tmp_path / "holdout").n_frames == 0
 
 
 def test_a_split_of_fewer_videos_than_before_says_of_which(

@@ -18,7 +18,7 @@ from mgn_ma.models.sequences import Sequences
 from mgn_ma.training.config import ModelConfig, TrainingConfig
 from mgn_ma.training.gather import AlignedRows
 from mgn_ma.training.loop import own_random_numbers
-from mgn_ma.training.member import MemberJob, TrainedMember, train_member
+from mgn_ma.training.member import MemberJob, TrainedNetwork, train_member
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.packing import PackPlan, pack
 from mgn_ma.training.states import StateStore
@@ -48,7 +48,7 @@ def make_job(
     )
 
 
-def weights_of(member: TrainedMember) -> dict[str, bytes]:
+def weights_of(member: TrainedNetwork) -> dict[str, bytes]:
     return {key: value.numpy().tobytes() for key, value in member.checkpoint.weights.items()}
 
 

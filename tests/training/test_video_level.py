@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import pearsonr
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.files import Folder
@@ -24,8 +26,9 @@ from mgn_ma.training.video_level import (
     VideoLevelSettings,
     assign_folds,
     embed,
+    labelled_videos,
+    made_from,
     train_networks,
-    training_videos,
     video_vectors,
 )
 
@@ -50,7 +53,13 @@ def settings(**changes: Any) -> VideoLevelSettings:
 
 def make_videos(plan: PackPlan, config: VideoLevelSettings) -> Any:
     tracks = {name: plan.tracks[name] for name in (*config.pooled, *config.single)}
-    return training_videos(plan.frames, plan.targets, tracks, config, "left_out")
+    return labelled_videos(plan.split, plan.frames, plan.targets, tracks, config, "left_out")
+
+
+def train(plan: PackPlan, config: VideoLevelSettings, *kept: Any) -> Any:
+    """Checkpoints of networks that are scored on the very videos that they learn from."""
+    videos = make_videos(plan, config)
+    return {name: network.checkpoint for name, network in train_networks(videos, videos, config, *kept).items()}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +107,7 @@ def test_means_leave_out_rows_without_a_face_and_videos_without_any() -> None:
 
 def test_no_training_video_is_embedded_by_a_network_that_saw_its_labels(plan_of: Plans) -> None:
     plan, config = plan_of(9), settings()
-    networks = train_networks(make_videos(plan, config), config)
+    networks = train(plan, config)
     assert list(networks) == [FULL, "fold_1", "fold_2", "fold_3"]
     assert networks[FULL].description.training["left_out"] == []
     left_out = [v for network in networks.values() for v in network.description.training["left_out"]]
@@ -108,7 +117,7 @@ def test_no_training_video_is_embedded_by_a_network_that_saw_its_labels(plan_of:
     video_id = networks["fold_2"].description.training["left_out"][0]
     changed = plan.frames.copy()
     changed.loc[changed["video_id"] == video_id, list(EEV.names)] = 0.9
-    others = train_networks(make_videos(PackPlan("train", changed, plan.targets, plan.tracks, {}), config), config)
+    others = train(PackPlan("train", changed, plan.targets, plan.tracks, {}), config)
     for name in networks:
         saw_it = video_id not in networks[name].description.training["left_out"]
         same = all(
@@ -122,7 +131,7 @@ def test_no_training_video_is_embedded_by_a_network_that_saw_its_labels(plan_of:
 def test_vectors_come_from_the_right_network(plan_of: Plans) -> None:
     plan, config = plan_of(7), settings()
     videos = make_videos(plan, config)
-    networks = train_networks(videos, config)
+    networks = train(plan, config)
     tracks = {name: plan.tracks[name] for name in (*config.pooled, *config.single)}
     new = plan_of(3, split="validation")
     new_tracks = {name: new.tracks[name] for name in tracks}
@@ -142,9 +151,9 @@ def test_alignment_brings_the_folds_nearer_to_the_full_network(plan_of: Plans) -
     plan = plan_of(12)
     distances = {}
     for alignment in ("none", "rigid"):
-        config = settings(alignment=alignment, epochs=12)
+        config = settings(alignment=alignment, epochs=12, snapshot="last")
         videos = make_videos(plan, config)
-        networks = train_networks(videos, config)
+        networks = train(plan, config)
         seen = np.setdiff1d(np.arange(12), videos.items.rows(networks["fold_1"].description.training["left_out"]))
         theirs = embed(networks["fold_1"].build_video_level(), videos.items, seen, config)
         full = embed(networks[FULL].build_video_level(), videos.items, seen, config)
@@ -152,10 +161,43 @@ def test_alignment_brings_the_folds_nearer_to_the_full_network(plan_of: Plans) -
     assert distances["rigid"] < 0.6 * distances["none"]
 
 
+def test_vectors_are_not_negative_wherever_a_fold_s_are_moved_to(plan_of: Plans) -> None:
+    plan, config = plan_of(9), settings()
+    videos, networks = make_videos(plan, config), train(plan, config)
+    moved = networks["fold_1"].build_video_level()
+    assert (
+        moved.forward_features(videos.items.batch(np.arange(9), torch.device("cpu"))) @ moved.rotation + moved.shift
+    ).min() < 0
+    for checkpoint in networks.values():
+        assert embed(checkpoint.build_video_level(), videos.items, np.arange(9), config).min() >= 0
+
+
+def test_the_score_is_the_correlation_over_videos_and_the_best_epoch_is_kept(plan_of: Plans) -> None:
+    plan, new, config = plan_of(9), plan_of(5, split="validation"), settings(epochs=8, fold_vectors="in_sample")
+    videos, validation = make_videos(plan, config), make_videos(new, config)
+    trained = train_networks(videos, validation, config)[FULL]
+    scores = [metrics["validation_correlation"] for metrics in trained.history]
+    assert trained.checkpoint.description.training["epoch"] == 1 + int(np.argmax(scores))
+    network = trained.checkpoint.build_video_level()
+    said = network(validation.items.batch(np.arange(5), torch.device("cpu"))).sigmoid().detach().numpy()
+    expected = np.mean([pearsonr(x, y).statistic for x, y in zip(said.T, validation.means.T, strict=True)])
+    assert max(scores) == pytest.approx(expected, abs=1e-5)
+    last = train_networks(videos, validation, settings(epochs=8, fold_vectors="in_sample", snapshot="last"))[FULL]
+    assert last.checkpoint.description.training["epoch"] == 8
+    assert [metrics["validation_correlation"] for metrics in last.history] == scores
+
+
+def test_vectors_depend_on_the_labels_that_chose_the_snapshot(plan_of: Plans) -> None:
+    plan = plan_of(4)
+    for snapshot, splits in (("best", {"train", "validation"}), ("last", {"train"})):
+        networks = train(plan, settings(snapshot=snapshot, epochs=1, fold_vectors="in_sample"))
+        made = made_from(networks, plan.tracks, plan.frames["video_id"][0])
+        assert {name for name in made if name.startswith("labels")} == {f"labels_{split}" for split in splits}
+
+
 def test_in_sample_is_one_network_for_everybody(plan_of: Plans) -> None:
     plan, config = plan_of(4), settings(fold_vectors="in_sample")
-    videos = make_videos(plan, config)
-    assert list(train_networks(videos, config)) == [FULL]
+    assert list(train(plan, config)) == [FULL]
     assert assign_folds(4, config).tolist() == [-1] * 4
 
 
@@ -166,16 +208,16 @@ def test_folds_are_as_equal_as_can_be() -> None:
 def test_finished_networks_are_taken_from_the_store(plan_of: Plans, tmp_path: Path) -> None:
     plan, config = plan_of(6), settings()
     store = StateStore(Folder(tmp_path))
-    first = train_networks(make_videos(plan, config), config, store)
+    first = train(plan, config, store)
     written = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(written) == 4
-    again = train_networks(make_videos(plan, config), config, store)
+    again = train(plan, config, store)
     assert {name: network.digest() for name, network in again.items()} == {
         name: network.digest() for name, network in first.items()
     }
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == written
     more = settings(epochs=4)
-    train_networks(make_videos(plan, more), more, store)
+    train(plan, more, store)
     assert len(list(tmp_path.iterdir())) == 8
 
 
@@ -185,18 +227,22 @@ class KilledError(Exception):
 
 def test_killed_in_the_middle_of_a_fold_it_resumes_to_the_same_bits(plan_of: Plans, tmp_path: Path) -> None:
     plan, config = plan_of(7), settings()
-    undisturbed = train_networks(make_videos(plan, config), config)
+    undisturbed = train(plan, config)
     store, heard = StateStore(Folder(tmp_path)), []
 
-    def kill_in_epoch_2_of_fold_1(metrics: Any, epoch: int) -> None:
-        heard.append(epoch)
-        if heard == [1, 2, 3, 1, 2]:
-            raise KilledError
+    class Killer:
+        def member(self, name: str, params: object) -> AbstractContextManager[Any]:
+            return nullcontext(lambda metrics, epoch: self.hear(name, epoch))
+
+        def hear(self, name: str, epoch: int) -> None:
+            heard.append((name, epoch))
+            if heard[-1] == ("video_level_fold_1", 2):
+                raise KilledError
 
     with pytest.raises(KilledError):
-        train_networks(make_videos(plan, config), config, store, kill_in_epoch_2_of_fold_1)
+        train(plan, config, store, Killer())
     torch.rand(100)  # a new process has another random state
-    resumed = train_networks(make_videos(plan, config), config, store)
+    resumed = train(plan, config, store)
     for name, network in undisturbed.items():
         assert network.digest() == resumed[name].digest(), name
 
@@ -206,19 +252,19 @@ def test_a_non_finite_loss_names_network_and_videos(plan_of: Plans) -> None:
     videos = make_videos(plan, config)
     videos.items.items["image"][3] = np.inf
     with pytest.raises(NonFiniteLossError, match=r"video_level_full: .* epoch 1, batch \d\. .* 2 videos: .*-train_03"):
-        train_networks(videos, config)
+        train_networks(videos, videos, config)
 
 
 @pytest.mark.parametrize(("n_videos", "folds"), [(4, 5), (3, 2), (2, 2)])
 def test_too_few_videos_say_what_to_do(plan_of: Plans, n_videos: int, folds: int) -> None:
     config = settings(folds=folds)
     with pytest.raises(TrainingError, match=rf"{n_videos} training videos have labels.*in_sample"):
-        train_networks(make_videos(plan_of(n_videos), config), config)
+        train(plan_of(n_videos), config)
 
 
 def test_three_videos_are_enough_for_three_folds(plan_of: Plans) -> None:
     config = settings(folds=3)
-    networks = train_networks(make_videos(plan_of(3), config), config)
+    networks = train(plan_of(3), config)
     assert [len(network.description.training["left_out"]) for network in networks.values()] == [0, 1, 1, 1]
 
 

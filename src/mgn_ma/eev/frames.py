@@ -13,8 +13,16 @@ import pandas as pd
 from mgn_ma.eev.errors import FrameTableError
 from mgn_ma.eev.targets import BESIDE_TARGETS
 
-Split = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "holdout", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+ANNOTATED: tuple[Split, ...] = ("train", "validation", "test")
+"""The splits that annotations come in; the hold-out is carved from validation (`mgn_ma.eev.holdout`)."""
+
+
+def annotated_as(split: Split) -> Split:
+    """In whose annotations the videos of a split are."""
+    return "validation" if split == "holdout" else split
+
 
 KEY_COLUMNS = ("video_id", "timestamp_us")
 """What names a frame; a frame table has each frame once."""

@@ -32,7 +32,9 @@ class Decision(Configuration):
             ``refused``: the two can't be compared; ``set_by_hand``.
         version: that was decided on.
         champion: version that was the champion then, if there was one.
-        score: of the version on the validation videos, as scored for this decision.
+        holdout_uses: how many decisions have read the hold-out by now, this one included; ``None``: decided on the
+            validation videos, or on none.
+        score: of the version on these videos, as scored for this decision.
         champion_score: of the champion, on the same videos.
         gain: the difference of the two, paired by video.
     """
@@ -42,6 +44,7 @@ class Decision(Configuration):
     version: int
     champion: int | None
     min_gain: float | None = None
+    holdout_uses: int | None = None
     score: Interval | None = None
     champion_score: Interval | None = None
     gain: Comparison | None = None
@@ -52,11 +55,16 @@ class Decision(Configuration):
         return self.outcome in ("promoted", "set_by_hand")
 
 
-def decide_first(version: int, score: Interval, config: PromotionConfig) -> Decision:
+def decide_first(version: int, score: Interval, config: PromotionConfig, holdout_uses: int | None = None) -> Decision:
     """The decision where there is no champion: anything is better than nothing."""
-    reason = f"there was no champion; it scores {_number(score.estimate)} on {score.n_videos} validation videos"
     return Decision(
-        outcome="promoted", reason=reason, version=version, champion=None, min_gain=config.min_gain, score=score
+        outcome="promoted",
+        reason=f"there was no champion; it scores {_number(score.estimate)} on {_videos(score.n_videos, holdout_uses)}",
+        version=version,
+        champion=None,
+        min_gain=config.min_gain,
+        holdout_uses=holdout_uses,
+        score=score,
     )
 
 
@@ -67,6 +75,7 @@ def decide(
     champion_score: Interval,
     gain: Comparison,
     config: PromotionConfig,
+    holdout_uses: int | None = None,
 ) -> Decision:
     """The decision between two: the lower end of the gain's interval must be above ``min_gain``.
 
@@ -75,8 +84,8 @@ def decide(
     is_better = gain.low > config.min_gain
     numbers = (
         f"it scores {_number(score.estimate)}, version {champion} {_number(champion_score.estimate)} on the same "
-        f"{gain.n_videos} validation videos; the gain is {_number(gain.difference)} (interval {_number(gain.low)} to "
-        f"{_number(gain.high)})"
+        f"{_videos(gain.n_videos, holdout_uses)}; the gain is {_number(gain.difference)} "
+        f"(interval {_number(gain.low)} to {_number(gain.high)})"
     )
     if is_better:
         verdict = f"its lower end is above the least gain of {config.min_gain:g}"
@@ -90,10 +99,17 @@ def decide(
         version=version,
         champion=champion,
         min_gain=config.min_gain,
+        holdout_uses=holdout_uses,
         score=score,
         champion_score=champion_score,
         gain=gain,
     )
+
+
+def _videos(number: int, holdout_uses: int | None) -> str:
+    if holdout_uses is None:
+        return f"{number} validation videos"
+    return f"{number} hold-out videos (used {holdout_uses} {'time' if holdout_uses == 1 else 'times'} by now)"
 
 
 def _number(value: float) -> str:

@@ -11,9 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mgn_ma.extractors.base import ExtractionError
-from mgn_ma.extractors.device import is_out_of_memory, release_memory
+from mgn_ma.extractors.base import ExtractionError, TrackRows
+from mgn_ma.extractors.device import LESS_MEMORY, is_out_of_memory, release_memory
 from mgn_ma.extractors.prefetch import Prefetch
+from mgn_ma.extractors.reading import decoder_threads, grid_rows, path_and_duration
+from mgn_ma.grid import grid_timestamps_us
+from mgn_ma.media.geometry import FrameGeometry, Image
+from mgn_ma.media.source import VideoSource
+from mgn_ma.media.video import iter_frames_at
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +71,9 @@ class Batches:
     def _shrink(self) -> None:
         release_memory(self._device)
         if self.size == 1:
-            raise ExtractionError(f"{self._device} has too little memory for even one {self._unit}", transient=True)
+            raise ExtractionError(
+                f"{self._device} has too little memory for even one {self._unit}: {LESS_MEMORY}", transient=True
+            )
         failed, self.size = self.size, self.size // 2
         log.warning(
             "a batch of %d %ss exceeds the memory of %s: going on with %d", failed, self._unit, self._device, self.size
@@ -93,3 +100,36 @@ def vectors_of(
         raise ExtractionError(lacking)
     # Fetched from the device here and not sooner, so that a GPU never waits for it.
     return np.concatenate([output.float().cpu().numpy() for output in outputs])
+
+
+def grid_vectors(
+    video: VideoSource,
+    geometry: FrameGeometry,
+    forward: Callable[[Sequence[Any]], torch.Tensor],
+    batches: Batches,
+    prepare: Callable[[Image], Any] = lambda frame: frame,
+) -> TrackRows:
+    """One row for each timestamp of the 6 Hz grid at which a frame is shown.
+
+    Args:
+        video: what is read.
+        geometry: of the frames.
+        forward: B values to (B, D).
+        batches: how many at a time.
+        prepare: a frame to a value, in the thread that reads.
+
+    Raises:
+        ExtractionError: there is no file, no frame is shown, or not even one value fits into memory.
+        MediaError: the video can't be read.
+    """
+    path, duration_us = path_and_duration(video)
+    timestamps_us: list[int] = []
+
+    def values() -> Iterator[Any]:
+        times_us = grid_timestamps_us(duration_us).tolist()
+        for time_us, frame in iter_frames_at(path, times_us, geometry, threads=decoder_threads()):
+            timestamps_us.append(time_us)
+            yield prepare(frame)
+
+    vectors = vectors_of(values(), forward, batches, lacking="no frame is shown at any timestamp")
+    return grid_rows(np.array(timestamps_us, dtype=np.int64), vectors)

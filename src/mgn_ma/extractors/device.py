@@ -17,11 +17,14 @@ log = logging.getLogger(__name__)
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "could not create a primitive")
 """What CUDA and MPS, torch on a CPU, and oneDNN (whose buffers don't fit) say."""
 
+LESS_MEMORY = "set `precision: bfloat16`, `device: cpu` or fewer `execution.workers`, or take a smaller network"
+"""What to change where a network does not fit."""
+
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 class DeviceError(MGNMAError):
-    """The device that was asked for is not there."""
+    """The device that was asked for is not there, or too small for the network."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -59,12 +62,20 @@ def place(
         device: where to.
         precision: see :func:`dtype_of`.
         layout: of convolutions' weights: ``torch.channels_last`` or, for video, ``torch.channels_last_3d``.
+
+    Raises:
+        DeviceError: the device's memory doesn't suffice for the network.
     """
     network.eval().requires_grad_(False)
     if precision == "bfloat16":
         _warn_where_slow(device)
-    placed = network.to(device, dtype_of(precision))
-    return placed if layout is None else placed.to(memory_format=layout)
+    try:
+        placed = network.to(device, dtype_of(precision))
+        return placed if layout is None else placed.to(memory_format=layout)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceError(f"{device} has too little memory for {type(network).__name__}: {LESS_MEMORY}") from error
 
 
 @lru_cache(maxsize=1)

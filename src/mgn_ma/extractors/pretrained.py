@@ -167,6 +167,13 @@ class NetworkConfig(ExtractorConfig):
             needs.append(WeightsNeed(self.name, "network" if field == "pretrained" else field, pretrained, public))
         return tuple(needs)
 
+    def check(self) -> None:
+        """Refuse what the network's library doesn't know, before any file is looked for.
+
+        Raises:
+            WeightsError: with what is near to it.
+        """
+
     @abstractmethod
     def load(self) -> nn.Module:
         """Build the network on the CPU in float32 and load its weights strictly.

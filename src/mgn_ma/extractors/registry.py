@@ -14,10 +14,11 @@ from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import Extractor, ExtractorConfig
 
 EXTRACTORS: dict[str, tuple[str, str]] = {
-    "inception_resnet_v2": ("mgn_ma.extractors.inception_resnet_v2", "InceptionResnetV2"),
+    "inception_resnet_v2": ("mgn_ma.extractors.timm_image", "InceptionResnetV2"),
     "vggish": ("mgn_ma.extractors.vggish", "VGGish"),
     "s3d": ("mgn_ma.extractors.s3d", "S3D"),
     "bert": ("mgn_ma.extractors.bert", "Bert"),
+    "timm_image": ("mgn_ma.extractors.timm_image", "TimmImage"),
     "image_descriptor": ("mgn_ma.extractors.descriptors.image", "ImageDescriptor"),
     "audio_descriptor": ("mgn_ma.extractors.descriptors.audio", "AudioDescriptor"),
     "action_descriptor": ("mgn_ma.extractors.descriptors.action", "ActionDescriptor"),

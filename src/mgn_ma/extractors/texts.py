@@ -1,4 +1,4 @@
-"""What the extractors of text read: the captions of a video with their times, or its title for all time."""
+"""What the extractors of text read: the speech in the captions of a video with its times, or its title for all time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Times = npt.NDArray[np.int64]
 
 
 def timed_texts(video: VideoSource, source: TextSource) -> tuple[Times, Times, list[str]]:
-    """Starts and ends, (N,) in microseconds, of N texts: each merged cue, or the title.
+    """Starts and ends, (N,) in microseconds, of N texts: each merged cue of speech, or the title.
 
     Raises:
         ExtractionError: the video has no such source.
@@ -31,7 +31,7 @@ def timed_texts(video: VideoSource, source: TextSource) -> tuple[Times, Times, l
         return np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), [title]
     if video.captions_path is None:
         raise ExtractionError("there are no captions")
-    cues = read_captions(video.captions_path).cues
+    cues = read_captions(video.captions_path).speech
     starts = np.array([cue.start_us for cue in cues], dtype=np.int64)
     ends = np.array([cue.end_us for cue in cues], dtype=np.int64)
     return starts, ends, [cue.text for cue in cues]

@@ -191,6 +191,10 @@ def problems_of(config: NetworkConfig, *, fetch_absent: bool = False) -> dict[We
     """
     problems = {}
     with_files = [need for need in config.weights_needed() if need.pretrained.random is None]
+    try:
+        config.check()
+    except WeightsError as error:
+        return {config.weights_needed()[0]: str(error)}
     for need in with_files:
         try:
             if fetch_absent:

@@ -104,10 +104,11 @@ def stage(node: Node) -> str:
 
 
 def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Iterator[str]:
-    """The lines that end a run: validation scores with their intervals, the page of figures, and what comes next.
+    """The lines that end a run: scores with their intervals, the page of figures, and what comes next.
 
     Args:
-        report: ``validation.intervals`` has ``estimate``, ``low``, ``high`` and ``n_videos`` of each thing scored.
+        report: ``validation.intervals`` has ``estimate``, ``low``, ``high`` and ``n_videos`` of each thing scored, and
+            so has ``holdout.intervals`` where there is a hold-out.
         page: path of the page of figures, if there is one.
         env: the configuration environment, for the commands.
     """
@@ -119,6 +120,10 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
             row = intervals[key]
             members = f"  members {min(scores):.3f} to {max(scores):.3f}" if scores and key == "ensemble" else ""
             yield f"  {name:<16} {_score(row)}{members}"
+    if report["holdout"] is not None:
+        row = report["holdout"]["intervals"]["ensemble"]
+        yield f"On {row['n_videos']} hold-out videos, which chose nothing:"
+        yield f"  {'ensemble':<16} {_score(row)}"
     reactions = report["reactions"]
     fitted = reactions[REACTION]["fitted"]["all"]
     if fitted["lag_interval"][0] is not None:

@@ -90,11 +90,12 @@ def contract(config: ExtractorConfig) -> ExtractorContract:
 
 
 def scores_of(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """What a bundle says of its quality: the ensemble's validation score with its interval, and by expression."""
-    validation = evaluation["validation"]
+    """What a bundle says of its quality: the ensemble's scores with their intervals, and that of each expression."""
+    validation, holdout = evaluation["validation"], evaluation.get("holdout")
     return {
         "validation": validation[ENSEMBLE],
         "interval": validation["intervals"][ENSEMBLE],
+        "holdout": holdout["intervals"][ENSEMBLE] if holdout else None,
         "per_expression": validation["per_expression"],
         "n_videos": evaluation["n_videos"],
         "method": evaluation["method"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +20,25 @@ Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class ValidationVideos:
+class ComparisonVideos:
     """What ensembles are scored on.
 
     Attributes:
-        labels: frame table of the validation split.
+        labels: frame table.
         tracks: by modality.
         data_fingerprint: of the data that both are of.
+        holdout: digest of the labels, if they are of the hold-out; else these are the validation videos.
     """
 
     labels: pd.DataFrame
     tracks: Mapping[str, TrackView]
     data_fingerprint: str
+    holdout: str | None = None
+
+    @property
+    def kind(self) -> Literal["hold-out", "validation"]:
+        """What the videos are called."""
+        return "hold-out" if self.holdout else "validation"
 
     def frames(self) -> list[tuple[str, pd.DataFrame]]:
         """The labels of each video that has any track, as in the chain."""
@@ -40,17 +48,17 @@ class ValidationVideos:
 
 
 def rescore(
-    bundles: Mapping[str, Bundle], validation: ValidationVideos, constant: ConstantPolicy = "left_out"
+    bundles: Mapping[str, Bundle], videos: ComparisonVideos, constant: ConstantPolicy = "left_out"
 ) -> dict[str, Scores]:
     """The score (V,) of every video under every bundle; one video is in memory at a time."""
     from mgn_ma.inference.predictor import Predictor
 
     predictors = {name: Predictor(bundle) for name, bundle in bundles.items()}
     scores: dict[str, list[float]] = {name: [] for name in bundles}
-    blocks = validation.frames()
-    with Progress(len(blocks), "scoring validation videos", unit="video") as meter:
+    blocks = videos.frames()
+    with Progress(len(blocks), f"scoring {videos.kind} videos", unit="video") as meter:
         for video_id, block in blocks:
-            tracks = {name: view.read(video_id).rows for name, view in validation.tracks.items() if video_id in view}
+            tracks = {name: view.read(video_id).rows for name, view in videos.tracks.items() if video_id in view}
             times = block["timestamp_us"].to_numpy(np.int64)
             for name, predictor in predictors.items():
                 truth = expression_matrix(block, predictor.bundle.description.targets.names)
@@ -78,13 +86,13 @@ def differences(ours: BundleDescription, theirs: BundleDescription) -> list[str]
     return found
 
 
-def unlike_validation(description: BundleDescription, validation: ValidationVideos) -> list[str]:
+def unlike_videos(description: BundleDescription, videos: ComparisonVideos) -> list[str]:
     """What of the data on disk an ensemble was not trained on, each as one phrase."""
     found = []
-    if description.data_fingerprint != validation.data_fingerprint:
-        found.append(f"data {_short(description.data_fingerprint)} and {_short(validation.data_fingerprint)}")
+    if description.data_fingerprint != videos.data_fingerprint:
+        found.append(f"data {_short(description.data_fingerprint)} and {_short(videos.data_fingerprint)}")
     for modality, contract in description.extractors.items():
-        view = validation.tracks.get(modality)
+        view = videos.tracks.get(modality)
         if view is None or view.fingerprint != contract.fingerprint:
             on_disk = "no tracks" if view is None else f"tracks of {_short(view.fingerprint)}"
             found.append(f"{modality} from {_made_by(description, modality)} and {on_disk}")

@@ -25,33 +25,36 @@ _ALGORITHMS = {"bilinear": Interpolation.BILINEAR, "bicubic": Interpolation.BICU
 class FrameGeometry(Configuration):
     """How a frame becomes an array.
 
-    - ``shorter_side_centre_crop``: shorter side scaled to ``resize_shorter``, then the central ``size`` x ``size``.
+    - ``shorter_side_centre_crop``: shorter side scaled to ``resize``, then the central ``size`` x ``size``.
+    - ``squash_centre_crop``: both sides scaled to ``resize``, then the central ``size`` x ``size``.
     - ``centre_square``: the central square, scaled to ``size`` x ``size``.
     - ``fit``: the whole frame, longer side scaled to ``size``.
 
     Everything refers to the frame as it is displayed: square pixels, upright.
     """
 
-    kind: Literal["shorter_side_centre_crop", "centre_square", "fit"]
+    kind: Literal["shorter_side_centre_crop", "squash_centre_crop", "centre_square", "fit"]
     size: int = Field(gt=0)
-    resize_shorter: int | None = Field(default=None, gt=0)
+    resize: int | None = Field(default=None, gt=0)
     interpolation: Literal["bilinear", "bicubic", "area"] = "bicubic"
 
     @model_validator(mode="after")
     def _complete(self) -> FrameGeometry:
-        wants = self.kind == "shorter_side_centre_crop"
-        if wants != (self.resize_shorter is not None):
-            raise ValueError("resize_shorter belongs to kind shorter_side_centre_crop, and to no other")
-        if self.resize_shorter is not None and self.resize_shorter < self.size:
-            raise ValueError(f"a crop of {self.size} doesn't fit into a shorter side of {self.resize_shorter}")
+        wants = self.kind in ("shorter_side_centre_crop", "squash_centre_crop")
+        if wants != (self.resize is not None):
+            raise ValueError("resize belongs to shorter_side_centre_crop and squash_centre_crop, and to no other kind")
+        if self.resize is not None and self.resize < self.size:
+            raise ValueError(f"a crop of {self.size} doesn't fit into a side of {self.resize}")
         return self
 
     def scaled_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the whole displayed frame after scaling, before the crop."""
+        if self.kind == "squash_centre_crop":
+            return self.resize or self.size, self.resize or self.size
         if self.kind == "fit":
             scale = Fraction(self.size, max(width, height))
         else:
-            scale = Fraction(self.resize_shorter or self.size, min(width, height))
+            scale = Fraction(self.resize or self.size, min(width, height))
         return max(1, int(width * scale)), max(1, int(height * scale))
 
     def crop(self, image: Image) -> Image:
@@ -117,7 +120,8 @@ class Framer:
 
     def _without_far_ends(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Cut off what a crop would cut off anyway, where scaling it first would take gigabytes (1 x 8000 pixels)."""
-        if self._geometry.kind == "fit" or max(frame.width, frame.height) <= _WIDEST * min(frame.width, frame.height):
+        is_whole = self._geometry.kind in ("fit", "squash_centre_crop")
+        if is_whole or max(frame.width, frame.height) <= _WIDEST * min(frame.width, frame.height):
             return frame
         image = self._rgb(frame, frame.width, frame.height)
         kept = _WIDEST * min(frame.width, frame.height)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mgn_ma.media.container import MICROSECONDS
 from mgn_ma.media.digest import digest
-from mgn_ma.media.errors import MediaError
+from mgn_ma.media.errors import CaptionsError, MediaError
 from mgn_ma.media.folder import MediaFiles, read_title
 from mgn_ma.media.probe import probe
 from mgn_ma.media.subtitles import read_captions
@@ -122,4 +122,8 @@ def _captions_digest(path: str, notes: list[str]) -> str:
     if captions.dropped:
         n_cues = len(captions) + captions.merged + captions.dropped
         notes.append(f"{captions.dropped} of {n_cues} captions have no readable time and are left out")
+    if not captions.speech:
+        raise CaptionsError(path, "holds no speech")
+    if n_sounds := len(captions) - len(captions.speech):
+        notes.append(f"{n_sounds} of {len(captions)} captions say what is heard, such as [Music], and are no speech")
     return digest(path)

@@ -61,6 +61,11 @@ class Captions(Sequence[Cue]):
     repaired: int = 0
     merged: int = 0
 
+    @property
+    def speech(self) -> tuple[Cue, ...]:
+        """The cues of what is said."""
+        return tuple(cue for cue in self.cues if not cue.sound)
+
     def __len__(self) -> int:
         return len(self.cues)
 

@@ -87,9 +87,9 @@ class VideoLevelNetwork(nn.Module):
         self.shift.copy_(torch.from_numpy(shift))
 
     def forward_vectors(self, batch: VideoBatch) -> Tensor:
-        """The video-level feature (B, H) in the space that all networks share."""
-        vectors: Tensor = self.forward_features(batch) @ self.rotation + self.shift  # (B, H)
-        return vectors
+        """The video-level feature (B, H) in the space that all networks share, not negative, as hidden layers are."""
+        moved = self.forward_features(batch) @ self.rotation + self.shift  # (B, H)
+        return moved.relu()
 
     def forward_features(self, batch: VideoBatch) -> Tensor:
         """The last hidden layer (B, H) of each video."""

@@ -10,11 +10,15 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mgn_ma.reporting.errors import FigureError
-from mgn_ma.reporting.style import ACCENT, FAINT, PREDICTED, TEMPLATE, escaped, interval_bars, titled
+from mgn_ma.reporting.style import ACCENT, FAINT, PREDICTED, TEMPLATE, colour, escaped, interval_bars, titled
 
 _ROW_PIXELS = 30
 _TABLE_PIXELS = 70
-_SPLITS = (("validation", PREDICTED, "circle"), ("test", ACCENT, "diamond"))
+_SPLITS = (
+    ("validation", PREDICTED, "circle"),
+    ("holdout", colour(3), "square"),
+    ("test", ACCENT, "diamond"),
+)
 
 
 def ablation_figure(tables: pd.DataFrame) -> go.Figure:
@@ -72,7 +76,7 @@ def _labels(rows: pd.DataFrame) -> list[str]:
 
 def _add_ours(figure: go.Figure, rows: pd.DataFrame, line: int) -> None:
     labels = _labels(rows)
-    for split, colour, symbol in _SPLITS:
+    for split, fill, symbol in _SPLITS:
         means = rows[split]
         if means.notna().any():
             figure.add_scatter(
@@ -82,8 +86,8 @@ def _add_ours(figure: go.Figure, rows: pd.DataFrame, line: int) -> None:
                 legendgroup=split,
                 showlegend=line == 1,
                 mode="markers",
-                marker={"symbol": symbol, "size": 10, "color": colour},
-                error_x=interval_bars(rows[f"{split}_low"], means, rows[f"{split}_high"], colour),
+                marker={"symbol": symbol, "size": 10, "color": fill},
+                error_x=interval_bars(rows[f"{split}_low"], means, rows[f"{split}_high"], fill),
                 hovertemplate="%{y}, %{fullData.name}: %{x:.4f}<extra></extra>",
                 row=line,
                 col=1,

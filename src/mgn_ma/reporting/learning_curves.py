@@ -1,4 +1,4 @@
-"""How the members learned: loss on training frames and correlation on validation videos, epoch by epoch."""
+"""How networks learned: loss on what they were trained on and correlation on validation videos, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = ("member", "epoch", LOSS, SCORE)
 
 
 def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
-    """One line a member in two panels over one axis of epochs; a star marks a member's best epoch on validation.
+    """How the members learned.
 
     The control that learned from shuffled labels is a dotted grey line, without a star: it is not chosen by its score.
 
@@ -29,11 +29,29 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
     Raises:
         FigureError: a column is missing, or there is no row.
     """
+    if curves.empty:
+        raise FigureError("no learning curves can be drawn: no row")
+    return _figure(curves, "Learning curves", "members", "validation correlation (eq. 4)")
+
+
+def video_level_curves_figure(curves: pd.DataFrame) -> go.Figure:
+    """How the video-level networks learned; an empty figure where none was trained.
+
+    Args:
+        curves: as of `learning_curves_figure`; here the correlation is over videos.
+
+    Raises:
+        FigureError: a column is missing.
+    """
+    title = "Learning curves of the video-level networks"
+    return _figure(curves, title, "networks", "correlation over validation videos")
+
+
+def _figure(curves: pd.DataFrame, title: str, what: str, score: str) -> go.Figure:
+    """One line a network in two panels over one axis of epochs; a star marks a network's best epoch on validation."""
     missing = [column for column in COLUMNS if column not in curves]
-    if missing or curves.empty:
-        raise FigureError(
-            f"no learning curves can be drawn: {f'columns {missing} are missing' if missing else 'no row'}"
-        )
+    if missing:
+        raise FigureError(f"no learning curves can be drawn: columns {missing} are missing")
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.45, 0.55])
     by_member = dict(list(curves.groupby("member", sort=False)))
     control = by_member.pop(SHUFFLED, None)
@@ -51,10 +69,10 @@ def learning_curves_figure(curves: pd.DataFrame) -> go.Figure:
     figure.update_layout(
         template=TEMPLATE,
         height=620,
-        title=titled("Learning curves", f"{len(by_member)} members; star: best epoch on the validation videos"),
+        title=titled(title, f"{len(by_member)} {what}; star: best epoch on the validation videos"),
     )
     figure.update_yaxes(title="training loss (eq. 3)", row=1, col=1)
-    figure.update_yaxes(title="validation correlation (eq. 4)", row=2, col=1)
+    figure.update_yaxes(title=score, row=2, col=1)
     figure.update_xaxes(title="epoch", row=2, col=1)
     return figure
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from mgn_ma.evaluation.bootstrap import compare, interval
 from mgn_ma.evaluation.promotion import Decision, Outcome, PromotionConfig, decide, decide_first
 from mgn_ma.evaluation.scoring import EvaluationConfig
-from mgn_ma.inference.rescoring import ValidationVideos, differences, rescore, unlike_validation
+from mgn_ma.inference.rescoring import ComparisonVideos, differences, rescore, unlike_videos
 from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.versions import CHAMPION, ChampionChangedError, RegisteredVersion, RegistryError
 
@@ -33,7 +33,7 @@ _BY_HAND = "Set one by hand with --params promotion.version=N if that is meant"
 def promote(
     registry: ModelRegistry,
     challenger: RegisteredVersion | None,
-    validation: ValidationVideos,
+    videos: ComparisonVideos,
     promotion: PromotionConfig,
     evaluation: EvaluationConfig,
 ) -> Decision:
@@ -56,7 +56,7 @@ def promote(
         registry,
         challenger,
         promotion,
-        lambda champion: _judge(registry, challenger, champion, validation, promotion, evaluation),
+        lambda champion: _judge(registry, challenger, champion, videos, promotion, evaluation),
     )
 
 
@@ -96,7 +96,7 @@ def _judge(
     registry: ModelRegistry,
     challenger: RegisteredVersion,
     champion: RegisteredVersion | None,
-    validation: ValidationVideos,
+    videos: ComparisonVideos,
     promotion: PromotionConfig,
     evaluation: EvaluationConfig,
 ) -> Decision:
@@ -106,7 +106,7 @@ def _judge(
     if champion is not None and against:
         reason = f"it and version {champion.number} differ in {'; '.join(against)}: they can't be compared. {_BY_HAND}"
         return _uncompared("refused", reason, challenger, champion)
-    unlike = unlike_validation(ours.description, validation)
+    unlike = unlike_videos(ours.description, videos)
     if unlike:
         reason = (
             f"it and what is on disk differ in {'; '.join(unlike)}: it can't be scored. Train and register with what "
@@ -114,10 +114,11 @@ def _judge(
         )
         return _uncompared("refused", reason, challenger, champion)
     bundles = {"challenger": ours} | ({} if theirs is None else {CHAMPION: theirs})
-    scores = rescore(bundles, validation, evaluation.constant)
+    scores = rescore(bundles, videos, evaluation.constant)
+    uses = registry.use_holdout(videos.holdout) if videos.holdout else None
     score = interval(scores["challenger"], evaluation.bootstrap)
     if champion is None:
-        return decide_first(challenger.number, score, promotion)
+        return decide_first(challenger.number, score, promotion, uses)
     return decide(
         challenger.number,
         champion.number,
@@ -125,6 +126,7 @@ def _judge(
         interval(scores[CHAMPION], evaluation.bootstrap),
         compare(scores["challenger"], scores[CHAMPION], evaluation.bootstrap),
         promotion,
+        uses,
     )
 
 

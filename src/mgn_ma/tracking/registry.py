@@ -156,6 +156,20 @@ class ModelRegistry:
         )
         return version
 
+    def use_holdout(self, digest: str) -> int:
+        """Count one more look at a hold-out in a tag of the model, whatever comes of it, and say how many there were.
+
+        Args:
+            digest: of the hold-out's labels.
+        """
+        from mgn_ma.tracking.promotion_lock import promotion_lock
+
+        tag = f"holdout.{digest[:12]}.uses"
+        with promotion_lock(self.client, self.name):
+            uses = int(self.client.get_registered_model(self.name).tags.get(tag, 0)) + 1
+            self.client.set_registered_model_tag(self.name, tag, str(uses))
+        return uses
+
     def settle(
         self, version: RegisteredVersion, champion: RegisteredVersion | None, decision: Decision, at: datetime
     ) -> None:

@@ -17,7 +17,7 @@ DIGEST_TAG = "bundle_digest"
 
 
 def tags_of(bundle: Bundle) -> dict[str, str]:
-    """Tags of a version: its score with the interval, its data, its input and its code."""
+    """Tags of a version: its scores with their intervals, its data, its input and its code."""
     description = bundle.description
     scores, tags = description.scores, {DIGEST_TAG: bundle.digest()}
     if scores.get("validation") is not None:
@@ -27,6 +27,11 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
         tags["validation_interval"] = f"{interval['low']:.4f} to {interval['high']:.4f}"
     if interval.get("n_videos") is not None:
         tags["validation_videos"] = str(interval["n_videos"])
+    holdout = scores.get("holdout") or {}
+    if holdout.get("estimate") is not None:
+        tags |= {"holdout_score": f"{holdout['estimate']:.4f}", "holdout_videos": str(holdout["n_videos"])}
+    if holdout.get("low") is not None:
+        tags["holdout_interval"] = f"{holdout['low']:.4f} to {holdout['high']:.4f}"
     tags |= {
         "method": description.recipe.method,
         "members": str(len(description.recipe.members)),
@@ -49,6 +54,11 @@ def describe(bundle: Bundle) -> str:
         if "validation_interval" in tags:
             sentence += f" (interval {tags['validation_interval']}, {tags['validation_videos']} videos)"
         sentence += "."
+    if "holdout_score" in tags:
+        sentence += f" On {tags['holdout_videos']} hold-out videos, which chose nothing: {tags['holdout_score']}"
+        if "holdout_interval" in tags:
+            sentence += f" (interval {tags['holdout_interval']})"
+        sentence += "."
     return sentence
 
 
@@ -60,6 +70,7 @@ def tags_of_decision(decision: Decision, at: datetime, run_id: str | None) -> di
         "time": at.isoformat(timespec="seconds"),
         "run_id": run_id,
         "champion": decision.champion,
+        "holdout_uses": decision.holdout_uses,
         "min_gain": decision.min_gain,
     }
     if decision.score is not None:

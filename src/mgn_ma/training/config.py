@@ -167,6 +167,7 @@ class VideoLevelSettings(OptimisationConfig):
         fold_vectors: ``k_fold`` or ``in_sample``, see `mgn_ma.training.video_level`.
         folds: K.
         alignment: bring the folds' vectors into one space, or take them as they are.
+        snapshot: keep the epoch with the best correlation with the validation videos' mean labels, or the last one.
     """
 
     pooled: tuple[str, ...] = extracted("frame")
@@ -175,6 +176,7 @@ class VideoLevelSettings(OptimisationConfig):
     fold_vectors: Literal["k_fold", "in_sample"] = "k_fold"
     folds: int = Field(default=5, ge=2)
     alignment: Literal["rigid", "none"] = "rigid"
+    snapshot: Literal["best", "last"] = "best"
     architecture: VideoLevelArchitecture = VideoLevelArchitecture()
     batch_size: int = Field(default=64, ge=2)
     seed: int = Field(default=0, ge=0)

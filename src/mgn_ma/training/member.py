@@ -95,7 +95,7 @@ class MemberJob(Configuration):
 
 
 @dataclass(frozen=True)
-class TrainedMember:
+class TrainedNetwork:
     """What is left of a training.
 
     Attributes:
@@ -114,7 +114,7 @@ def train_member(
     *,
     states: StateStore | None = None,
     on_epoch: OnEpoch | None = None,
-) -> TrainedMember:
+) -> TrainedNetwork:
     """Train one network, or go on with it; see `mgn_ma.training.loop.train`.
 
     Raises:
@@ -132,7 +132,7 @@ def train_member(
         task = _MemberTask(job, train_split, validation_split, device)
         fingerprint = job.fingerprint(train_split, validation_split)
         state = train(task, fingerprint, states=states, on_epoch=on_epoch)
-    return TrainedMember(job.name, _checkpoint(job, state, train_split, validation_split), state.history)
+    return TrainedNetwork(job.name, _checkpoint(job, state, train_split, validation_split), state.history)
 
 
 class _Example(NamedTuple):

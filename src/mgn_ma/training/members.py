@@ -19,7 +19,7 @@ from mgn_ma.training.batches import FrameBatches
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
 from mgn_ma.training.loop import OnEpoch
-from mgn_ma.training.member import MemberJob, TrainedMember, train_member
+from mgn_ma.training.member import MemberJob, TrainedNetwork, train_member
 from mgn_ma.training.packed import PackedSplit, check_modalities
 from mgn_ma.training.predict import Predictions, predict
 from mgn_ma.training.states import StateStore
@@ -75,7 +75,7 @@ def train_members(
     execution: ExecutionConfig,
     tracker: MemberTracker,
     states: StateStore | None = None,
-) -> dict[str, TrainedMember]:
+) -> dict[str, TrainedNetwork]:
     """Train every job through the execution seam, and return them in the order of the jobs.
 
     Those that can be trained are, and are kept in ``states``, before the first error is raised.
@@ -84,7 +84,7 @@ def train_members(
         NonFiniteLossError: see `mgn_ma.training.loop.train`.
     """
     make = partial(_Trainer, train, validation, tracker, states)
-    trained: dict[str, TrainedMember] = {}
+    trained: dict[str, TrainedNetwork] = {}
     errors: list[Exception] = []
     for outcome in progress(run(make, jobs, execution, isolated=False), len(jobs), "networks", unit="network"):
         if outcome.result is not None:
@@ -105,18 +105,18 @@ class _Trainer:
     tracker: MemberTracker
     states: StateStore | None
 
-    def __call__(self, job: MemberJob) -> TrainedMember:
+    def __call__(self, job: MemberJob) -> TrainedNetwork:
         params = job.model_dump(mode="json", exclude={"name"})
         with self.tracker.member(job.name, params) as log:
             return train_member(job, self.train, self.validation, states=self.states, on_epoch=log)
 
 
-def learning_curves(members: Mapping[str, TrainedMember]) -> pd.DataFrame:
-    """One row a member and epoch: ``member``, ``epoch``, ``train_loss``, ``validation_correlation``, ``seconds``."""
+def learning_curves(networks: Mapping[str, TrainedNetwork]) -> pd.DataFrame:
+    """One row a network and epoch: ``member``, ``epoch``, ``train_loss``, ``validation_correlation``, ``seconds``."""
     rows = [
         {"member": name, "epoch": epoch, **metrics}
-        for name, member in members.items()
-        for epoch, metrics in enumerate(member.history, start=1)
+        for name, network in networks.items()
+        for epoch, metrics in enumerate(network.history, start=1)
     ]
     return pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
 

@@ -44,7 +44,7 @@ from mgn_ma.training.packed import (
 logger = logging.getLogger(__name__)
 
 LABELS = "labels"
-"""Name of the labels among what tracks are made from."""
+"""What the labels of a split, ``labels_train``, are called among what tracks are made from."""
 
 _MAKE_ANEW = "run the pipeline video_features before model_input"
 
@@ -91,7 +91,7 @@ class PackPlan:
         tracks: by modality, in the order that the index will have.
         tolerances_us: by modality, how far from a row a frame may be.
         sources: by modality, further tracks, not packed, that those of a learned modality may be made from.
-        labels_digest: of the labels that modalities are learned from, where it is known: in the training split.
+        labels_digest: of the split's labels, which modalities may be learned from.
         made_from: what the packed split will say of the data that it was made from.
     """
 
@@ -149,13 +149,12 @@ def pack(plan: PackPlan, folder: Path | str, *, verify: bool = False) -> PackedS
         verify: compare all bytes of one that is there, and not its files' sizes and ends only.
 
     Raises:
-        TrainingError: no frames, no modalities, labels of other targets, or the frames of a video are not one block.
+        TrainingError: no modalities, labels of other targets, or the frames of a video are not one block.
         TrackError: a track can't be read, or is one of a learned modality that was made from others than there are now.
     """
     folder = Path(folder)
-    if plan.frames.empty or not plan.tracks:
-        missing = "labelled frames" if plan.frames.empty else "modalities"
-        raise TrainingError(f"the {plan.split} split has no {missing}: there is nothing to pack")
+    if not plan.tracks:
+        raise TrainingError(f"the {plan.split} split has no modalities: there is nothing to pack")
     labelled = expression_names(plan.frames)
     if labelled and labelled != plan.targets.names:
         raise TrainingError(
@@ -203,7 +202,7 @@ def _require_unmixed(plan: PackPlan) -> None:
     video_ids = plan.frames["video_id"].unique().tolist()
     for name, tracks in plan.tracks.items():
         learned_from = next((header.made_from for header in tracks.headers.values()), {})
-        if plan.labels_digest not in (None, learned_from.get(LABELS, plan.labels_digest)):
+        if plan.labels_digest not in (None, learned_from.get(f"{LABELS}_{plan.split}", plan.labels_digest)):
             raise TrackError(f"the {name} tracks were learned from other labels than there are now: {_MAKE_ANEW}")
         for source in sorted(learned_from.keys() & there.keys()):
             for video_id in video_ids:

@@ -5,6 +5,9 @@ more than those of new videos keep. Therefore a training video's vector comes fr
 (K-fold), and those of other videos from the network trained on all (``fold_vectors: in_sample`` is the paper's way, one
 network for everybody).
 
+After every epoch a network is scored on the validation videos by what it learns: the correlation of the predicted with
+the true mean labels, over videos (and not within one, as in eq. 4), averaged over the expressions.
+
 The hidden spaces of separately trained networks have nothing to do with one another, and one model must read all of
 them. So all networks start from the same weights, and each fold's vectors are turned into the space of the network
 trained on all by the rigid motion that fits best on the videos that both have seen (`mgn_ma.training.procrustes`).
@@ -14,7 +17,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +27,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from mgn_ma.eev.correlation import challenge_score, video_correlations
 from mgn_ma.eev.frames import table_digest
 from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.device import resolve_device
@@ -33,16 +39,18 @@ from mgn_ma.training.checkpoints import Checkpoint, CheckpointDescription
 from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.loop import OnEpoch, Task, on_host, own_random_numbers, train
+from mgn_ma.training.member import TrainedNetwork
+from mgn_ma.training.members import MemberTracker
 from mgn_ma.training.order import batch_sizes
 from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.packing import LABELS, Tracks
 from mgn_ma.training.procrustes import rigid_motion
-from mgn_ma.training.states import StateStore
+from mgn_ma.training.states import StateStore, TrainingState
 from mgn_ma.training.video_items import VideoItems, collect, sources_digest, video_means
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 FULL = "full"
 """Name of the network that is trained on all training videos."""
 
@@ -50,8 +58,8 @@ Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class TrainingVideos:
-    """The videos that networks learn from.
+class LabelledVideos:
+    """The videos of a split that networks learn from, or are scored on.
 
     Attributes:
         items: of N videos.
@@ -70,14 +78,15 @@ class TrainingVideos:
     digest: str
 
 
-def training_videos(
+def labelled_videos(
+    split: str,
     labels: pd.DataFrame,
     targets: Targets,
     tracks: Mapping[str, Tracks],
     settings: VideoLevelSettings,
     all_zero_rows: ZeroRows,
-) -> TrainingVideos:
-    """Read what the networks learn from: the videos that have a mean label and any track.
+) -> LabelledVideos:
+    """Read what the networks learn from, or are scored on: the videos that have a mean label and any track.
 
     Raises:
         TrainingError: there is none.
@@ -85,7 +94,10 @@ def training_videos(
     labelled, means = video_means(labels, targets, all_zero_rows)
     chosen = [number for number, v in enumerate(labelled) if any(v in some.headers for some in tracks.values())]
     if not chosen:
-        raise TrainingError("no training video has both a labelled face and a track: there is nothing to learn from")
+        raise TrainingError(
+            f"no {split} video has both a labelled face and a track: the video-level network needs training and "
+            "validation videos"
+        )
     video_ids = [labelled[number] for number in chosen]
     inputs = {
         name: PackedModality(width=some.width, fingerprint=some.fingerprint, clock=some.clock, tolerance_us=0)
@@ -95,16 +107,20 @@ def training_videos(
     seen = repr((settings.items, targets, inputs, sources))
     digest = hashlib.sha256(seen.encode() + means[chosen].tobytes()).hexdigest()
     items = collect(video_ids, tracks, settings.pooled, settings.items)
-    return TrainingVideos(items, means[chosen], targets, inputs, table_digest(labels), digest)
+    return LabelledVideos(items, means[chosen], targets, inputs, table_digest(labels), digest)
 
 
 def train_networks(
-    videos: TrainingVideos,
+    videos: LabelledVideos,
+    validation: LabelledVideos,
     settings: VideoLevelSettings,
     states: StateStore | None = None,
-    on_epoch: OnEpoch | None = None,
-) -> dict[str, Checkpoint]:
+    tracker: MemberTracker | None = None,
+) -> dict[str, TrainedNetwork]:
     """Train the network on all videos and, for ``k_fold``, once without each fold; see `mgn_ma.training.loop.train`.
+
+    Args:
+        validation: what every network is scored on after each epoch.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
@@ -122,16 +138,21 @@ def train_networks(
             f"({settings.folds}), and at least two outside of each fold; set video_level.folds to another number, or "
             "video_level.fold_vectors to in_sample to train without folds"
         )
-    networks = {name: _trained(name, rows, videos, settings, states, on_epoch) for name, rows in parts.items()}
-    checkpoints = {}
+    networks, states_of = {}, {}
+    params = settings.model_dump(mode="json")
+    for name, rows in parts.items():
+        with tracker.member(f"video_level_{name}", params) if tracker else nullcontext() as log:
+            networks[name], states_of[name] = _trained(name, rows, videos, validation, settings, states, log)
+    trained = {}
     for name, network in networks.items():
         if name != FULL and settings.alignment == "rigid":
             shared = parts[name]
             theirs = embed(network, videos.items, shared, settings)
             network.set_motion(*rigid_motion(theirs, embed(networks[FULL], videos.items, shared, settings)))
         left_out = np.setdiff1d(parts[FULL], parts[name])
-        checkpoints[name] = _checkpoint(network, videos, settings, left_out)
-    return checkpoints
+        checkpoint = _checkpoint(network, states_of[name], videos, validation, settings, left_out)
+        trained[name] = TrainedNetwork(name, checkpoint, states_of[name].history)
+    return trained
 
 
 def assign_folds(n_videos: int, settings: VideoLevelSettings) -> npt.NDArray[np.int64]:
@@ -161,7 +182,8 @@ def made_from(networks: Mapping[str, Checkpoint], tracks: Mapping[str, Tracks], 
     """What a video's vector is made from, as its track says it: `mgn_ma.features.track.TrackHeader.made_from`."""
     headers = {name: some.headers.get(video_id) for name, some in tracks.items()}
     digests = {name: header.digest() if header else "" for name, header in headers.items()}
-    return digests | {LABELS: networks[FULL].description.training["labels_digest"]}
+    labels = networks[FULL].description.training["labels_digests"]
+    return digests | {f"{LABELS}_{split}": digest for split, digest in labels.items()}
 
 
 def check_tracks(networks: Mapping[str, Checkpoint], tracks: Mapping[str, Tracks]) -> None:
@@ -199,39 +221,43 @@ def video_vectors(
 def _trained(
     name: str,
     rows: npt.NDArray[np.int64],
-    videos: TrainingVideos,
+    videos: LabelledVideos,
+    validation: LabelledVideos,
     settings: VideoLevelSettings,
     states: StateStore | None,
     on_epoch: OnEpoch | None,
-) -> VideoLevelNetwork:
+) -> tuple[VideoLevelNetwork, TrainingState]:
     """Train one network on the videos at ``rows``."""
     device = resolve_device(settings.device)
     job = settings.model_dump_json(exclude={"fold_vectors", "folds", "alignment"})
-    key = repr((VERSION, job, videos.digest, [videos.items.video_ids[row] for row in rows]))
+    key = repr((VERSION, job, validation.digest, videos.digest, [videos.items.video_ids[row] for row in rows]))
     fingerprint = hashlib.sha256(key.encode()).hexdigest()
     # One seed for all, lest their hidden spaces differ more than they must.
     with own_random_numbers(settings.seed, device):
         sizes = settings.sized(videos.items.items, videos.items.vectors, len(videos.targets.names))
         network = VideoLevelNetwork(sizes).to(device)
-        task = _VideoLevelTask(f"video_level_{name}", network, rows, videos, settings)
+        task = _VideoLevelTask(f"video_level_{name}", network, rows, videos, validation, settings)
         state = train(task, fingerprint, states=states, on_epoch=on_epoch)
     network.load_state_dict(dict(state.best_weights))
-    return network
+    return network, state
 
 
 class _VideoLevelTask(Task[npt.NDArray[np.int64]]):
-    """Batches of videos, by their rows, and eq. 3 against their mean labels."""
+    """Batches of videos, by their rows, and eq. 3 against their mean labels; correlation with those of validation."""
+
+    network: VideoLevelNetwork
 
     def __init__(
         self,
         name: str,
         network: VideoLevelNetwork,
         rows: npt.NDArray[np.int64],
-        videos: TrainingVideos,
+        videos: LabelledVideos,
+        validation: LabelledVideos,
         settings: VideoLevelSettings,
     ) -> None:
-        super().__init__(name, network, settings)
-        self._videos = videos
+        super().__init__(name, network, settings, settings.snapshot)
+        self._videos, self._validation, self._batch_size = videos, validation, settings.batch_size
         self._sizes = batch_sizes(len(rows), settings.batch_size)
         random = np.random.default_rng(settings.seed)
         self._orders = [random.permutation(rows) for _ in range(settings.epochs)]
@@ -250,17 +276,34 @@ class _VideoLevelTask(Task[npt.NDArray[np.int64]]):
     def videos(self, batch: npt.NDArray[np.int64]) -> list[str]:
         return [self._videos.items.video_ids[row] for row in batch]
 
+    @torch.inference_mode()
+    def score(self, network: nn.Module) -> float:
+        network.eval()
+        n_videos = len(self._validation.means)
+        batches = np.split(np.arange(n_videos), range(self._batch_size, n_videos, self._batch_size))
+        shares = [network(self._validation.items.batch(rows, self.device)).sigmoid() for rows in batches]
+        predicted = torch.cat(shares).float().cpu().numpy()
+        # The videos are what the rows of one video are in eq. 4.
+        return challenge_score(video_correlations(predicted, self._validation.means, np.array([0, n_videos])))
+
 
 def _checkpoint(
     network: VideoLevelNetwork,
-    videos: TrainingVideos,
+    state: TrainingState,
+    videos: LabelledVideos,
+    validation: LabelledVideos,
     settings: VideoLevelSettings,
     left_out: npt.NDArray[np.int64],
 ) -> Checkpoint:
+    labels_digests = {"train": videos.labels_digest}
+    if settings.snapshot == "best":
+        labels_digests["validation"] = validation.labels_digest
     training: dict[str, Any] = {
         "settings": settings.model_dump(mode="json"),
+        "epoch": state.best_epoch,
+        "validation_correlation": state.best_score if math.isfinite(state.best_score) else None,
         "data_digest": videos.digest,
-        "labels_digest": videos.labels_digest,
+        "labels_digests": labels_digests,
         "left_out": [videos.items.video_ids[row] for row in left_out],
     }
     description = CheckpointDescription(

@@ -36,6 +36,30 @@ def test_rows_that_are_the_same_network_share_its_training():
     assert [job.seed for job in plan.jobs] == [0, 1, 0, 1]
 
 
+def test_a_reaction_of_its_own_takes_no_further_network():
+    plan = make({"full": {}, "late": {"reaction": "centred"}, "five": {"ensemble_of": "full", "reaction": "causal"}})
+    assert plan.networks["late", 1] == plan.networks["full", 1] == ("full_seed_1",)
+    assert plan.reactions == {"late": "centred", "five": "causal"}
+
+
+def test_networks_of_a_seed_read_the_video_vectors_of_that_seed():
+    packed = {f"{kind}_seed_{seed}": 2 + seed for seed in (0, 1, 10) for kind in ("video", "video_in_sample")}
+    train = SimpleNamespace(widths={"image": 4, **packed}, targets=EEV)
+    variants = {"full": {}, "paper": {"model": {"modalities": ["image", "video_in_sample"]}}}
+    config = AblationConfig.model_validate(
+        {"seeds": [1, 10], "variants": {**variants, "five": {"ensemble_of": "full"}}, "table_2": []}
+        | {"table_1": [{"row": name, "variant": name} for name in (*variants, "five")]}
+    )
+    plan = make_plan(config, ModelConfig(hidden=8), TRAINING, EnsembleConfig(count=2), train)
+    read = {job.name: job.architecture.modalities for job in plan.jobs}
+    assert read == {
+        **{f"full_seed_{number}": {"image": 4, "video_seed_1": 3} for number in (1, 1001)},
+        **{f"full_seed_{number}": {"image": 4, "video_seed_10": 12} for number in (10, 1010)},
+        "paper_seed_1": {"image": 4, "video_in_sample_seed_1": 3},
+        "paper_seed_10": {"image": 4, "video_in_sample_seed_10": 12},
+    }
+
+
 def test_an_ensemble_starts_with_the_single_network_and_shares_no_other():
     plan = make({"full": {}, "ensemble": {"ensemble_of": "full"}})
     assert plan.networks["ensemble", 0] == ("full_seed_0", "full_seed_1000", "full_seed_2000")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.errors import EvaluationError
+from mgn_ma.evaluation.reaction import ReactionMethod
 from mgn_ma.execution.progress import duration
 from mgn_ma.models.config import MGNMAConfig
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, changed
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.packed import PackedSplit
 from mgn_ma.training.states import StateStore
+from mgn_ma.training.video_tracks import read_with_seed
 
 if TYPE_CHECKING:
     from mgn_ma.training.member import MemberJob
@@ -36,10 +38,12 @@ class AblationPlan:
     Attributes:
         jobs: the networks, no two alike.
         networks: for every variant and seed the names of its jobs: one, or an ensemble's members.
+        reactions: by variant, where it says what makes reactions of its curves.
     """
 
     jobs: tuple[MemberJob, ...]
     networks: Mapping[Trained, tuple[str, ...]]
+    reactions: Mapping[str, ReactionMethod] = field(default_factory=dict)
 
 
 def make_plan(
@@ -53,7 +57,8 @@ def make_plan(
     """Find the networks of all variants and seeds.
 
     An ensemble has as many members as the chain's, of the same variants: the first has the seed of the row, and is the
-    single network where members differ in their seeds only; the further ones no other ensemble has.
+    single network where members differ in their seeds only; the further ones no other ensemble has. All of a seed read
+    the video-level vectors of that seed.
 
     Raises:
         EvaluationError: a variant's changes don't make a network or a training; the message names the variant.
@@ -65,9 +70,9 @@ def make_plan(
     for name, variant in config.wanted.items():
         members = ensemble if variant.ensemble_of else EnsembleConfig(count=1)
         prefix = name if members.variants else variant.ensemble_of or name
-        settings = _settings(name, config, members, model, training, train)
         for seed in config.seed_numbers:
             names = []
+            settings = _settings(name, config, members, model, training, train, seed)
             for number, (architecture, trained_by) in enumerate(settings):
                 member_seed = seed + SEED_STRIDE * number
                 job = MemberJob(
@@ -79,7 +84,8 @@ def make_plan(
                 )
                 names.append(jobs.setdefault(job.model_dump_json(exclude={"name"}), job).name)
             networks[name, seed] = tuple(names)
-    return AblationPlan(tuple(jobs.values()), networks)
+    reactions = {name: each.reaction for name, each in config.wanted.items() if each.reaction is not None}
+    return AblationPlan(tuple(jobs.values()), networks, reactions)
 
 
 def _settings(
@@ -89,16 +95,25 @@ def _settings(
     model: ModelConfig,
     training: TrainingConfig,
     train: PackedSplit,
+    seed: int,
 ) -> list[tuple[MGNMAConfig, TrainingConfig]]:
-    """What a variant makes of the members' networks and of their training, each."""
+    """What a variant makes of the members' networks, which read the vectors of their seed, and of their training."""
+    packed = read_with_seed(train.widths, seed)
+    widths = {named: train.widths[as_packed] for named, as_packed in packed.items()}
     variant = config.variants[config.variants[name].ensemble_of or name]
     try:
         of_all = changed(model, variant.model), changed(training, config.training, variant.training)
         of_members = [members.settings_of(number, *of_all) for number in range(members.count)]
         n_targets = len(train.targets.names)
-        return [(of_one.sized(train.widths, n_targets), trained_by) for of_one, trained_by in of_members]
+        return [(_as_packed(of_one.sized(widths, n_targets), packed), trained_by) for of_one, trained_by in of_members]
     except (ValueError, TrainingError) as error:
         raise EvaluationError(f"ablation.variants.{name}: {error}") from error
+
+
+def _as_packed(architecture: MGNMAConfig, packed: Mapping[str, str]) -> MGNMAConfig:
+    """The same with its modalities called as they are packed."""
+    widths = {packed[name]: width for name, width in architecture.modalities.items()}
+    return architecture.model_copy(update={"modalities": widths})
 
 
 def log_estimate(

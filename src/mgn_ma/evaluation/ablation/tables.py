@@ -20,7 +20,7 @@ from mgn_ma.evaluation.ablation.plan import AblationPlan
 from mgn_ma.evaluation.bootstrap import BootstrapConfig, compare
 from mgn_ma.evaluation.scoring import ORACLE
 
-SPLITS = ("validation", "test")
+SPLITS = ("validation", "holdout", "test")
 _OF_SPLIT = ("", "_low", "_high", "_of_oracle", "_step", "_step_low", "_step_high", "_p_not_higher")
 
 TABLE_COLUMNS = (
@@ -34,7 +34,7 @@ TABLE_COLUMNS = (
     *(f"{split}{suffix}" for split in SPLITS for suffix in _OF_SPLIT),
 )
 """A row of a table. Of each split: the mean over seeds and its interval, the mean as a share of the oracle's score, and
-the step over another variant with its interval over videos. Missing where there is no test truth, or nothing above."""
+the step over another variant with its interval over videos. Missing where a split has no labels, or nothing above."""
 
 RUN_COLUMNS = ("variant", "seed", "runs", "epochs", "seconds", *SPLITS)
 

@@ -27,12 +27,13 @@ class BertConfig(NetworkConfig):
     Attributes:
         pretrained: a directory or hub repository of any BERT-like encoder that transformers knows without code of the
             repository's own; ``random`` is an untrained BERT base whose tokenizer needs no vocabulary.
-        source: what is read: ``captions`` (a row for each merged cue) or ``title`` (one row for the whole video).
+        source: what is read: ``captions`` (a row for each merged cue of speech) or ``title`` (one row in all).
         pooling: ``cls``: last layer at the first token; ``mean``: over all tokens, as sentence encoders do.
         max_tokens: longer texts are cut, special tokens included.
     """
 
     PUBLIC: ClassVar = {"pretrained": WEIGHTS}
+    VERSION: ClassVar[int] = 2
 
     name: Literal["bert"] = "bert"
     batch_size: PositiveInt = 16

@@ -23,8 +23,7 @@ _LENGTHS = (16, 32, 64, 128, 256, 512)
 class BertExtractor(Extractor):
     """Frozen BERT-like encoder.
 
-    Captions: a row holds from a merged cue's start to its end, and cues of sounds such as ``[Music]`` are texts like
-    others. Title: one row holds for all time.
+    Captions: a row holds from a merged cue's start to its end. Title: one row holds for all time.
     """
 
     clock: Clock  # type: ignore[misc]
@@ -41,10 +40,10 @@ class BertExtractor(Extractor):
         self._batches = Batches(config.batch_size, self._device, "text")
 
     def extract(self, video: VideoSource) -> TrackRows:
-        """One row for each merged cue, or one for the title; each distinct text goes through the network once."""
+        """One row for each merged cue of speech, or for the title; each distinct text goes through the network once."""
         starts_us, ends_us, texts = timed_texts(video, self._source)
         if not texts:
-            raise ExtractionError("its captions hold no text")
+            raise ExtractionError("its captions hold no speech")
         vectors: dict[str, npt.NDArray[np.float32]] = {}
         # Texts share a batch with those of their padded length, so that no padding is wasted.
         for _, alike in groupby(sorted(dict.fromkeys(texts), key=self._padded_length), self._padded_length):

@@ -20,13 +20,14 @@ class TextDescriptorConfig(ExtractorConfig):
     """Settings of :class:`TextDescriptorExtractor`.
 
     Attributes:
-        source: what is read: the captions, a row each, or the title, one row for the whole video.
+        source: what is read: the captions that are speech, a row each, or the title, one row for the whole video.
         words: buckets for words.
         ngrams: buckets for character n-grams of 3 to 5 within words.
     """
 
     ISOLATED: ClassVar[bool] = False
     """Nothing is decoded: our own parser reads text, and thousands of titles take less time than a process to start."""
+    VERSION: ClassVar[int] = 2
 
     name: Literal["text_descriptor"] = "text_descriptor"
     source: Literal["captions", "title"] = "captions"  # type: ignore[misc]
@@ -52,7 +53,7 @@ class TextDescriptorExtractor(Extractor):
         )
 
     def extract(self, video: VideoSource) -> TrackRows:
-        """One row for each merged cue, or one for the title."""
+        """One row for each merged cue of speech, or one for the title."""
         starts_us, ends_us, texts = timed_texts(video, self._source)
         return TrackRows(starts_us, ends_us, self.describe(texts))
 

@@ -1,19 +1,20 @@
-"""tracks · networks -> packed splits with both kinds of video vectors -> plan -> networks -> scores -> tables, figure.
+"""tracks -> video vectors of every seed and kind -> packed splits -> plan -> networks -> scores -> tables, figure.
 
-Not part of the default chain: it stands behind ``video_features`` and trains every variant with every seed.
+Not part of the default chain: it stands behind ``video_features``, whose networks are those of its first seed, and
+trains every variant with every seed.
 """
 
 from kedro.pipeline import Node, Pipeline
 
-from mgn_ma.eev.frames import SPLITS
-from mgn_ma.pipelines.model_input.nodes import pack_split
-from mgn_ma.pipelines.model_input.pipeline import TRACKS
-from mgn_ma.pipelines.video_features.nodes import embed_videos_in_sample
+from mgn_ma.eev.frames import SPLITS, annotated_as
+from mgn_ma.modalities import EXTRACTED
 from mgn_ma.pipelines.video_features.pipeline import TRACKS as VIDEO_LEVEL_TRACKS
 
 from .nodes import (
     draw_ablation,
+    embed_videos_by_seed,
     list_ablation_runs,
+    pack_variants,
     plan_ablation,
     score_ablation,
     tabulate_ablation,
@@ -21,6 +22,7 @@ from .nodes import (
     write_ablation,
 )
 
+TRACKS = [f"{name}.tracks" for name in EXTRACTED]
 INPUTS = ["ablation_train_input", "ablation_validation_input"]
 TABLES = ["ablation_table_1", "ablation_table_2", "ablation_other"]
 
@@ -32,10 +34,22 @@ def create_pipeline() -> Pipeline:
 
 def _input_nodes() -> list[Node]:
     embed = Node(
-        embed_videos_in_sample,
-        ["video_level_networks", "params:video_level", "video_in_sample.tracks_on_disk", *VIDEO_LEVEL_TRACKS],
-        "video_in_sample.tracks",
-        name="embed_videos_in_sample",
+        embed_videos_by_seed,
+        [
+            "labels_train",
+            "labels_validation",
+            "extraction_account",
+            "params:modalities",
+            "params:video_level",
+            "params:training.all_zero_rows",
+            "params:targets",
+            "params:ablation",
+            "tracker",
+            "training_states",
+            *VIDEO_LEVEL_TRACKS,
+        ],
+        "ablation_video_vectors",
+        name="embed_videos_by_seed",
     )
     given = [
         "data_fingerprint",
@@ -45,12 +59,12 @@ def _input_nodes() -> list[Node]:
         "params:modalities",
         "params:extraction",
         "ablation_input_folder",
+        "ablation_video_vectors",
     ]
-    tracks = [*TRACKS, "video_in_sample.tracks"]
     return [embed] + [
         Node(
-            pack_split(split),
-            [f"labels_{split}", f"annotations_digest_{split}", *given, *tracks],
+            pack_variants(split),
+            [f"labels_{split}", f"annotations_digest_{annotated_as(split)}", *given, *TRACKS],
             f"ablation_{split}_input",
             name=f"pack_ablation_{split}",
         )
@@ -89,8 +103,10 @@ def _network_nodes() -> list[Node]:
                 "ablation.plan",
                 "ablation_networks",
                 *INPUTS,
+                "ablation_holdout_input",
                 "ablation_test_input",
                 "labels_validation",
+                "labels_holdout",
                 "truth_validation",
                 "truth_test",
                 "truth_test_labels",

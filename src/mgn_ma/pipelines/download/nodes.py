@@ -3,7 +3,7 @@
 import pandas as pd
 
 from mgn_ma.eev.annotations import ID_COLUMNS, AnnotationError
-from mgn_ma.eev.frames import SPLITS
+from mgn_ma.eev.frames import ANNOTATED
 from mgn_ma.eev.video_ids import validate_video_id
 from mgn_ma.execution.progress import progress
 from mgn_ma.media.download import DownloadConfig, fetch_missing
@@ -19,7 +19,7 @@ def list_wanted(*annotations: pd.DataFrame) -> pd.DataFrame:
         VideoIdError: an id can't be a file name.
     """
     wanted = []
-    for split, table in zip(SPLITS, annotations, strict=True):
+    for split, table in zip(ANNOTATED, annotations, strict=True):
         columns = [column for column in ID_COLUMNS if column in table.columns]
         if not columns:
             raise AnnotationError(f"annotations of {split}", f"there is no column {' or '.join(map(repr, ID_COLUMNS))}")

@@ -58,7 +58,7 @@ def learn_ensemble(
 def combine_members(
     member_predictions: pd.DataFrame, ensemble_recipe: dict[str, Any], targets: Targets
 ) -> pd.DataFrame:
-    """The ensemble's predictions for validation, with weights that have not seen the video, and for test.
+    """The ensemble's predictions for validation, with weights that have not seen the video, for hold-out and test.
 
     Raises:
         PredictionError: the recipe was learned from the predictions of other members.
@@ -69,9 +69,11 @@ def combine_members(
             "the ensemble's recipe was learned from other members than the predictions are of: run "
             "`kedro run --pipelines ensembling`"
         )
-    splits = [split for split in ("validation", "test") if (member_predictions["split"] == split).any()]
     return pd.concat(
-        [recipe.predict(SplitPredictions.from_table(member_predictions, split), targets) for split in splits],
+        [
+            recipe.predict(SplitPredictions.from_table(member_predictions, str(split)), targets)
+            for split in member_predictions["split"].unique()
+        ],
         ignore_index=True,
     )
 
@@ -79,13 +81,15 @@ def combine_members(
 def score_ensemble(
     ensemble_predictions: pd.DataFrame,
     labels_validation: pd.DataFrame,
+    labels_holdout: pd.DataFrame,
     truth_test_labels: pd.DataFrame | None,
     truth_videos: pd.DataFrame | None,
     evaluation: EvaluationConfig,
 ) -> pd.DataFrame:
-    """Score table of the ensemble on validation, and on test where the test labels are known."""
+    """Score table of the ensemble on validation, on the hold-out, and on test where the test labels are known."""
     tables = []
-    for split, labels in (("validation", labels_validation), ("test", truth_test_labels)):
+    known = {"validation": labels_validation, "holdout": labels_holdout, "test": truth_test_labels}
+    for split, labels in known.items():
         predictions = None if labels is None else _predictions_for(ensemble_predictions, labels)
         if labels is None or predictions is None:
             continue

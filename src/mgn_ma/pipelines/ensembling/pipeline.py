@@ -44,6 +44,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "ensemble_predictions",
                     "labels_validation",
+                    "labels_holdout",
                     "truth_test_labels",
                     "truth_videos",
                     "params:evaluation",

@@ -18,6 +18,7 @@ def score_members(
     member_predictions: pd.DataFrame,
     labels_train: pd.DataFrame,
     labels_validation: pd.DataFrame,
+    labels_holdout: pd.DataFrame,
     truth_validation: pd.DataFrame | None,
     truth_test: pd.DataFrame | None,
     truth_test_labels: pd.DataFrame | None,
@@ -28,7 +29,7 @@ def score_members(
     modalities: Modalities,
     *splits: PackedSplit,
 ) -> pd.DataFrame:
-    """Score table of every predictor on validation, and on test where the test labels are known.
+    """Score table of every predictor on validation, on the hold-out, and on test where the test labels are known.
 
     Raises:
         TrainingError: the predictions are not of the ``splits`` that are packed, or those not of today's data.
@@ -36,7 +37,11 @@ def score_members(
     require_current(splits, data_fingerprint, modalities)
     require_predicted_from(member_predictions, splits)
     baseline = TimeOnlyBaseline.learn(labels_train, targets, evaluation.time_only)
-    known = {"validation": (labels_validation, truth_validation), "test": (truth_test_labels, truth_test)}
+    known = {
+        "validation": (labels_validation, truth_validation),
+        "holdout": (labels_holdout, truth_validation),
+        "test": (truth_test_labels, truth_test),
+    }
     tables = [
         score_split(
             SplitPredictions.from_table(member_predictions, split),

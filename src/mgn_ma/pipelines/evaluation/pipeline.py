@@ -17,6 +17,7 @@ def create_pipeline() -> Pipeline:
                     "member_predictions",
                     "labels_train",
                     "labels_validation",
+                    "labels_holdout",
                     "truth_validation",
                     "truth_test",
                     "truth_test_labels",

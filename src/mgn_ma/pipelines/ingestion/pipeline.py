@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from mgn_ma.eev.frames import SPLITS
+from mgn_ma.eev.frames import ANNOTATED, SPLITS
 
-from .nodes import fingerprint_data, list_videos, validate_split
+from .nodes import fingerprint_data, list_videos, validate_split, validate_validation
 
 LABELS = [f"labels_{split}" for split in SPLITS]
 
-ANNOTATIONS_DIGESTS = [f"annotations_digest_{split}" for split in SPLITS]
+ANNOTATIONS_DIGESTS = [f"annotations_digest_{split}" for split in ANNOTATED]
 
 
 def create_pipeline() -> Pipeline:
@@ -28,7 +28,14 @@ def create_pipeline() -> Pipeline:
                     f"labels_{split}",
                     name=f"validate_{split}",
                 )
-                for split in SPLITS
+                for split in ANNOTATED
+                if split != "validation"
+            ),
+            Node(
+                validate_validation,
+                ["annotations_validation", "params:targets", "params:ingestion"],
+                ["labels_validation", "labels_holdout"],
+                name="validate_validation",
             ),
             Node(
                 list_videos,

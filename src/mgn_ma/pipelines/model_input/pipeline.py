@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from mgn_ma.eev.frames import SPLITS
+from mgn_ma.eev.frames import SPLITS, annotated_as
 from mgn_ma.modalities import IN_MODEL, NOT_IN_MODEL
 
 from .nodes import pack_split
@@ -20,7 +20,7 @@ def create_pipeline() -> Pipeline:
                 pack_split(split),
                 [
                     f"labels_{split}",
-                    f"annotations_digest_{split}",
+                    f"annotations_digest_{annotated_as(split)}",
                     "data_fingerprint",
                     "manifest",
                     "extraction_account",

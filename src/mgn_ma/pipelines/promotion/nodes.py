@@ -9,7 +9,7 @@ from mgn_ma.evaluation.promotion import PromotionConfig
 from mgn_ma.evaluation.report import json_values
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.features.view import TrackView
-from mgn_ma.inference.rescoring import ValidationVideos
+from mgn_ma.inference.rescoring import ComparisonVideos
 from mgn_ma.tracking.promotion import promote
 from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.versions import RegisteredVersion
@@ -23,15 +23,18 @@ def decide_promotion(
     challenger: RegisteredVersion | None,
     model_registry: ModelRegistry,
     labels_validation: pd.DataFrame,
+    labels_holdout: pd.DataFrame,
     data_fingerprint: dict[str, Any],
     promotion: PromotionConfig,
     evaluation: EvaluationConfig,
     *tracks: TrackView,
 ) -> dict[str, Any]:
-    """The decision on the challenger, or on the version that was asked for, as a report."""
+    """The decision on the challenger, by the hold-out if there is one, or on the version that was asked for."""
     by_modality = {view.modality: view for view in tracks}
-    validation = ValidationVideos(labels_validation, by_modality, str(data_fingerprint["fingerprint"]))
-    decision = promote(model_registry, challenger, validation, promotion, evaluation)
+    holdout = None if labels_holdout.empty else str(data_fingerprint["labels_holdout"])
+    labels = labels_holdout if holdout else labels_validation
+    videos = ComparisonVideos(labels, by_modality, str(data_fingerprint["fingerprint"]), holdout)
+    decision = promote(model_registry, challenger, videos, promotion, evaluation)
     return json_values({**decision.model_dump(), "dry_run": promotion.dry_run})
 
 

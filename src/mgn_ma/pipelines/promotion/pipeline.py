@@ -1,4 +1,4 @@
-"""challenger · champion · validation videos -> both scored anew -> decision, in the registry and as a report."""
+"""challenger · champion · hold-out -> both scored anew -> decision, in the registry and as a report."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                     "challenger",
                     "model_registry",
                     "labels_validation",
+                    "labels_holdout",
                     "data_fingerprint",
                     "params:promotion",
                     "params:evaluation",

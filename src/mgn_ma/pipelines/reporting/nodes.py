@@ -37,11 +37,10 @@ def report_evaluation(
         "methods": ensembling_methods,
         "reactions": ensembling_reactions,
         "calibration": calibration_by_expression.set_index("expression").to_dict("index"),
-        "test": None,
     }
-    if "test" in of_split:
-        test = of_split["test"]
-        found["test"] = split_report(test, evaluation.bootstrap) | counts(test, ENSEMBLE)
+    for split in ("holdout", "test"):
+        rows = of_split.get(split)
+        found[split] = None if rows is None else split_report(rows, evaluation.bootstrap) | counts(rows, ENSEMBLE)
     return json_values(found)
 
 
@@ -63,7 +62,11 @@ def draw_attention(attention: pd.DataFrame, example_video: dict[str, Any]) -> go
 
 
 def draw_page(
-    expression_correlation: go.Figure, curves: go.Figure, attention: go.Figure, learning_curves: go.Figure
+    expression_correlation: go.Figure,
+    curves: go.Figure,
+    attention: go.Figure,
+    learning_curves: go.Figure,
+    video_level_curves: go.Figure,
 ) -> str:
     """All figures on one page, for a browser without Kedro-Viz and without a network."""
     figures = {
@@ -71,5 +74,6 @@ def draw_page(
         "curves": curves,
         "attention": attention,
         "learning_curves": learning_curves,
+        "video_level_curves": video_level_curves,
     }
     return figures_page(figures, "MGN-MA: figures of one run")

@@ -1,9 +1,9 @@
-"""scores · calibration -> evaluation; curves, predictions and attention of one video -> four figures -> one page."""
+"""scores · calibration -> evaluation; curves, predictions and attention of one video -> five figures -> one page."""
 
 from kedro.pipeline import Node, Pipeline
 
 from mgn_ma.reporting.correlations import expression_correlation_figure
-from mgn_ma.reporting.learning_curves import learning_curves_figure
+from mgn_ma.reporting.learning_curves import learning_curves_figure, video_level_curves_figure
 
 from .nodes import choose_example_video, draw_attention, draw_curves, draw_page, report_evaluation
 
@@ -28,6 +28,12 @@ def create_pipeline() -> Pipeline:
             ),
             Node(learning_curves_figure, "learning_curves", "learning_curves_figure", name="draw_learning_curves"),
             Node(
+                video_level_curves_figure,
+                "video_level_learning_curves",
+                "video_level_curves_figure",
+                name="draw_video_level_curves",
+            ),
+            Node(
                 expression_correlation_figure,
                 "evaluation",
                 "expression_correlation_figure",
@@ -48,7 +54,13 @@ def create_pipeline() -> Pipeline:
             Node(draw_attention, ["member_attention", "example_video"], "attention_figure", name="draw_attention"),
             Node(
                 draw_page,
-                ["expression_correlation_figure", "curves_figure", "attention_figure", "learning_curves_figure"],
+                [
+                    "expression_correlation_figure",
+                    "curves_figure",
+                    "attention_figure",
+                    "learning_curves_figure",
+                    "video_level_curves_figure",
+                ],
                 "figures_page",
                 name="draw_page",
             ),

@@ -49,21 +49,20 @@ def predict(
     shuffled_member: dict[str, Checkpoint],
     train_input: PackedSplit,
     validation_input: PackedSplit,
+    holdout_input: PackedSplit,
     test_input: PackedSplit,
     training: TrainingConfig,
     data_fingerprint: dict[str, str],
     modalities: Modalities,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predictions and attention weights of all members on validation and test, and of the control on validation."""
+    """Predictions and attention weights of all members on all splits but train, and of the control on validation."""
     from mgn_ma.training.members import predict_split
 
-    splits = [train_input, validation_input, test_input]
+    splits = [train_input, validation_input, holdout_input, test_input]
     require_current(splits, data_fingerprint, modalities)
     require_trained_on({**members, **shuffled_member}, [train_input, validation_input])
-    on_validation = predict_split({**members, **shuffled_member}, validation_input, training)
-    on_test = predict_split(members, test_input, training)
-    predictions, attention = (
-        pd.concat(tables, ignore_index=True) for tables in zip(on_validation, on_test, strict=True)
-    )
+    predicted = [predict_split({**members, **shuffled_member}, validation_input, training)]
+    predicted += [predict_split(members, split, training) for split in (holdout_input, test_input) if split.n_frames]
+    predictions, attention = (pd.concat(tables, ignore_index=True) for tables in zip(*predicted, strict=True))
     predictions.attrs[MADE_FROM] = predicted_from(members, splits)
     return predictions, attention

@@ -34,6 +34,7 @@ def create_pipeline() -> Pipeline:
                     "shuffled_member",
                     "train_input",
                     "validation_input",
+                    "holdout_input",
                     "test_input",
                     "params:training",
                     "data_fingerprint",

@@ -1,13 +1,12 @@
 """Nodes that train the video-level networks and take a vector of every video from them; torch is imported then."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mgn_ma.eev.targets import Targets
-from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.features.extraction import require_accounted
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import Selection, Track, TrackHeader
@@ -17,6 +16,7 @@ from mgn_ma.training.checkpoints import Checkpoint, networks_fingerprint
 from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore
+from mgn_ma.training.video_tracks import whole
 
 logger = logging.getLogger(__name__)
 
@@ -26,24 +26,35 @@ READ = tuple(modality.name for modality in MODALITIES if modality.source and mod
 
 def train_video_level(
     labels_train: pd.DataFrame,
+    labels_validation: pd.DataFrame,
     extraction_account: pd.DataFrame,
     modalities: Modalities,
     video_level: VideoLevelSettings,
     all_zero_rows: ZeroRows,
     targets: Targets,
+    tracker: Any,
     training_states: StateStore,
     *tracks: TrackView,
-) -> dict[str, Checkpoint]:
-    """Train the network on all training videos, and once without each fold; none where nothing reads its vectors."""
-    from mgn_ma.training.video_level import train_networks, training_videos
+) -> tuple[dict[str, Checkpoint], pd.DataFrame]:
+    """Train the network on all training videos, and once without each fold; none where nothing reads its vectors.
+
+    Returns:
+        The networks, and their learning curves.
+    """
+    from mgn_ma.training.members import learning_curves
+    from mgn_ma.training.video_level import labelled_videos, train_networks
 
     if VIDEO.name not in modalities:
-        return {}
-    chosen = _chosen(video_level, tracks)
+        return {}, learning_curves({})
+    chosen = choose_tracks(video_level, tracks)
     for view in chosen.values():
         require_accounted(extraction_account, view)
-    videos = training_videos(labels_train, targets, chosen, video_level, all_zero_rows)
-    return train_networks(videos, video_level, training_states)
+    videos, validation = (
+        labelled_videos(split, labels, targets, chosen, video_level, all_zero_rows)
+        for split, labels in (("training", labels_train), ("validation", labels_validation))
+    )
+    trained = train_networks(videos, validation, video_level, training_states, tracker)
+    return {name: network.checkpoint for name, network in trained.items()}, learning_curves(trained)
 
 
 def embed_videos(
@@ -54,57 +65,35 @@ def embed_videos(
     *tracks: TrackView,
 ) -> Iterator[Selection | Track]:
     """One vector of every video that has anything to make one from; those that are there already are kept."""
-    if on_disk.modality not in modalities:
-        yield Selection.from_absent(on_disk.modality)
-        return
-    yield from _embedded(networks, video_level, on_disk, tracks)
-
-
-def embed_videos_in_sample(
-    networks: dict[str, Checkpoint], video_level: VideoLevelSettings, on_disk: ModalityOnDisk, *tracks: TrackView
-) -> Iterator[Selection | Track]:
-    """The paper's way, whatever ``fold_vectors`` says: every vector from the network that saw all training videos."""
-    from mgn_ma.training.video_level import FULL
-
-    if not networks:
-        yield Selection.from_absent(on_disk.modality)
-        return
-    yield from _embedded({FULL: networks[FULL]}, video_level, on_disk, tracks)
-
-
-def _embedded(
-    networks: Mapping[str, Checkpoint],
-    settings: VideoLevelSettings,
-    on_disk: ModalityOnDisk,
-    views: Sequence[TrackView],
-) -> Iterator[Selection | Track]:
     from mgn_ma.training.video_items import collect, sources_digest
     from mgn_ma.training.video_level import check_tracks, made_from, video_vectors
 
-    tracks = _chosen(settings, views)
-    check_tracks(networks, tracks)
-    video_ids = list(dict.fromkeys(video_id for view in tracks.values() for video_id in view))
+    if on_disk.modality not in modalities:
+        yield Selection.from_absent(on_disk.modality)
+        return
+    chosen = choose_tracks(video_level, tracks)
+    check_tracks(networks, chosen)
+    video_ids = list(dict.fromkeys(video_id for view in chosen.values() for video_id in view))
     selection = Selection(
         modality=on_disk.modality,
         fingerprint=networks_fingerprint(networks),
-        wanted={video_id: sources_digest(video_id, tracks) for video_id in video_ids},
+        wanted={video_id: sources_digest(video_id, chosen) for video_id in video_ids},
     )
     yield selection
-    items = collect(on_disk.view(selection).missing, tracks, settings.pooled, settings.items)
-    for video_id, vector in video_vectors(networks, items, settings):
+    items = collect(on_disk.view(selection).missing, chosen, video_level.pooled, video_level.items)
+    for video_id, vector in video_vectors(networks, items, video_level):
         header = TrackHeader(
             video_id,
             selection.modality,
             "whole",
             selection.fingerprint,
             selection.wanted[video_id],
-            made_from(networks, tracks, video_id),
+            made_from(networks, chosen, video_id),
         )
-        # A track of one row that holds for the whole video.
-        yield Track(header, TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None]))
+        yield Track(header, whole(vector))
 
 
-def _chosen(settings: VideoLevelSettings, views: Sequence[TrackView]) -> dict[str, TrackView]:
+def choose_tracks(settings: VideoLevelSettings, views: Sequence[TrackView]) -> dict[str, TrackView]:
     """The modalities that the settings name and that any video has."""
     tracks = {view.modality: view for view in views}
     wanted = (*settings.pooled, *settings.single)

@@ -24,15 +24,17 @@ def create_pipeline() -> Pipeline:
                 train_video_level,
                 [
                     "labels_train",
+                    "labels_validation",
                     "extraction_account",
                     "params:modalities",
                     "params:video_level",
                     "params:training.all_zero_rows",
                     "params:targets",
+                    "tracker",
                     "training_states",
                     *TRACKS,
                 ],
-                "video_level_networks",
+                ["video_level_networks", "video_level_learning_curves"],
                 name="train_video_level_networks",
             ),
             Node(
