@@ -93,11 +93,11 @@ def predict(
     workers: Annotated[int, typer.Option(min=1, help="Processes that read videos.")] = 1,
     max_seconds: Annotated[float, typer.Option(min=1, help="A longer video is not read.")] = 6 * 3600,
 ) -> None:
-    """Predict what viewers of videos express: curves at 6 Hz, moments, what carried them, and a page a video.
+    """Predict what viewers of videos express: curves at 6 Hz, moments, why they happen, and a page a video.
 
-    DIR gets curves.parquet, curves.csv, attention.parquet, moments.json, account.csv, index.html and pages/. A second
-    call with the same DIR does not read again what it has read. Exit status 1: a video could not be predicted (the
-    others are), or none could.
+    DIR gets curves.parquet, curves.csv, attention.parquet, contributions.parquet, moments.json, account.csv, index.html
+    and pages/. A second call with the same DIR does not read again what it has read. Exit status 1: a video could not
+    be predicted (the others are), or none could.
     """
     from mgn_ma.execution import ExecutionConfig
     from mgn_ma.files import remove_unfinished

@@ -15,14 +15,14 @@ from mgn_ma.modality import Granularity, Modality
 
 ENTRY_POINTS = "mgn_ma.modalities"
 
-VIDEO = Modality("video", "video", source=None)
+VIDEO = Modality("video", "video", source=None, label="whole video")
 """The video-level vector, one a video (section 2.1.3)."""
 
 MODALITIES: tuple[Modality, ...] = (
-    Modality("image", "frame", source="video"),
-    Modality("audio", "frame", source="audio"),
-    Modality("action", "clip", source="video"),
-    Modality("subtitle", "clip", source="captions"),
+    Modality("image", "frame", source="video", label="picture"),
+    Modality("audio", "frame", source="audio", label="sound"),
+    Modality("action", "clip", source="video", label="motion"),
+    Modality("subtitle", "clip", source="captions", label="captions"),
     Modality("title", "video", source="title", in_model=False),
     VIDEO,
     *(found.load() for found in sorted(entry_points(group=ENTRY_POINTS), key=lambda found: found.name)),

@@ -20,9 +20,11 @@ class Modality:
         granularity: what one of its vectors stands for; its pipeline is ``<granularity>_features``.
         source: what its extractor reads of a video; ``None``: it is learned from other modalities.
         in_model: whether MGN-MA reads it.
+        label: what readers take it for; its name where not given.
     """
 
     name: str
     granularity: Granularity
     source: Source | None
     in_model: bool = True
+    label: str = ""

@@ -33,9 +33,9 @@ def folder(tmp_path_factory):
     attention = {"image": np.full(N_FRAMES, 0.7), "audio": np.full(N_FRAMES, 0.3)}
     moments = [
         PageMoment(
-            "awe", 2_000_000, 3_000_000, 4_000_000, 0.3, 0.1, {"image": 0.7, "audio": 0.3}, thumbnail.getvalue()
+            "awe", 2_000_000, 3_000_000, 4_000_000, 0.3, 0.1, {"picture": 0.03, "sound": -0.07}, thumbnail.getvalue()
         ),
-        PageMoment("pain", 6_000_000, 7_000_000, 8_000_000, 0.3, 0.1, {"image": 0.2, "audio": 0.8}, caption=HOSTILE),
+        PageMoment("pain", 6_000_000, 7_000_000, 8_000_000, 0.3, 0.1, {"picture": 0.2, "sound": 0.0}, caption=HOSTILE),
     ]
     video = PageVideo(
         "-abc",
@@ -96,7 +96,34 @@ def test_a_moment_seeks_to_its_peak_and_is_marked(page):
     assert page.locator(".moment").first.get_attribute("aria-current") == "true"
     assert page.locator(".moment").nth(1).get_attribute("aria-current") == "false"
     assert page.locator(".moment img").first.evaluate("image => image.naturalWidth") == 64
-    assert "image 70 %, audio 30 %" in page.locator(".moment").first.inner_text()
+
+
+def test_a_moment_says_what_raised_and_what_lowered_the_curve(page):
+    why = page.locator(".moment .why")
+    assert why.first.inner_text().split() == ["sound", "\N{MINUS SIGN}0.070", "picture", "+0.030"]
+    track = page.locator(".moment .track").first.bounding_box()
+    lowers, raises = (page.locator(f".moment .{kind}").first.bounding_box() for kind in ("lowers", "raises"))
+    middle = track["x"] + track["width"] / 2
+    assert lowers["x"] + lowers["width"] == pytest.approx(middle, abs=1)
+    assert raises["x"] == pytest.approx(middle, abs=1)
+    assert lowers["width"] / raises["width"] == pytest.approx(7 / 3, rel=0.15)
+    # What is not there has no bar.
+    assert why.nth(1).inner_text().split() == ["picture", "+0.200"]
+
+
+def test_attention_is_a_detail(page):
+    assert not page.locator("#shares").is_visible()
+    page.get_by_text("Attention", exact=True).click()
+    wait_until(page, "document.getElementById('shares').getBoundingClientRect().height === 60")
+    assert page.locator("#legend").inner_text().split() == ["image", "audio"]
+    # The first share of the stack is at the bottom, the second above.
+    colours = page.evaluate(
+        """() => {
+          const surface = document.getElementById('shares'), context = surface.getContext('2d');
+          return [5, 55].map((y) => [...context.getImageData(surface.width / 2, y * surface.height / 60, 1, 1).data]);
+        }"""
+    )
+    assert colours == [[230, 159, 0, 255], [0, 114, 178, 255]]
 
 
 def test_expressions_switch_off_and_on(page):

@@ -88,7 +88,7 @@ def test_hostile_texts_of_a_predicted_video_show_as_text(view, folder):
     assert view.locator("#caption").inner_text() == HOSTILE
     assert HOSTILE in view.locator(".moment").first.inner_text()
     assert HOSTILE in view.locator(".facts").inner_text()
-    assert "whole video" in view.locator("#legend").inner_text()
+    assert "whole video" in view.locator(".moment .why").first.inner_text()
     view.get_by_role("link", name="All videos").click()
     assert view.locator(".index li").count() == 2
     assert "not predicted: no such file" in view.locator(".index").inner_text()

@@ -51,6 +51,16 @@ def test_rows_of_several_videos_in_any_order_give_the_predictor_s_numbers(tiny, 
         np.testing.assert_allclose(shares, expected.attention, atol=1e-6)
 
 
+def test_contributions_are_there_when_asked_for(tiny, predictor):
+    rows = rows_of("-v0", tiny.tracks("-v0"))
+    plain, explained = (predict_tracks(predictor, rows, explain=explain) for explain in (False, True))
+    columns = [f"contribution_{name}_awe" for name in predictor.bundle.modalities]
+    assert not set(columns) & set(plain)
+    assert list(explained)[: plain.shape[1]] == list(plain)
+    np.testing.assert_allclose(explained[columns].sum(axis=1), plain["awe"] - plain["awe"].mean(), atol=1e-5)
+    assert explained[columns].to_numpy().any()
+
+
 def good():
     return pd.DataFrame(
         {

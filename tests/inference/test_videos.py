@@ -63,6 +63,16 @@ def test_curves_are_those_of_the_extractors_and_the_predictor(predictor, bundle,
         assert not outcome.lacking
 
 
+def test_contributions_come_when_asked_for_and_an_estimate_is_noted(predictor, inputs, tmp_path, monkeypatch):
+    (plain,), (exact,) = (predictor.predict(inputs[:1], tmp_path, explain=explain) for explain in (False, True))
+    assert not plain.prediction.contributions.size
+    assert exact.prediction.contributions.any()
+    assert exact.notes == plain.notes
+    monkeypatch.setattr("mgn_ma.inference.shapley.EXACT_UP_TO", 3)
+    (estimated,) = predictor.predict(inputs[:1], tmp_path, explain=True)
+    assert estimated.notes[-1].startswith("contributions are estimates, with a standard error of 0.")
+
+
 def test_groups_and_processes_change_nothing(predictor, bundle, inputs):
     by_group = VideoPredictor(bundle, VideoSettings(videos_at_a_time=1))
     for one, other in zip(predictor.predict(inputs), by_group.predict(inputs), strict=True):

@@ -37,7 +37,7 @@ def test_numbers_come_back_within_half_a_step():
 
 
 def test_hostile_text_stays_text():
-    moment = PageMoment("awe", 0, 166666, 333333, 0.5, 0.2, {"image": 1.0}, caption=HOSTILE)
+    moment = PageMoment("awe", 0, 166666, 333333, 0.5, 0.2, {HOSTILE: 0.1}, caption=HOSTILE)
     page = render_page(
         page_video(
             video_id=HOSTILE, title=HOSTILE, moments=[moment], captions=[(0, 10, HOSTILE)], facts={HOSTILE: HOSTILE}

@@ -62,7 +62,13 @@ def test_tables_hold_the_predictors_numbers(tables, bundle, films, folder):
     for outcome in VideoPredictor(bundle).predict(videos, folder / ".tracks"):
         rows = tables.curves[tables.curves["video_id"] == outcome.video.video_id]
         np.testing.assert_array_equal(rows["timestamp_us"], outcome.prediction.timestamps_us)
-        np.testing.assert_array_equal(rows[list(bundle.description.targets.names)], outcome.prediction.values)
+        curves = rows[list(bundle.description.targets.names)].to_numpy()
+        np.testing.assert_allclose(curves, outcome.prediction.values, atol=1e-6)
+        contributions = tables.contributions[tables.contributions["video_id"] == outcome.video.video_id]
+        for column, name in enumerate(bundle.description.targets.names):
+            of_curve = contributions[[f"contribution_{modality}_{name}" for modality in bundle.modalities]]
+            above = curves[:, column] - curves[:, column].mean()
+            np.testing.assert_allclose(of_curve.sum(axis=1), above, atol=1e-5)
         shares = tables.attention[tables.attention["video_id"] == outcome.video.video_id][list(bundle.modalities)]
         np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-5)
     back = pd.read_parquet(folder / "curves.parquet")
@@ -85,12 +91,18 @@ def test_every_video_is_accounted_for(tables, films):
 
 def test_moments_say_what_carried_them_and_what_was_said(tables, bundle, films):
     captions = {path.name.removesuffix(".en.vtt"): path.read_text() for path in films.glob("*.vtt")}
+    contributions = tables.contributions.set_index(["video_id", "timestamp_us"])
     said = 0
     for video_id, moments in tables.moments["videos"].items():
         shares = tables.attention[tables.attention["video_id"] == video_id].set_index("timestamp_us")
         for moment in moments:
             at_peak = shares.loc[moment["peak_us"], list(bundle.modalities)].to_dict()
             assert moment["attention"] == pytest.approx(at_peak)
+            contributed = contributions.loc[(video_id, moment["peak_us"])]
+            assert moment["contributions"] == pytest.approx(
+                {name: contributed[f"contribution_{name}_{moment['expression']}"] for name in bundle.modalities}
+            )
+            assert any(moment["contributions"].values())
             said += bool(moment["caption"])
             assert all(word in captions[video_id] for word in moment["caption"].split())
     assert said
@@ -105,7 +117,7 @@ def test_a_page_shows_the_moments_with_pictures_and_embeds_the_video(tables, fol
         shown = data_of(page)["moments"]
         assert [m["expression"] for m in shown] == [m["expression"] for m in moments]
         assert all(m["thumbnail"].startswith("data:image/jpeg;base64,/9j/") for m in shown)
-        assert set(shown[0]["carried_by"]) == {"image", "audio", "subtitle", "whole video"}
+        assert set(shown[0]["contributions"]) == {"picture", "sound", "captions", "whole video"}
 
 
 def test_a_large_video_is_copied_or_linked(bundle, films, tmp_path):

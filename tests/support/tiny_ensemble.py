@@ -83,12 +83,17 @@ def video_networks() -> dict[str, Checkpoint]:
     return networks
 
 
-def member(seed: int, networks: dict[str, Checkpoint], noise: float = 0.0, kind: TemporalKind = "none") -> Checkpoint:
+def member(
+    seed: int,
+    networks: dict[str, Checkpoint],
+    noise: float = 0.0,
+    kind: TemporalKind = "none",
+    modalities: tuple[str, ...] = ("image", "audio", "subtitle", "video"),
+) -> Checkpoint:
     """An untrained MGN-MA, its weights moved by ``noise``: the more, the less it is like the one without."""
     configs = extractors()
     fingerprints = {name: config.fingerprint() for name, config in configs.items()}
     fingerprints["video"] = networks_fingerprint(networks)
-    modalities = ("image", "audio", "subtitle", "video")
     torch.manual_seed(seed)
     # Windows so short that even these videos have some.
     temporal = TemporalConfig(kind=kind, window_s=2.0, overlap_s=1.0, width=8, heads=2, levels=1, span_s=1.0)

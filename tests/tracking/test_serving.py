@@ -144,6 +144,12 @@ def test_rows_of_tracks_give_the_predictor_s_numbers(server, bundle, film):
     expected = Predictor(bundle).predict(film.video_id, tracks, times)
     np.testing.assert_allclose(columns(answer, EEV.names), expected.values, atol=1e-5)
     np.testing.assert_array_equal(times[:3], [0, 166_666, 333_333])
+    # With the contributions, which the curves are the sums of.
+    status, explained = ask(server, {"dataframe_records": records, "params": {"explain": True}})
+    assert status == 200, explained
+    of_awe = columns(explained, [f"contribution_{name}_awe" for name in bundle.modalities]).sum(axis=1)
+    awe = columns(answer, ["awe"])[:, 0]
+    np.testing.assert_allclose(of_awe, awe - awe.mean(), atol=1e-5)
     # The same as a table: MLflow's other spelling.
     names = ["video_id", "modality", "timestamp_us", "end_us", "vector"]
     table = {"columns": names, "data": [[record.get(name) for name in names] for record in records]}

@@ -66,7 +66,7 @@ class Targets(Configuration):
         for name in self.names:
             if name.strip() != name or not name.isprintable() or not name:
                 raise ValueError(f"a target can't be called {name!r}: a name is printable text without space around it")
-            if name in BESIDE_TARGETS or name.startswith("attention_"):
+            if name in BESIDE_TARGETS or name.startswith(("attention_", "contribution_")):
                 raise ValueError(f"a target can't be called {name!r}: another column of the tables has that name")
             if self.names.count(name) > 1:
                 raise ValueError(f"two targets are called {name!r}")

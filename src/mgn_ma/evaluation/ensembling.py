@@ -181,17 +181,42 @@ def _mix(members: _Floats, weights: _Floats) -> _Floats:
     return np.asarray(np.tensordot(weights, members, axes=1))
 
 
+def gains(
+    predictions: Sequence[_Matrix], weights: _Floats, targets: Targets, *, standardised: bool
+) -> npt.NDArray[np.float64]:
+    """(M, C): what the combination for one video changes by where a member's curve changes by 1.
+
+    Where members are standardised, it is with the units that the video gives them: those don't change with the curve.
+
+    Args:
+        predictions: M of (n, C), of one video.
+        weights: (M,).
+        targets: C.
+    """
+    members = np.stack(predictions).astype(np.float64)  # (M, n, C)
+    if standardised:
+        return _standardised(members, weights, targets)[2]
+    return np.repeat(weights[:, None], members.shape[2], axis=1)
+
+
 def _mix_standardised(members: _Floats, weights: _Floats, targets: Targets) -> _Floats:
+    level, means, factors = _standardised(members, weights, targets)
+    course = np.einsum("mc,mnc->nc", factors, members - means)
+    # The clip is for rounding only.
+    return targets.clip(level + course)
+
+
+def _standardised(members: _Floats, weights: _Floats, targets: Targets) -> tuple[_Floats, _Floats, _Floats]:
+    """The level (1, C), the means (M, 1, C) of M members (n, C), and by what to multiply what is above them, (M, C)."""
     constant = members.max(axis=1, keepdims=True) == members.min(axis=1, keepdims=True)
     means = members.mean(axis=1, keepdims=True)
     deviations = np.where(constant, 0.0, members.std(axis=1, keepdims=True))
-    scores = np.divide(members - means, deviations, out=np.zeros_like(members), where=deviations > 0)
-    level, deviation, course = (_mix(part, weights) for part in (means, deviations, scores))  # (1, C), (1, C), (n, C)
+    units = np.divide(1.0, deviations, out=np.zeros_like(deviations), where=deviations > 0)
+    level, deviation, course = (_mix(part, weights) for part in (means, deviations, (members - means) * units))
     highest, lowest = course.max(axis=0), course.min(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.fmin(
             np.where(highest > 0, (targets.maximum - level) / highest, np.inf),
             np.where(lowest < 0, (targets.minimum - level) / lowest, np.inf),
         )
-    # The clip is for rounding only.
-    return targets.clip(level + np.minimum(deviation, np.maximum(room, 0.0)) * course)
+    return level, means, weights[:, None] * units[:, 0] * np.minimum(deviation, np.maximum(room, 0.0))

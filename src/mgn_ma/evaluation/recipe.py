@@ -13,7 +13,7 @@ from pydantic import Field
 
 from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
-from mgn_ma.evaluation.ensembling import EnsemblingConfig, EnsemblingMethod, LearnedMethod, combine, deal_folds
+from mgn_ma.evaluation.ensembling import EnsemblingConfig, EnsemblingMethod, LearnedMethod, combine, deal_folds, gains
 from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions, frame_table
 from mgn_ma.evaluation.reaction import LabelledCurves, LearnedReaction, Reaction
 
@@ -96,10 +96,25 @@ class EnsembleRecipe(Configuration):
             members: predictions (n, C) of each member, in the recipe's order.
             timestamps_us: (n,) ascending presentation times.
         """
-        weights = np.array(self.video_weights.get(video_id, self.weights))
-        combined = combine(members, np.array([0, len(timestamps_us)]), weights, targets, standardised=self.standardised)
+        offsets = np.array([0, len(timestamps_us)])
+        combined = combine(members, offsets, self._weights_of(video_id), targets, standardised=self.standardised)
+        return self.reacted(video_id, combined, timestamps_us).astype(np.float32)
+
+    def gains(
+        self, video_id: str, members: Sequence[npt.NDArray[np.floating[Any]]], targets: Targets
+    ) -> npt.NDArray[np.float64]:
+        """(M, C): how much of each member's curve is in the combined one; see `mgn_ma.evaluation.ensembling.gains`."""
+        return gains(members, self._weights_of(video_id), targets, standardised=self.standardised)
+
+    def reacted(
+        self, video_id: str, values: npt.NDArray[np.floating[Any]], timestamps_us: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.floating[Any]]:
+        """Viewers' reaction to combined curves (n, C) of one video, which is linear in them."""
         reaction = self.video_reactions.get(video_id, self.reaction)
-        return combined if reaction is None else reaction.apply(combined, timestamps_us).astype(np.float32)
+        return values if reaction is None else reaction.apply(values, timestamps_us)
+
+    def _weights_of(self, video_id: str) -> npt.NDArray[np.float64]:
+        return np.array(self.video_weights.get(video_id, self.weights))
 
 
 def labelled_curves(

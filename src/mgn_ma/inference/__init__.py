@@ -1,1 +1,1 @@
-"""From a trained ensemble and a video to curves, moments and what carried them."""
+"""From a trained ensemble and a video to curves, moments and why they happen."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +16,19 @@ from mgn_ma.extractors.device import resolve_device
 from mgn_ma.features.arrow import narrow
 from mgn_ma.features.track import TrackError
 from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.shapley import Game, standard_error
 from mgn_ma.modalities import VIDEO
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.training.gather import AlignedRows
 from mgn_ma.training.packed import PackedModality
-from mgn_ma.training.predict import Predictions, predict
+from mgn_ma.training.predict import CoalitionPredictions, Predictions, predict, predict_coalitions
 from mgn_ma.training.video_items import collect_vectors
 from mgn_ma.training.video_level import embed
 
 Times = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+
+_Output = TypeVar("_Output", Predictions, CoalitionPredictions)
 
 
 class TracksMismatchError(MGNMAError):
@@ -38,11 +43,16 @@ class VideoPrediction:
         timestamps_us: (F,) presentation times.
         values: (F, C), eq. 2 in the range and the order of the bundle's targets.
         attention: (F, M), eq. 1's weights averaged over the members, in the order of the bundle's modalities.
+        contributions: (F, M, C), how much each modality raises or lowers a curve here, compared with the whole video;
+            they sum over the modalities to the curve less its mean over the video. Empty, (F, 0, C), unless asked for.
+        standard_error: the highest of any contribution; 0 where they are exact.
     """
 
     timestamps_us: Times
     values: Floats
     attention: Floats
+    contributions: Floats
+    standard_error: float = 0.0
 
 
 class Predictor:
@@ -63,13 +73,16 @@ class Predictor:
         }
         self._video_network = bundle.video_network.build_video_level() if bundle.video_network else None
 
-    def predict(self, video_id: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> VideoPrediction:
+    def predict(
+        self, video_id: str, tracks: Mapping[str, TrackRows], timestamps_us: Times, *, explain: bool = False
+    ) -> VideoPrediction:
         """Predict one video.
 
         Args:
             video_id: for messages.
             tracks: by modality; one that the video lacks is left out, and is the zero vector to the members.
             timestamps_us: (F,) ascending presentation times to predict for.
+            explain: find the contributions too. Values may differ from those without by rounding.
 
         Raises:
             TracksMismatchError: a track is of another width than the model was trained on, or of values that are not
@@ -82,16 +95,56 @@ class Predictor:
             stored[VIDEO.name] = vector
         for member in self.bundle.members.values():
             _check_widths(video_id, stored, member.inputs)
-        outputs = [self._member(name, stored, timestamps_us) for name in self._members]
-        modalities = self.bundle.modalities
-        attention = np.zeros((len(timestamps_us), len(modalities)), dtype=np.float32)
-        for network, (_, weights) in zip(self._members.values(), outputs, strict=True):
-            columns = [modalities.index(name) for name in network.config.modalities]
-            attention[:, columns] += weights / len(outputs)
+        if explain:
+            return self._explained(video_id, stored, timestamps_us)
+        outputs = [self._member(name, stored, timestamps_us, predict) for name in self._members]
+        values = self._combined(video_id, outputs, timestamps_us)
+        nothing = np.empty((len(timestamps_us), 0, values.shape[1]), dtype=np.float32)
+        return VideoPrediction(np.asarray(timestamps_us), values, self._attention(outputs), nothing)
+
+    def _explained(self, video_id: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> VideoPrediction:
+        """Shapley values of the game whose coalitions are worth the curve above its mean that they give.
+
+        Its players are the modalities that the video has. Without any there is no reason to leave the mean.
+        """
+        modalities, recipe = self.bundle.modalities, self.bundle.description.recipe
+        players = [name for name in modalities if name in tracks] or list(modalities)
+        game = Game.of(len(players))
+        outputs = []
+        for name, network in self._members.items():
+            stay = [
+                game.coalitions[:, players.index(read)] if read in players else np.ones(len(game.coalitions), np.bool_)
+                for read in network.config.modalities
+            ]
+            run = partial(predict_coalitions, coalitions=np.stack(stay, axis=1), weights=game.weights)
+            outputs.append(self._member(name, tracks, timestamps_us, run))
+        gains = recipe.gains(video_id, [output.values for output in outputs], self.bundle.description.targets)
+        combined = sum(gain * output.weighted for gain, output in zip(gains, outputs, strict=True))  # (R, P, F, C)
+        reacted = np.stack(
+            [[recipe.reacted(video_id, curves, timestamps_us) for curves in estimate] for estimate in combined]
+        )
+        above_mean = reacted - reacted.mean(axis=2, keepdims=True)
+        values = self._combined(video_id, outputs, timestamps_us)
+        contributions = np.zeros((len(timestamps_us), len(modalities), values.shape[1]), dtype=np.float32)
+        columns = [modalities.index(name) for name in players]
+        contributions[:, columns] = above_mean.mean(axis=0).swapaxes(0, 1)
+        error = float(standard_error(above_mean).max(initial=0.0))
+        return VideoPrediction(np.asarray(timestamps_us), values, self._attention(outputs), contributions, error)
+
+    def _combined(self, video_id: str, outputs: Sequence[_Output], timestamps_us: Times) -> Floats:
+        """The ensemble's curves (F, C)."""
         description = self.bundle.description
-        of_members = [of_member for of_member, _ in outputs]
-        values = description.recipe.curves(video_id, of_members, timestamps_us, description.targets)
-        return VideoPrediction(np.asarray(timestamps_us), values, attention)
+        of_members = [output.values for output in outputs]
+        return description.recipe.curves(video_id, of_members, timestamps_us, description.targets)
+
+    def _attention(self, outputs: Sequence[_Output]) -> Floats:
+        """(F, M), the mean over the members."""
+        modalities = self.bundle.modalities
+        attention = np.zeros((len(outputs[0].attention), len(modalities)), dtype=np.float32)
+        for network, output in zip(self._members.values(), outputs, strict=True):
+            columns = [modalities.index(name) for name in network.config.modalities]
+            attention[:, columns] += output.attention / len(outputs)
+        return attention
 
     def _embedded(self, video_id: str, tracks: Mapping[str, TrackRows]) -> TrackRows | None:
         """The video-level vector as a track of one row; None for a video that has nothing to make one from."""
@@ -114,10 +167,12 @@ class Predictor:
         rows = TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
         return _as_stored(video_id, VIDEO.name, rows)
 
-    def _member(self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> Predictions:
+    def _member(
+        self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times, run: Callable[..., _Output]
+    ) -> _Output:
         checkpoint = self.bundle.members[name]
         rows = AlignedRows.from_tracks(tracks, checkpoint.inputs, timestamps_us)
-        return predict(
+        return run(
             self._members[name],
             lambda cuts: (rows.gather(cut).to(self._device) for cut in cuts),
             timestamps_us,

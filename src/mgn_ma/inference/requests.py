@@ -24,6 +24,8 @@ TRACK_COLUMNS = ("video_id", "modality", "timestamp_us", "end_us", "vector")
 VIDEO_COLUMNS = ("video_id", "video", "captions", "title")
 REQUEST_COLUMNS = tuple(dict.fromkeys((*TRACK_COLUMNS, *VIDEO_COLUMNS)))
 _FORM = f"it takes rows of tracks ({', '.join(TRACK_COLUMNS)}) or of videos ({', '.join(VIDEO_COLUMNS)})"
+EXPLAIN = "explain"
+"""The parameter of a request that asks for contributions."""
 LONGEST_US = 24 * 3600 * 1_000_000
 """Of a video; a time beyond it is taken for a mistake in the unit."""
 
@@ -61,7 +63,9 @@ class RequestLimits(Configuration):
             )
 
 
-def predict_tracks(predictor: Predictor, rows: pd.DataFrame, limits: RequestLimits | None = None) -> pd.DataFrame:
+def predict_tracks(
+    predictor: Predictor, rows: pd.DataFrame, limits: RequestLimits | None = None, *, explain: bool = False
+) -> pd.DataFrame:
     """Answer rows of feature tracks.
 
     Args:
@@ -69,6 +73,7 @@ def predict_tracks(predictor: Predictor, rows: pd.DataFrame, limits: RequestLimi
         rows: a row of a track each, ``TRACK_COLUMNS``. ``timestamp_us`` and ``end_us`` say when it holds (from the
             first, before the second); both are left out where it holds for the whole video.
         limits: of the request.
+        explain: say what each modality contributes, too.
 
     Returns:
         A row a frame of the 6 Hz grid, from 0 to the end of the last row of each video.
@@ -91,14 +96,23 @@ def predict_tracks(predictor: Predictor, rows: pd.DataFrame, limits: RequestLimi
         videos[video_id] = tracks, _length_us(video_id, tracks)
     limits.require_length(sum(length_us for _, length_us in videos.values()))
     answers = [
-        as_table(video_id, predictor.bundle, predictor.predict(video_id, tracks, grid_timestamps_us(length_us)))
+        as_table(
+            video_id,
+            predictor.bundle,
+            predictor.predict(video_id, tracks, grid_timestamps_us(length_us), explain=explain),
+        )
         for video_id, (tracks, length_us) in videos.items()
     ]
     return pd.concat(answers, ignore_index=True)
 
 
 def predict_videos(
-    predictor: VideoPredictor, rows: pd.DataFrame, places: Sequence[str], limits: RequestLimits | None = None
+    predictor: VideoPredictor,
+    rows: pd.DataFrame,
+    places: Sequence[str],
+    limits: RequestLimits | None = None,
+    *,
+    explain: bool = False,
 ) -> pd.DataFrame:
     """Answer rows of videos.
 
@@ -108,6 +122,7 @@ def predict_videos(
             without a ``video_id`` is called by its address.
         places: folders and beginnings of URLs that everything read has to lie in.
         limits: of the request; those of a video's length are the predictor's, too.
+        explain: say what each modality contributes, too.
 
     Returns:
         A row a frame of the 6 Hz grid over each video.
@@ -124,7 +139,7 @@ def predict_videos(
             if not any(is_within(address, place) for place in places):
                 raise RequestError(f"row {number}: {address} is in no place that this server reads from")
     answers, length_us = [], 0
-    for number, outcome in enumerate(predictor.predict(videos)):
+    for number, outcome in enumerate(predictor.predict(videos, explain=explain)):
         if outcome.prediction is None:
             raise RequestError(f"row {number}: {outcome.video.path} can't be predicted: {outcome.reason}")
         length_us += (outcome.source.duration_us or 0) if outcome.source is not None else 0
@@ -155,18 +170,32 @@ def video_inputs(rows: pd.DataFrame) -> list[VideoInput]:
 
 
 def as_table(video_id: str, bundle: Bundle, prediction: VideoPrediction) -> pd.DataFrame:
-    """A row a frame: the expressions, and each modality's share of the attention."""
+    """A row a frame: the expressions, each modality's share of the attention, and contributions where there are any."""
     table = pd.DataFrame({"video_id": video_id, "timestamp_us": prediction.timestamps_us})
     values = prediction.values.astype(np.float64)
     shares = prediction.attention.astype(np.float64)
     columns = dict(zip(bundle.description.targets.names, values.T, strict=True))
     columns |= dict(zip(map(attention_column, bundle.modalities), shares.T, strict=True))
-    return table.assign(**columns)
+    return pd.concat([table.assign(**columns), contribution_columns(bundle, prediction).astype(np.float64)], axis=1)
 
 
 def attention_column(modality: str) -> str:
     """Name of the column with a modality's share of the attention."""
     return f"attention_{modality}"
+
+
+def contribution_columns(bundle: Bundle, prediction: VideoPrediction) -> pd.DataFrame:
+    """A row a frame and a column a modality and expression; no column where contributions were not asked for."""
+    contributions = prediction.contributions
+    names = contribution_names(bundle) if contributions.shape[1] else []
+    return pd.DataFrame(contributions.reshape(len(contributions), len(names)), columns=names)
+
+
+def contribution_names(bundle: Bundle) -> list[str]:
+    """The columns with what a modality contributes to an expression, by modality."""
+    return [
+        f"contribution_{name}_{target}" for name in bundle.modalities for target in bundle.description.targets.names
+    ]
 
 
 def _require_filled(rows: pd.DataFrame, columns: tuple[str, ...]) -> None:

@@ -134,13 +134,16 @@ class VideoPredictor:
         self._weights_are_checked = False
         self._predictor = Predictor(bundle, device=self._settings.device)
 
-    def predict(self, videos: Sequence[VideoInput], store: str | Path | None = None) -> Iterator[VideoOutcome]:
+    def predict(
+        self, videos: Sequence[VideoInput], store: str | Path | None = None, *, explain: bool = False
+    ) -> Iterator[VideoOutcome]:
         """Predict videos; one that can't be predicted has an outcome that says why, and stops no other.
 
         Args:
             videos: with distinct ids.
             store: root of a track store in which tracks are looked for and kept, a local path or an fsspec URL. By
                 default they are gone in the end.
+            explain: find what each modality contributes.
 
         Yields:
             One outcome a video, in their order.
@@ -160,9 +163,9 @@ class VideoPredictor:
                 group = videos[start : start + size]
                 with temporary_folder("videos") as folder:
                     files = [_local_files(video, folder, self._settings.fetch) for video in group]
-                    yield from self._of_group(files, tracks)
+                    yield from self._of_group(files, tracks, explain=explain)
 
-    def _of_group(self, group: Sequence[_LocalVideo], store: TrackStore) -> Iterator[VideoOutcome]:
+    def _of_group(self, group: Sequence[_LocalVideo], store: TrackStore, *, explain: bool) -> Iterator[VideoOutcome]:
         manifest = _manifest(group, self._execution, self._settings.max_seconds)
         views, plans = self._extracted(manifest, store)
         found = {source.video_id: source for source in sources(manifest)}
@@ -175,7 +178,7 @@ class VideoPredictor:
             else:
                 found_out = (local.video.note, local.problem, str(rows.at[local.name, "note"]))
                 notes = [note for note in found_out if note]
-                yield self._outcome(local.video, found[local.name], views, plans, notes)
+                yield self._outcome(local.video, found[local.name], views, plans, notes, explain=explain)
 
     def _extracted(
         self, manifest: pd.DataFrame, store: TrackStore
@@ -198,6 +201,8 @@ class VideoPredictor:
         views: Mapping[str, TrackView],
         plans: Mapping[str, ExtractionPlan],
         notes: Sequence[str],
+        *,
+        explain: bool,
     ) -> VideoOutcome:
         name = source.video_id
         tracks = {modality: view.read(name) for modality, view in views.items() if name in view}
@@ -211,7 +216,11 @@ class VideoPredictor:
             return VideoOutcome(video, source, None, f"nothing of it can be followed in time ({because})", lacking)
         rows = {modality: track.rows for modality, track in tracks.items()}
         grid = grid_timestamps_us(source.duration_us or 0)
-        return VideoOutcome(video, source, self._predictor.predict(video.video_id, rows, grid), "", lacking, notes)
+        prediction = self._predictor.predict(video.video_id, rows, grid, explain=explain)
+        if prediction.standard_error > 0:
+            error = f"contributions are estimates, with a standard error of {prediction.standard_error:.2g} at most"
+            notes = [*notes, error]
+        return VideoOutcome(video, source, prediction, "", lacking, notes)
 
 
 def checked_extractors(bundle: Bundle, weights: str | None = None) -> dict[str, ExtractorConfig]:

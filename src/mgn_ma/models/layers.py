@@ -27,6 +27,12 @@ class HiddenLayer(nn.Module):
         hidden: Tensor = self.dropout(self.norm(self.linear(x)).relu())  # (B, H)
         return hidden
 
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight (H, D) and bias (H,) of the one affine map that, in evaluation mode, `forward` is the ReLU of."""
+        assert self.norm.running_mean is not None and self.norm.running_var is not None  # noqa: S101
+        scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)  # (H,)
+        return self.linear.weight * scale[:, None], self.norm.bias - self.norm.running_mean * scale
+
 
 class ContextGating(nn.Module):
     """YouTube-8M's ``h * sigmoid(BN(h W))``: the units of a hidden vector open and close one another.

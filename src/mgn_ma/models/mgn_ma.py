@@ -62,6 +62,15 @@ class MGNMA(nn.Module):
         self.temporal = None if kind in ("none", "fir") else TemporalPart(config.temporal, config.hidden)
         self.filter = FiniteFilter(config.temporal, config.classes) if kind == "fir" else None
 
+    def stacked(
+        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
+    ) -> tuple[list[Tensor], Tensor]:
+        """Vectors, M x (B, D_m), and which are present, (B, M), in the configuration's order; see `forward`."""
+        vectors = [features[name] for name in self.config.modalities]  # M x (B, D_m)
+        if present is None:
+            return vectors, torch.ones(len(vectors[0]), len(vectors), dtype=torch.bool, device=vectors[0].device)
+        return vectors, torch.stack([present[name] for name in self.config.modalities], dim=1)
+
     def forward_features(
         self,
         features: Mapping[str, Tensor],
@@ -69,21 +78,17 @@ class MGNMA(nn.Module):
         sequences: Sequences | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The hidden vector (B, H) and the attention weights (B, M); arguments as of `forward`."""
-        vectors = [features[name] for name in self.config.modalities]  # M x (B, D_m)
-        if present is None:
-            mask = torch.ones(len(vectors[0]), len(vectors), dtype=torch.bool, device=vectors[0].device)
-        else:
-            mask = torch.stack([present[name] for name in self.config.modalities], dim=1)  # (B, M)
+        vectors, mask = self.stacked(features, present)
         fused, attention = self.fusion(vectors, mask, sequences)  # (B, sum D_m), (B, M)
-        hidden: Tensor = self.gating(self.hidden(self.input_dropout(fused)))  # (B, H)
+        return self.hidden(self.input_dropout(fused)), attention
+
+    def forward_head(self, hidden: Tensor, sequences: Sequences | None = None) -> Tensor:
+        """Logits (B, C) of the ``hidden`` vector (B, H); ``sequences`` as of `forward`."""
+        hidden = self.gating(hidden)  # (B, H)
         if self.temporal is not None:
             hidden = self.temporal(hidden, sequences)  # (B, H)
-        return hidden, attention
-
-    def forward_head(self, hidden: Tensor) -> Tensor:
-        """Logits (B, C) of the ``hidden`` vector (B, H)."""
-        logits: Tensor = self.head(hidden)  # (B, C)
-        return logits.float()
+        logits: Tensor = self.head(hidden).float()  # (B, C)
+        return logits if self.filter is None else self.filter(logits, sequences)
 
     def forward(
         self,
@@ -110,7 +115,4 @@ class MGNMA(nn.Module):
                 f"a network with a {self.config.temporal.kind} has to know which frames follow one another"
             )
         hidden, attention = self.forward_features(features, present, sequences)
-        logits = self.forward_head(hidden)  # (B, C)
-        if self.filter is not None:
-            logits = self.filter(logits, sequences)  # (B, C)
-        return MGNMAOutput(logits, attention)
+        return MGNMAOutput(self.forward_head(hidden, sequences), attention)

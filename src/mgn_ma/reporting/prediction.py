@@ -21,6 +21,8 @@ from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.finding import as_text
 from mgn_ma.inference.moments import Moment, MomentsConfig, find_moments
+from mgn_ma.inference.predictor import VideoPrediction
+from mgn_ma.inference.requests import contribution_columns, contribution_names
 from mgn_ma.inference.videos import VideoInput, VideoOutcome, VideoPredictor, VideoSettings
 from mgn_ma.media.fetch import hosts_of
 from mgn_ma.redaction import redacted
@@ -32,6 +34,7 @@ from mgn_ma.reporting.prediction_page import (
     attention_at,
     caption_at,
     captions_of,
+    contributions_at,
 )
 from mgn_ma.reporting.spreadsheets import for_spreadsheets
 
@@ -79,6 +82,8 @@ class PredictedTables:
     Attributes:
         curves: frame table, float32: ``video_id``, ``timestamp_us`` and a column an expression.
         attention: the same frames with a column a modality: its share, the mean over the members.
+        contributions: the same frames with a column a modality and expression; see
+            `mgn_ma.inference.predictor.VideoPrediction`.
         moments: the model, and by video its moments.
         account: one row a video, see ``ACCOUNT_COLUMNS``; ``status`` is ``predicted`` or ``failed``.
         index: HTML that lists the videos and links their pages.
@@ -86,6 +91,7 @@ class PredictedTables:
 
     curves: pd.DataFrame
     attention: pd.DataFrame
+    contributions: pd.DataFrame
     moments: dict[str, Any]
     account: pd.DataFrame
     index: str
@@ -120,7 +126,7 @@ def predict_videos(
     folder = PageFolder(pages, settings.page, bundle, model, execution)
     results = _Results(bundle)
     kept_at, keeping_s = 0.0, 0.0
-    for outcome in progress(predictor.predict(videos, tracks), len(videos), "videos done", unit="video"):
+    for outcome in progress(predictor.predict(videos, tracks, explain=True), len(videos), "videos done", unit="video"):
         if outcome.prediction is None or outcome.source is None:
             logger.warning("%s is not predicted: %s", outcome.video.video_id, outcome.reason)
             results.add_failure(outcome)
@@ -144,7 +150,8 @@ def predict_videos(
 def write_tables(tables: PredictedTables, root: str | Path) -> None:
     """Write everything but the pages into a folder, each file whole or not at all; the account comes last."""
     folder = Folder(root)
-    for name, table in (("curves", tables.curves), ("attention", tables.attention)):
+    parquet = {"curves": tables.curves, "attention": tables.attention, "contributions": tables.contributions}
+    for name, table in parquet.items():
         folder.write(f"{name}.parquet", table.to_parquet(index=False))
     folder.write("curves.csv", for_spreadsheets(tables.curves).to_csv(index=False).encode())
     folder.write("moments.json", json.dumps(tables.moments, indent=1, ensure_ascii=False).encode())
@@ -173,6 +180,7 @@ class _Results:
         self._bundle = bundle
         self._curves: list[pd.DataFrame] = []
         self._attention: list[pd.DataFrame] = []
+        self._contributions: list[pd.DataFrame] = []
         self._moments: dict[str, list[dict[str, Any]]] = {}
         self._account: list[tuple[Any, ...]] = []
 
@@ -184,7 +192,9 @@ class _Results:
         times_us = prediction.timestamps_us
         self._curves.append(_frames(video_id, times_us, expressions, prediction.values))
         self._attention.append(_frames(video_id, times_us, modalities, prediction.attention))
-        self._moments[video_id] = [_described(moment, video, modalities) for moment in video.moments]
+        contributions = contribution_columns(self._bundle, prediction)
+        self._contributions.append(_frames(video_id, times_us, contribution_names(self._bundle), contributions))
+        self._moments[video_id] = [_described(moment, video, prediction, self._bundle) for moment in video.moments]
         self._account.append(
             (
                 video_id,
@@ -206,6 +216,7 @@ class _Results:
         return PredictedTables(
             _stacked(self._curves, self._bundle.description.targets.names),
             _stacked(self._attention, self._bundle.modalities),
+            _stacked(self._contributions, contribution_names(self._bundle)),
             {"model": model, "videos": self._moments},
             pd.DataFrame(self._account, columns=list(ACCOUNT_COLUMNS)),
             index,
@@ -225,6 +236,9 @@ def _stacked(tables: Sequence[pd.DataFrame], names: Iterable[str]) -> pd.DataFra
     return pd.concat(tables, ignore_index=True)
 
 
-def _described(moment: Moment, video: PredictedVideo, modalities: Sequence[str]) -> dict[str, Any]:
-    attention = attention_at(video.outcome, modalities, moment.peak_us)
-    return asdict(moment) | {"attention": attention, "caption": caption_at(video.captions, moment.peak_us)}
+def _described(moment: Moment, video: PredictedVideo, prediction: VideoPrediction, bundle: Bundle) -> dict[str, Any]:
+    return asdict(moment) | {
+        "contributions": contributions_at(prediction, bundle, moment),
+        "attention": attention_at(prediction, bundle, moment.peak_us),
+        "caption": caption_at(video.captions, moment.peak_us),
+    }

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from mgn_ma.configuration import Configuration
@@ -22,12 +23,13 @@ from mgn_ma.features.inspection import take_thumbnails
 from mgn_ma.files import Folder, atomic_path
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.moments import Moment
+from mgn_ma.inference.predictor import VideoPrediction
 from mgn_ma.inference.videos import VideoOutcome
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import is_remote
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
-from mgn_ma.modalities import VIDEO
+from mgn_ma.modalities import BY_NAME
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
 
 INDEX = "index.html"
@@ -80,12 +82,22 @@ def caption_at(captions: Sequence[tuple[int, int, str]], time_us: int) -> str:
     return next((text for start_us, end_us, text in captions if start_us <= time_us < end_us), "")
 
 
-def attention_at(outcome: VideoOutcome, modalities: Sequence[str], time_us: int) -> dict[str, float]:
+def contributions_at(prediction: VideoPrediction, bundle: Bundle, moment: Moment) -> dict[str, float]:
+    """What each modality contributes to the moment's expression at its peak."""
+    of_expression = prediction.contributions[:, :, bundle.description.targets.names.index(moment.expression)]
+    return _at(prediction, bundle, of_expression, moment.peak_us)
+
+
+def attention_at(prediction: VideoPrediction, bundle: Bundle, time_us: int) -> dict[str, float]:
     """Attention share of each modality in the frame that a time of the grid belongs to."""
-    assert outcome.prediction is not None  # noqa: S101
-    frame = int(np.searchsorted(outcome.prediction.timestamps_us, time_us, side="right")) - 1
-    shares = outcome.prediction.attention[max(frame, 0)]
-    return {name: float(share) for name, share in zip(modalities, shares, strict=True)}
+    return _at(prediction, bundle, prediction.attention, time_us)
+
+
+def _at(
+    prediction: VideoPrediction, bundle: Bundle, of_frames: npt.NDArray[np.float32], time_us: int
+) -> dict[str, float]:
+    frame = int(np.searchsorted(prediction.timestamps_us, time_us, side="right")) - 1
+    return {name: float(value) for name, value in zip(bundle.modalities, of_frames[max(frame, 0)], strict=True)}
 
 
 class PageFolder:
@@ -160,8 +172,9 @@ class PageFolder:
                     end_us=moment.end_us,
                     value=moment.value,
                     height=moment.height,
-                    carried_by={
-                        _label(name): share for name, share in attention_at(outcome, modalities, moment.peak_us).items()
+                    contributions={
+                        _label(name): value
+                        for name, value in contributions_at(prediction, self._bundle, moment).items()
                     },
                     thumbnail=pictures.get(moment.peak_us),
                     caption=caption_at(video.captions, moment.peak_us),
@@ -199,8 +212,8 @@ class PageFolder:
 
 
 def _label(modality: str) -> str:
-    """What readers take a modality for."""
-    return "whole video" if modality == VIDEO.name else modality
+    """What readers take a modality for; a model may read one that this machine has no package for."""
+    return (modality in BY_NAME and BY_NAME[modality].label) or modality
 
 
 def _score_facts(scores: Mapping[str, Any]) -> dict[str, str]:
@@ -224,7 +237,7 @@ def _video_facts(outcome: VideoOutcome) -> dict[str, str]:
     assert outcome.source is not None  # noqa: S101
     facts = {"Length": _clock(outcome.source.duration_us or 0)}
     if outcome.lacking:
-        facts["Predicted without"] = "; ".join(f"{name} ({reason})" for name, reason in outcome.lacking.items())
+        facts["Predicted without"] = "; ".join(f"{_label(name)} ({reason})" for name, reason in outcome.lacking.items())
     if outcome.notes:
         facts["Note"] = "; ".join(outcome.notes)
     return facts

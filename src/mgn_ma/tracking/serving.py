@@ -19,7 +19,14 @@ from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle, BundleError, load_bundle
 from mgn_ma.inference.predictor import Predictor, TracksMismatchError
-from mgn_ma.inference.requests import RequestError, RequestLimits, RequestTooLargeError, predict_tracks, predict_videos
+from mgn_ma.inference.requests import (
+    EXPLAIN,
+    RequestError,
+    RequestLimits,
+    RequestTooLargeError,
+    predict_tracks,
+    predict_videos,
+)
 from mgn_ma.inference.videos import ExtractorMismatchError, VideoPredictor, VideoSettings
 from mgn_ma.media.fetch import FetchConfig, hosts_of, is_remote
 
@@ -57,12 +64,13 @@ class ServedModel(PythonModel):
             MlflowException: with 400 the request is wrong, with 413 it is too large, with 500 this server can't read
                 videos; it says why.
         """
+        explain = bool((params or {}).get(EXPLAIN))
         try:
             if _has(model_input, "video") and _has(model_input, "modality"):
                 raise RequestError("a request has rows of tracks (modality, vector) or of videos (video), not both")
             if _has(model_input, "video"):
-                return predict_videos(self._videos, model_input, _places(), _limits())
-            return predict_tracks(self._tracks, model_input, _limits())
+                return predict_videos(self._videos, model_input, _places(), _limits(), explain=explain)
+            return predict_tracks(self._tracks, model_input, _limits(), explain=explain)
         except RequestTooLargeError as error:
             raise _TooLargeError(str(error), error_code=INVALID_PARAMETER_VALUE) from error
         except (RequestError, TracksMismatchError) as error:

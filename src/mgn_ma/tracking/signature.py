@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
 from mgn_ma.grid import grid_time
 from mgn_ma.inference.bundle import Bundle
-from mgn_ma.inference.requests import REQUEST_COLUMNS, attention_column
+from mgn_ma.inference.requests import EXPLAIN, REQUEST_COLUMNS, attention_column, contribution_names
 from mgn_ma.modalities import VIDEO
 
 _ANY = {"timestamp_us", "end_us", "vector"}
@@ -17,7 +17,7 @@ _ANY = {"timestamp_us", "end_us", "vector"}
 
 
 def signature(bundle: Bundle) -> ModelSignature:
-    """Columns of the request, none required by itself, and of the response."""
+    """Columns of the request, none required by itself, its parameter, and columns of the response."""
     any_type = AnyType()  # type: ignore[no-untyped-call]
     asked: list[ColSpec | TensorSpec] = [
         ColSpec(any_type if name in _ANY else DataType.string, name, required=False) for name in REQUEST_COLUMNS
@@ -27,8 +27,10 @@ def signature(bundle: Bundle) -> ModelSignature:
         ColSpec(DataType.long, "timestamp_us"),
         *(ColSpec(DataType.double, name) for name in bundle.description.targets.names),
         *(ColSpec(DataType.double, attention_column(name)) for name in bundle.modalities),
+        *(ColSpec(DataType.double, name, required=False) for name in contribution_names(bundle)),
     ]
-    return ModelSignature(Schema(asked), Schema(given))
+    params = ParamSchema([ParamSpec(EXPLAIN, DataType.boolean, default=False)])
+    return ModelSignature(Schema(asked), Schema(given), params)
 
 
 def input_example(bundle: Bundle) -> pd.DataFrame:

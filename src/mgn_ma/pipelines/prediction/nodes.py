@@ -30,8 +30,8 @@ def predict_new_videos(
     model_registry: ModelRegistry,
     tracks_folder: str,
     pages_folder: str,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any], pd.DataFrame, str]:
-    """Curves (twice, for two formats), attention, moments, the account, and the index of the pages.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any], pd.DataFrame, str]:
+    """Curves (twice, for two formats), attention, contributions, moments, the account, and the index of the pages.
 
     Tracks go to a store and pages to a folder as they are made, so that what is finished outlives a crash.
     """
@@ -46,4 +46,4 @@ def predict_new_videos(
         model=model,
     )
     curves_csv, account = for_spreadsheets(tables.curves), for_spreadsheets(tables.account)
-    return tables.curves, curves_csv, tables.attention, tables.moments, account, tables.index
+    return tables.curves, curves_csv, tables.attention, tables.contributions, tables.moments, account, tables.index

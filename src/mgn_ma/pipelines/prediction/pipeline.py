@@ -31,6 +31,7 @@ def create_pipeline() -> Pipeline:
                     "prediction_curves",
                     "prediction_curves_csv",
                     "prediction_attention",
+                    "prediction_contributions",
                     "prediction_moments",
                     "prediction_account",
                     "prediction_index",

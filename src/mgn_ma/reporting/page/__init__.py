@@ -1,4 +1,4 @@
-"""One self-contained HTML page a video: its curves, its moments and what carried them; and a page that lists pages."""
+"""One self-contained HTML page a video: its curves, its moments and why they happen; and a page that lists pages."""
 
 from mgn_ma.reporting.page.render import PageMoment, PageVideo, render_index, render_page
 

@@ -24,7 +24,7 @@
 
   const now = () => (video && video.readyState > 0 ? video.currentTime : virtualTime);
   const clockText = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`;
-  const percent = (share) => `${Math.round(share * 100)} %`;
+  const signed = (v) => `${v < 0 ? "−" : "+"}${valueText(Math.abs(v))}`;
 
   /* Last index whose time is at or before t; rows hold until the next one. */
   function indexAt(t) {
@@ -49,14 +49,18 @@
     const narrow = chart.clientWidth < 600;
     const shown = expressions.filter((e) => e.shown);
     const laneHeight = narrow ? 34 : 40, left = narrow ? 0 : 118, right = narrow ? 0 : 46;
-    const attentionHeight = modalities.length ? 70 : 0;
-    const height = Math.max(shown.length, 1) * laneHeight + attentionHeight + 22;
-    layout = {left, narrow, width: Math.max(chart.clientWidth - left - right, 10), laneHeight, shown, attentionHeight, height};
+    const height = Math.max(shown.length, 1) * laneHeight + 22;
+    layout = {left, narrow, width: Math.max(chart.clientWidth - left - right, 10), laneHeight, shown, height};
+  }
+  /* A canvas of the chart's width, cleared, in units of a pixel of the page. */
+  function contextOf(surface, height) {
     const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(chart.clientWidth * ratio);
-    canvas.height = Math.round(height * ratio);
-    canvas.style.height = `${height}px`;
-    return ratio;
+    surface.width = Math.round(chart.clientWidth * ratio);
+    surface.height = Math.round(height * ratio);
+    surface.style.height = `${height}px`;
+    const context = surface.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    return context;
   }
   const x = (t) => layout.left + (t / end) * layout.width;
 
@@ -106,14 +110,11 @@
     context.strokeRect(0, top + layout.laneHeight, chart.clientWidth, 0);
   }
 
-  function drawAttention(context, colours, top) {
-    const room = layout.narrow ? 20 : 8, height = layout.attentionHeight - room - 4, base = top + room + height;
-    context.textBaseline = layout.narrow ? "top" : "middle";
-    context.fillStyle = colours.ink;
-    context.fillText("attention", layout.narrow ? 6 : 8, layout.narrow ? top + 3 : base - height / 2);
+  function drawAttention() {
+    const height = 60, context = contextOf(byId("shares"), height);
     for (let c = 0; c < layout.width; c++) {
       const i = indexAt((c / layout.width) * end);
-      let y = base;
+      let y = height;
       for (const modality of modalities) {
         const share = modality.values[i] * height;
         context.fillStyle = modality.colour;
@@ -134,19 +135,17 @@
   }
 
   function draw() {
-    const ratio = measure();
+    measure();
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const colours = {curve: colour("--curve"), fill: colour("--curve-fill"), ink: colour("--ink"), faint: colour("--faint"),
       line: colour("--line"), mark: colour("--mark")};
-    const context = canvas.getContext("2d");
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, chart.clientWidth, layout.height);
+    const context = contextOf(canvas, layout.height);
     context.font = `13px ${getComputedStyle(document.body).fontFamily}`;
     layout.shown.forEach((lane, i) => drawLane(context, colours, lane, i * layout.laneHeight));
     if (!layout.shown.length) { context.fillStyle = colours.faint; context.fillText("No curve is switched on.", 8, 22); }
-    if (modalities.length) drawAttention(context, colours, Math.max(layout.shown.length, 1) * layout.laneHeight);
     drawAxis(context, colours);
+    if (byId("attention").open) drawAttention();
     follow();
   }
 
@@ -210,7 +209,11 @@
   byId("all").addEventListener("click", () => switchAll(true));
   byId("none").addEventListener("click", () => switchAll(false));
   byId("common-scale").addEventListener("change", draw);
+  byId("attention").hidden = modalities.length === 0;
+  byId("attention").addEventListener("toggle", draw);
 
+  /* How far the longest bar of all moments goes, so that all can be compared. */
+  const furthest = Math.max(...data.moments.flatMap((m) => Object.values(m.contributions).map(Math.abs)));
   function momentButton(moment, number) {
     const button = element("button", "moment");
     button.type = "button"; button.dataset.moment = String(number);
@@ -220,15 +223,15 @@
     button.append(element("span", "what", moment.expression));
     button.append(element("span", "when", `${clockText(moment.peak_us / 1e6)} · +${valueText(moment.height)}`));
     button.append(element("span", "said", moment.caption ? `“${moment.caption}”` : ""));
-    const shares = element("span", "shares");
-    const ranked = Object.entries(moment.carried_by).sort((a, b) => b[1] - a[1]);
-    for (const [name, share] of Object.entries(moment.carried_by)) {
-      const part = element("span");
-      part.style.cssText = `width:${share * 100}%;background:${(modalities.find((m) => m.name === name) || {}).colour || "#999"}`;
-      shares.append(part);
+    const why = element("span", "why");
+    const ranked = Object.entries(moment.contributions).filter(([, v]) => v !== 0).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
+    for (const [name, v] of ranked) {
+      const track = element("span", "track"), bar = element("span", v < 0 ? "lowers" : "raises");
+      bar.style.width = `${(Math.abs(v) / furthest) * 50}%`;
+      track.append(bar);
+      why.append(element("span", "", name), " ", track, element("span", "", signed(v)), " ");
     }
-    button.append(shares);
-    button.append(element("span", "why", ranked.map(([name, share]) => `${name} ${percent(share)}`).join(", ")));
+    button.append(why);
     button.addEventListener("click", () => seek(moment.peak_us / 1e6));
     return button;
   }

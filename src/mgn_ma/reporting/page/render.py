@@ -30,7 +30,7 @@ class PageMoment:
 
     Attributes:
         height: how far the peak stands over the video's own level of that expression, in its unit.
-        carried_by: attention share of each modality at the peak.
+        contributions: by how much each modality raises or lowers the curve at the peak, compared with its mean.
         thumbnail: the frame shown at the peak as a JPEG, or None.
         caption: what was said at the peak, or "".
     """
@@ -41,7 +41,7 @@ class PageMoment:
     end_us: int
     value: float
     height: float
-    carried_by: Mapping[str, float]
+    contributions: Mapping[str, float]
     thumbnail: bytes | None = None
     caption: str = ""
 
@@ -105,7 +105,7 @@ def _packed(values: npt.NDArray[np.floating], low: float = 0.0, high: float = 1.
 
 def _moment_for_script(moment: PageMoment) -> dict[str, object]:
     entry: dict[str, object] = asdict(moment)
-    entry["carried_by"] = {name: round(float(share), 4) for name, share in moment.carried_by.items()}
+    entry["contributions"] = {name: float(value) for name, value in moment.contributions.items()}
     if moment.thumbnail is not None:
         entry["thumbnail"] = "data:image/jpeg;base64," + base64.b64encode(moment.thumbnail).decode("ascii")
     return entry
