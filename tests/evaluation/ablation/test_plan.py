@@ -36,6 +36,12 @@ def test_rows_that_are_the_same_network_share_its_training():
     assert [job.seed for job in plan.jobs] == [0, 1, 0, 1]
 
 
+def test_a_reaction_of_its_own_takes_no_further_network():
+    plan = make({"full": {}, "late": {"reaction": "centred"}, "five": {"ensemble_of": "full", "reaction": "causal"}})
+    assert plan.networks["late", 1] == plan.networks["full", 1] == ("full_seed_1",)
+    assert plan.reactions == {"late": "centred", "five": "causal"}
+
+
 def test_networks_of_a_seed_read_the_video_vectors_of_that_seed():
     packed = {f"{kind}_seed_{seed}": 2 + seed for seed in (0, 1, 10) for kind in ("video", "video_in_sample")}
     train = SimpleNamespace(widths={"image": 4, **packed}, targets=EEV)

@@ -102,3 +102,37 @@ def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant, rea
         ours = table[table["predictor"] == name].drop(columns=["seed", "predictor"]).reset_index(drop=True)
         pd.testing.assert_frame_equal(ours, chain.drop(columns="predictor").reset_index(drop=True), check_dtype=False)
     assert sorted(asked) == sorted((name, split) for name in NETWORKS for split in splits), "each predicts once a split"
+
+
+@pytest.mark.parametrize("reaction", ["causal", "centred_by_expression"])
+def test_a_single_network_s_reactions_are_those_of_an_ensemble_of_it_alone(asked, reaction):
+    evaluation = EvaluationConfig()
+    splits = {name: Split(name) for name in VIDEOS}
+    labels = {name: labels_of(split) for name, split in splits.items()}
+    one = NETWORKS[:1]
+    plan = AblationPlan((), {("plain", 0): one, ("late", 0): one}, {"late": reaction})
+    table = score_variants(
+        plan,
+        dict.fromkeys(one),
+        [LabelledSplit(splits[name], labels[name]) for name in ("validation", "test")],
+        training=TrainingConfig(),
+        evaluation=evaluation,
+        ensembling=EnsemblingConfig(reaction="centred", folds=3),
+    )
+    members = pd.concat(
+        labels[split].assign(
+            **{name: predicted(one[0], splits[split])[:, c] for c, name in enumerate(EEV.names)},
+            member=one[0],
+            split=split,
+        )
+        for split in splits
+    )
+    for variant, of_chain in (("plain", "none"), ("late", reaction)):
+        ensembling = EnsemblingConfig(method="mean", reaction=of_chain, folds=3)
+        recipe, _, _ = learn_ensemble(members, labels["validation"], EEV, ensembling, evaluation, {}, Modalities({}))
+        curves = combine_members(members, recipe, EEV)
+        empty = labels["validation"].iloc[:0]
+        chain = score_ensemble(curves, labels["validation"], empty, labels["test"], None, evaluation)
+        ours = table[table["predictor"] == variant].drop(columns=["seed", "predictor"]).reset_index(drop=True)
+        pd.testing.assert_frame_equal(ours, chain.drop(columns="predictor").reset_index(drop=True), check_dtype=False)
+    assert sorted(asked) == sorted((one[0], split) for split in splits)

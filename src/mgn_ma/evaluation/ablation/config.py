@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from mgn_ma.configuration import Configuration
+from mgn_ma.evaluation.reaction import ReactionMethod
 from mgn_ma.evaluation.scoring import ORACLE
 from mgn_ma.training.config import NetworkChanges
 
@@ -21,9 +22,12 @@ class Variant(NetworkChanges):
     Attributes:
         ensemble_of: a variant, and then this one is the chain's ensemble, with that variant as its ``model`` and
             ``training``: as many members, of the same variants, combined by the same method.
+        reaction: what makes viewers' reactions of its curves (`mgn_ma.evaluation.reaction`), fitted on validation;
+            ``None``: nothing, and of an ensemble what ``ensembling.reaction`` says.
     """
 
     ensemble_of: VariantName | None = None
+    reaction: ReactionMethod | None = None
 
     @model_validator(mode="after")
     def _an_ensemble_changes_nothing(self) -> Self:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.evaluation.ablation.config import AblationConfig
 from mgn_ma.evaluation.errors import EvaluationError
+from mgn_ma.evaluation.reaction import ReactionMethod
 from mgn_ma.execution.progress import duration
 from mgn_ma.models.config import MGNMAConfig
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig, changed
@@ -37,10 +38,12 @@ class AblationPlan:
     Attributes:
         jobs: the networks, no two alike.
         networks: for every variant and seed the names of its jobs: one, or an ensemble's members.
+        reactions: by variant, where it says what makes reactions of its curves.
     """
 
     jobs: tuple[MemberJob, ...]
     networks: Mapping[Trained, tuple[str, ...]]
+    reactions: Mapping[str, ReactionMethod] = field(default_factory=dict)
 
 
 def make_plan(
@@ -81,7 +84,8 @@ def make_plan(
                 )
                 names.append(jobs.setdefault(job.model_dump_json(exclude={"name"}), job).name)
             networks[name, seed] = tuple(names)
-    return AblationPlan(tuple(jobs.values()), networks)
+    reactions = {name: each.reaction for name, each in config.wanted.items() if each.reaction is not None}
+    return AblationPlan(tuple(jobs.values()), networks, reactions)
 
 
 def _settings(

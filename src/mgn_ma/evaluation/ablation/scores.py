@@ -16,7 +16,7 @@ from mgn_ma.evaluation.ensembling import EnsemblingConfig, learn
 from mgn_ma.evaluation.metrics import score_rows
 from mgn_ma.evaluation.mixture_scores import MemberMoments
 from mgn_ma.evaluation.predictions import SplitPredictions
-from mgn_ma.evaluation.reaction import learn_reactions
+from mgn_ma.evaluation.reaction import ReactionMethod, learn_reactions
 from mgn_ma.evaluation.recipe import EnsembleRecipe, labelled_curves
 from mgn_ma.evaluation.scoring import ORACLE, EvaluationConfig
 from mgn_ma.training.checkpoints import Checkpoint
@@ -55,18 +55,19 @@ def score_variants(
 ) -> pd.DataFrame:
     """Score table (``metrics.SCORE_COLUMNS``) with a ``seed`` besides; its predictors are the variants.
 
-    Ensembles are combined as the chain's is: by weights that are learned on the first split, where they are
-    cross-validated over its videos.
+    Ensembles are combined as the chain's is, and reactions made of curves: by what is learned on the first split, where
+    it is cross-validated over its videos.
 
     Args:
         networks: by the name of their job.
         splits: validation, then others.
         training: how batches come, and on which device.
     """
-    users: dict[_Group, list[Trained]] = {}
-    for trained, group in plan.networks.items():
-        users.setdefault(group, []).append(trained)
-    recipes: dict[_Group, EnsembleRecipe] = {}
+    users: dict[_Group, dict[EnsemblingConfig, list[Trained]]] = {}
+    for (variant, seed), group in plan.networks.items():
+        combined = _combined(group, plan.reactions.get(variant), ensembling)
+        users.setdefault(group, {}).setdefault(combined, []).append((variant, seed))
+    recipes: dict[tuple[_Group, EnsemblingConfig], EnsembleRecipe] = {}
     tables: list[pd.DataFrame] = []
     for scored in splits:
         split = scored.split
@@ -77,15 +78,20 @@ def score_variants(
         if scored.noise_free is not None:
             tables += _rows(frames.labels(scored.noise_free), truth, split, [(ORACLE, 0)], evaluation)
         for group, members in _predicted(list(users), networks, split, training):
-            if len(group) > 1:
-                predictions = replace(frames, members=dict(zip(group, members, strict=True)))
-                if group not in recipes:
-                    recipes[group] = _learned(predictions, truth, split.targets, ensembling, evaluation)
-                values = recipes[group].values(predictions, split.targets)
-            else:
-                values = members[0]
-            tables += _rows(values, truth, split, users[group], evaluation)
+            predictions = replace(frames, members=dict(zip(group, members, strict=True)))
+            for combined, whose in users[group].items():
+                if (group, combined) not in recipes:
+                    recipes[group, combined] = _learned(predictions, truth, split.targets, combined, evaluation)
+                values = recipes[group, combined].values(predictions, split.targets)
+                tables += _rows(values, truth, split, whose, evaluation)
     return pd.concat(tables, ignore_index=True)
+
+
+def _combined(group: _Group, reaction: ReactionMethod | None, ensembling: EnsemblingConfig) -> EnsemblingConfig:
+    """How curves are made of a group's predictions; a single network's are its own."""
+    if len(group) == 1:
+        return ensembling.model_copy(update={"method": "mean", "reaction": reaction or "none"})
+    return ensembling if reaction is None else ensembling.model_copy(update={"reaction": reaction})
 
 
 def _learned(

@@ -1,0 +1,94 @@
+"""Networks that see time against those that see a moment, over worlds of the sample: test videos, seeds, worlds.
+
+Each world is a project of its own below ``--work``, from rendering to the ablation of ``contrast.yml``; what is there
+already is kept, so that the run can be interrupted. Intervals draw worlds, then videos and seeds within each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
+
+from tiny_project import ROOT, make_project, newest, start
+
+STAGES = "sample_data,ingestion,frame_features,clip_features,video_features,ablation"
+ORACLE = "oracle"
+RESAMPLES = 10_000
+
+
+def run_world(world: int, videos: int, work: Path, settings: dict[str, Any]) -> pd.DataFrame:
+    """Scores of one world: ``predictor``, ``split``, ``video_id``, ``seed``, ``score``."""
+    project = work / f"world_{world}"
+    if not project.exists():
+        make_project(project, {"sample": {"world": world, "videos": videos}, "execution": {"workers": 2}, **settings})
+    process = start(project, "run", "--env", "sample", "--pipelines", STAGES)
+    for line in process.stdout:
+        print(f"world {world}: {line}", end="", file=sys.stderr)
+    if process.wait():
+        sys.exit(f"world {world} failed: see above; run this again when it is mended")
+    return pd.read_parquet(newest(project / "data/sample/07_model_output/ablation_scores.parquet")).assign(world=world)
+
+
+def of_world(scores: pd.DataFrame, variant: str) -> list[np.ndarray]:
+    """By world (videos, seeds); a video that eq. 4 leaves out has no row."""
+    rows = scores[(scores["predictor"] == variant) & (scores["split"] == "test")]
+    return [
+        of.pivot_table(index="video_id", columns="seed", values="score").to_numpy() for _, of in rows.groupby("world")
+    ]
+
+
+def interval(worlds: list[np.ndarray], random: np.random.Generator) -> tuple[float, float, float]:
+    """Mean over worlds of the mean over videos and seeds, and its 95 % interval."""
+    drawn = np.empty((RESAMPLES, len(worlds)))
+    for number, values in enumerate(worlds):
+        n_videos, n_seeds = values.shape
+        for resample in range(RESAMPLES):
+            videos, seeds = random.integers(n_videos, size=n_videos), random.integers(n_seeds, size=n_seeds)
+            drawn[resample, number] = values[np.ix_(videos, seeds)].mean()
+    chosen = random.integers(len(worlds), size=drawn.shape)
+    low, high = np.quantile(np.take_along_axis(drawn, chosen, axis=1).mean(axis=1), (0.025, 0.975))
+    return float(np.mean([values.mean() for values in worlds])), float(low), float(high)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", type=int, nargs="+", required=True)
+    parser.add_argument("--videos", type=int, default=240)
+    parser.add_argument("--work", type=Path, default=Path("build/contrast"))
+    parser.add_argument("--contrast", nargs=2, metavar=("VARIANT", "OVER"), help="The one that was stated before.")
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    settings = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())
+    base = yaml.safe_load((ROOT / "conf/base/ablation/parameters.yml").read_text())
+    settings["ablation"]["other"] = {name: [] for name in base["ablation"]["other"]} | settings["ablation"]["other"]
+    scores = pd.concat(
+        [run_world(world, arguments.videos, arguments.work, settings) for world in arguments.worlds], ignore_index=True
+    )
+    random = np.random.default_rng(0)
+    oracle = np.mean([values.mean() for values in of_world(scores, ORACLE)])
+    found: dict[str, Any] = {"worlds": arguments.worlds, "videos": arguments.videos, "oracle": oracle, "rows": {}}
+    print(f"{'':<26}{'test':>7}{'95 % interval':>18}{'of oracle':>11}")
+    for row in settings["ablation"]["other"]["time"]:
+        mean, low, high = interval(of_world(scores, row["variant"]), random)
+        found["rows"][row["variant"]] = {"mean": mean, "low": low, "high": high}
+        print(f"{row['row']:<26}{mean:>7.3f}{f'[{low:.3f}, {high:.3f}]':>18}{mean / oracle:>11.2f}")
+    if arguments.contrast:
+        ours, theirs = (of_world(scores, variant) for variant in arguments.contrast)
+        mean, low, high = interval([a - b for a, b in zip(ours, theirs, strict=True)], random)
+        found["contrast"] = {"of": arguments.contrast, "mean": mean, "low": low, "high": high}
+        print(f"{' over '.join(arguments.contrast)}: {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
+    if arguments.output:
+        arguments.output.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
