@@ -1,15 +1,15 @@
 """How much of the sample's labels can be predicted at all, and by what a model is told and when.
 
 ``python benchmarks/sample_ceilings.py`` prints the numbers of docs/sample.md; nothing is rendered for them. Each model
-is a linear regression of the labels' logits on what it is told, fitted on train and scored on validation. None is a
-ceiling of what networks can do; the oracle alone is one.
+is a linear regression of the labels' logits on what it is told of the true signals, one for each theme, fitted on train
+and scored on validation. None is a ceiling of what networks can do; the oracle alone is one.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,41 +19,47 @@ from scipy.special import logit
 from mgn_ma.eev.correlation import challenge_score, video_correlations
 from mgn_ma.evaluation.bootstrap import BootstrapConfig
 from mgn_ma.evaluation.reaction import LabelledCurves, learn_reactions
+from mgn_ma.extractors.audio_patches import PATCH_SAMPLES, PATCH_US, SAMPLE_RATE
+from mgn_ma.extractors.descriptors.action import FRAMES, PARTS, STEP_US
+from mgn_ma.features.alignment import locate
 from mgn_ma.grid import grid_timestamps_us
-from mgn_ma.sample.annotations import annotate
+from mgn_ma.sample.annotations import annotate, heard_signals
 from mgn_ma.sample.config import SampleConfig
-from mgn_ma.sample.process import draw_signals
+from mgn_ma.sample.process import Signal
 from mgn_ma.sample.script import VideoPlan, write_script
+from mgn_ma.sample.speech import MUSIC, speak
 from mgn_ma.sample.world import SIGNALS, THEMES
+from ridge import fit_within
 
 Array = npt.NDArray[np.float64]
+Times = npt.NDArray[np.int64]
 
 _SMALLEST_LABEL = 1e-3
-_RIDGE = 1e-3
-_LAGS_S = np.arange(0.0, 4.01, 0.5)
+_LAGS_S = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0])
+_SUBTITLE_TOLERANCE_US = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Video:
-    """What is known of one video.
+    """What is known of one video. Signals are -1 to 1, and 0 where there is no sound track or no caption.
 
     Attributes:
         timestamps_us: (F,).
-        lagged: (F, L, 4) the signals as -1..1, as they were 0, 0.5, … seconds ago, but not before the video; 0 for the
-            sound of a video that has none.
+        moment: (F, 4) the signals at each frame.
+        windows: (F, 6) their means over what the track's row that serves a frame was made from: the frame, the patch,
+            the three thirds of the clip, the caption.
+        lagged: (F, L x 4) the signals as they were 0 to 12 seconds ago, but not before the video.
         truth: (F, C) noise-free signal.
         labels: (F, C).
     """
 
     theme: int
-    timestamps_us: npt.NDArray[np.int64]
+    timestamps_us: Times
+    moment: Array
+    windows: Array
     lagged: Array
     truth: Array
     labels: Array
-
-    @property
-    def seconds(self) -> Array:
-        return self.timestamps_us / 1e6
 
 
 Features = Callable[[_Video], Array]
@@ -62,70 +68,112 @@ Features = Callable[[_Video], Array]
 def ceilings(config: SampleConfig) -> dict[str, float]:
     """Challenge score (eq. 4) on validation, by what the predictor knows.
 
-    ``oracle`` is the noise-free signal itself. ``signals x theme`` knows every signal of the moment and the theme;
-    ``... and a reaction`` has its curves delayed and averaged by two constants that were fitted on train, and
-    ``lags x theme`` knows the signals of the last four seconds.
+    ``oracle`` is the noise-free signal itself. All others but those whose name says so know the theme. ``free lags``
+    know the signals of the last twelve seconds, ``moment`` the signals as they are, ``windows`` what the tracks' rows
+    hold of them, and ``one delay`` are the curves of ``windows``, delayed and averaged over the past by two constants
+    that were fitted on train.
     """
     plans = [plan for plan in write_script(config) if "missing" not in plan.quirks]
     train = [_observe(plan, config.noise) for plan in plans if plan.split == "train"]
     validation = [_observe(plan, config.noise) for plan in plans if plan.split == "validation"]
-    moment = _signals_by_theme(range(len(SIGNALS)))
-    models: dict[str, Features] = {"lags x theme": _lags_by_theme}
-    models |= {f"{name} x theme": _signals_by_theme([column]) for column, name in enumerate(SIGNALS)}
-    models |= {"signals without theme": _signals_alone, "theme alone": _theme_alone, "time alone": _time_alone}
-    of_train, of_validation = _fit(moment, train, train), _fit(moment, train, validation)
+    windows = _by_theme(lambda video: video.windows)
+    of_train, of_validation = _fit(windows, train, train), _fit(windows, train, validation)
     scores = {
         "oracle": _score([video.truth for video in validation], validation),
-        "signals x theme": _score(of_validation, validation),
-        "... and a reaction": _score(_reacted(of_train, train, of_validation, validation), validation),
+        "free lags": _score(_fit(_by_theme(lambda video: video.lagged), train, validation), validation),
+        "one delay": _score(_reacted(of_train, train, of_validation, validation), validation),
+        "windows": _score(of_validation, validation),
+        "moment": _score(_fit(_by_theme(lambda video: video.moment), train, validation), validation),
+    }
+    models = {f"{name} alone": _by_theme(_signal(column)) for column, name in enumerate(SIGNALS)}
+    models |= {
+        "free lags, no theme": lambda video: video.lagged,
+        "theme alone": _theme_alone,
+        "time alone": _time_alone,
     }
     return scores | {name: _score(_fit(features, train, validation), validation) for name, features in models.items()}
 
 
 def _observe(plan: VideoPlan, noise: float) -> _Video:
     timestamps_us = grid_timestamps_us(plan.duration_us)
-    signals = draw_signals(plan.seed, plan.video_id)
+    signals = heard_signals(plan)
     truth, labels = annotate(plan, noise)
-    times = np.maximum(timestamps_us[:, None] / 1e6 - _LAGS_S, 0.0)  # (F, L)
-    lagged = np.stack([2 * signals[name](times) - 1 for name in SIGNALS], axis=-1)
-    if "no_audio" in plan.quirks:
-        lagged[:, :, SIGNALS.index("audio")] = 0.0
-    return _Video(plan.theme, timestamps_us, lagged, truth, labels)
+    seconds = timestamps_us / 1e6
+    ago = np.maximum(seconds[:, None] - _LAGS_S, 0.0)  # (F, L)
+    return _Video(
+        theme=plan.theme,
+        timestamps_us=timestamps_us,
+        moment=np.stack([2 * signals[name](seconds) - 1 for name in SIGNALS], axis=-1),
+        windows=_windows(plan, signals, timestamps_us),
+        lagged=np.concatenate([2 * signals[name](ago) - 1 for name in SIGNALS], axis=-1),
+        truth=truth,
+        labels=labels,
+    )
 
 
-def _signals_by_theme(columns: Sequence[int]) -> Features:
-    return lambda video: _by_theme(video, video.lagged[:, 0, list(columns)])
+def _windows(plan: VideoPlan, signals: Mapping[str, Signal], timestamps_us: Times) -> Array:
+    """(F, 6) means of the signals over what serves each frame."""
+    n_patches = max(1, 1 + (plan.duration_us - PATCH_SAMPLES * 1_000_000 // SAMPLE_RATE) // PATCH_US)
+    patch = np.minimum(timestamps_us // PATCH_US, n_patches - 1)
+    clip = timestamps_us[:, None] + STEP_US * (np.array(PARTS) - FRAMES // 2)  # (F, 4) bounds of its thirds
+    clip = np.clip(clip, 0, plan.duration_us)
+    return np.column_stack(
+        [
+            2 * signals["image"](timestamps_us / 1e6) - 1,
+            _mean(signals["audio"], patch * PATCH_US, (patch + 1) * PATCH_US),
+            *(_mean(signals["action"], clip[:, i], clip[:, i + 1]) for i in range(len(PARTS) - 1)),
+            _said(plan, signals["speech"], timestamps_us),
+        ]
+    )
 
 
-def _lags_by_theme(video: _Video) -> Array:
-    return _by_theme(video, video.lagged.reshape(len(video.lagged), -1))
+def _said(plan: VideoPlan, signal: Signal, timestamps_us: Times) -> Array:
+    """(F,) mean of the signal over the caption that serves each frame."""
+    lines = [line for line in speak(plan, signal) if line.words != (MUSIC,)]
+    if "no_captions" in plan.quirks or not lines:
+        return np.zeros(len(timestamps_us))
+    starts, ends = np.array([line.starts_us[0] for line in lines]), np.array([line.end_us for line in lines])
+    rows = locate(starts, ends, timestamps_us, _SUBTITLE_TOLERANCE_US)
+    return np.where(rows >= 0, _mean(signal, starts, ends)[rows], 0.0)
 
 
-def _by_theme(video: _Video, known: Array) -> Array:
-    known = np.concatenate([np.ones((len(known), 1)), known], axis=1)
-    return np.asarray((known[:, :, None] * np.eye(len(THEMES))[video.theme]).reshape(len(known), -1))
+def _mean(signal: Signal, starts_us: Times, ends_us: Times) -> Array:
+    """Mean, -1 to 1, of a signal over each window."""
+    parts = np.linspace(0.05, 0.95, 10)
+    return 2 * signal((starts_us[:, None] + (ends_us - starts_us)[:, None] * parts) / 1e6).mean(axis=1) - 1
 
 
-def _signals_alone(video: _Video) -> Array:
-    return np.concatenate([np.ones((len(video.seconds), 1)), video.lagged[:, 0]], axis=1)
+def _signal(column: int) -> Features:
+    return lambda video: video.moment[:, [column]]
+
+
+def _by_theme(features: Features) -> Features:
+    def of_video(video: _Video) -> Array:
+        known = features(video)
+        return (known[:, :, None] * np.eye(len(THEMES))[video.theme]).reshape(len(known), -1)
+
+    return of_video
 
 
 def _theme_alone(video: _Video) -> Array:
-    return np.tile(np.eye(len(THEMES))[video.theme], (len(video.seconds), 1))
+    return np.tile(np.eye(len(THEMES))[video.theme], (len(video.timestamps_us), 1))
 
 
 def _time_alone(video: _Video) -> Array:
-    part = video.seconds / video.seconds[-1]
-    return np.stack([np.ones_like(part), video.seconds, video.seconds**2, part, part**2], axis=1)
+    seconds = video.timestamps_us / 1e6
+    part = seconds / seconds[-1]
+    return np.stack([seconds, seconds**2, part, part**2], axis=1)
 
 
 def _fit(features: Features, train: list[_Video], videos: list[_Video]) -> list[Array]:
     """What a model of ``features`` that was fitted on ``train`` says of ``videos``."""
-    labels = np.concatenate([video.labels for video in train])
-    rows = labels.any(axis=1)
-    x = np.concatenate([features(video) for video in train])[rows]
-    y = logit(np.clip(labels[rows], _SMALLEST_LABEL, 1 - _SMALLEST_LABEL))
-    weights = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]), x.T @ y)
+    seen = [video.labels.any(axis=1) for video in train]
+    x = [features(video)[rows] for video, rows in zip(train, seen, strict=True)]
+    labels = [
+        np.clip(video.labels[rows], _SMALLEST_LABEL, 1 - _SMALLEST_LABEL)
+        for video, rows in zip(train, seen, strict=True)
+    ]
+    weights = fit_within(x, [logit(values) for values in labels])
     return [features(video) @ weights for video in videos]
 
 
@@ -142,7 +190,7 @@ def _reacted(
         offsets=_offsets(train),
         fold_of_video=np.arange(len(train)) % 2,
     )
-    reaction = learn_reactions(["centred"], known, BootstrapConfig())["centred"].reaction
+    reaction = learn_reactions(["causal"], known, BootstrapConfig())["causal"].reaction
     return [
         reaction.apply(values, video.timestamps_us) for values, video in zip(of_validation, validation, strict=True)
     ]
@@ -158,13 +206,13 @@ def _offsets(videos: list[_Video]) -> npt.NDArray[np.int64]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the ceilings of several seeds as a table."""
+    """Print the ceilings of several worlds as a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, default=40)
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, … of which to print the scores")
+    parser.add_argument("--worlds", type=int, default=5, help="worlds 0, 1, … of which to print the scores")
     options = parser.parse_args(arguments)
-    columns = [ceilings(SampleConfig(videos=options.videos, seed=seed)) for seed in range(options.seeds)]
-    heads = "".join(f"{f'seed {seed}':>9}" for seed in range(options.seeds))
+    columns = [ceilings(SampleConfig(videos=options.videos, world=world)) for world in range(options.worlds)]
+    heads = "".join(f"{f'world {world}':>9}" for world in range(options.worlds))
     sys.stdout.write(f"{'':24}{heads}{'mean':>9}\n")
     for name in columns[0]:
         scores = [column[name] for column in columns]

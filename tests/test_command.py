@@ -20,8 +20,8 @@ from mgn_ma.inference.videos import VideoPredictor
 
 predict = VideoPredictor.predict
 
-def first_only(*arguments):
-    yield next(predict(*arguments))
+def first_only(*arguments, **how):
+    yield next(predict(*arguments, **how))
     os.kill(os.getpid(), signal.SIGKILL)
 
 VideoPredictor.predict = first_only

@@ -95,9 +95,9 @@ def predict(
 ) -> None:
     """Predict what viewers of videos express: curves at 6 Hz, moments, why they happen, and a page a video.
 
-    DIR gets curves.parquet, curves.csv, attention.parquet, contributions.parquet, moments.json, account.csv, index.html
-    and pages/. A second call with the same DIR does not read again what it has read. Exit status 1: a video could not
-    be predicted (the others are), or none could.
+    DIR gets curves.parquet, curves.csv, seconds.csv, attention.parquet, contributions.parquet, moments.json,
+    account.csv, index.html and pages/. A second call with the same DIR does not read again what it has read. Exit
+    status 1: a video could not be predicted (the others are), or none could.
     """
     from mgn_ma.execution import ExecutionConfig
     from mgn_ma.files import remove_unfinished

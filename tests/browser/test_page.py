@@ -35,7 +35,9 @@ def folder(tmp_path_factory):
         PageMoment(
             "awe", 2_000_000, 3_000_000, 4_000_000, 0.3, 0.1, {"picture": 0.03, "sound": -0.07}, thumbnail.getvalue()
         ),
-        PageMoment("pain", 6_000_000, 7_000_000, 8_000_000, 0.3, 0.1, {"picture": 0.2, "sound": 0.0}, caption=HOSTILE),
+        PageMoment(
+            "pain", 6_000_000, 7_000_000, 8_000_000, 0.3, 0.1, {"picture": 0.2, "sound": -1e-4}, caption=HOSTILE
+        ),
     ]
     video = PageVideo(
         "-abc",
@@ -107,7 +109,7 @@ def test_a_moment_says_what_raised_and_what_lowered_the_curve(page):
     assert lowers["x"] + lowers["width"] == pytest.approx(middle, abs=1)
     assert raises["x"] == pytest.approx(middle, abs=1)
     assert lowers["width"] / raises["width"] == pytest.approx(7 / 3, rel=0.15)
-    # What is not there has no bar.
+    # What rounds to nothing has no bar.
     assert why.nth(1).inner_text().split() == ["picture", "+0.200"]
 
 

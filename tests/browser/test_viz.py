@@ -180,7 +180,7 @@ def test_figures_page_draws_all_of_them_without_a_network(page, figures, tmp_pat
     page.on("console", lambda message: blocked.append(message.text) if message.type == "error" else None)
     page.goto(path.as_uri())
     page.wait_for_selector("#attention_figure .gtitle")
-    assert page.locator(".js-plotly-plot").count() == 4
+    assert page.locator(".js-plotly-plot").count() == 5
     assert "<script>alert(1)</script>" in page.locator("#curves_figure .gtitle").text_content()
     assert page.title() == "Figures </title><script>alert(2)</script>"
     page.hover("#curves_figure .plot-container")

@@ -171,6 +171,13 @@ def test_a_still_picture_has_no_motion_whatever_it_shows() -> None:
         np.testing.assert_allclose(motion(np.stack([luma] * 4))[:, 8:], 0.0, atol=1e-4)
 
 
+def test_a_picture_that_becomes_brighter_moves_as_it_would_in_even_light() -> None:
+    pattern = texture(5) / 2
+    luma = np.stack([np.roll(pattern, k, axis=1) for k in range(5)])
+    light = np.array([0.0, 0.3, 0.1, 0.1, 0.5], np.float32)[:, None, None]
+    np.testing.assert_allclose(motion(luma + light), motion(luma), atol=1e-4)
+
+
 def slow_window(steps: npt.NDArray[np.float32], timestamp_us: int) -> npt.NDArray[np.float64]:
     """One clip by its definition: 32 frames, those beyond the ends repeated, so that nothing moves between them."""
     first = round_half_up(timestamp_us, STEP_US) - FRAMES // 2

@@ -57,12 +57,15 @@ def test_a_folder_to_tables_pages_and_an_account(tmp_path: Path, films: Path, bu
     videos = sorted(path.stem for path in films.glob("*.mp4"))
     assert sorted(curves["video_id"].unique()) == videos
     assert len(pd.read_csv(output / "curves.csv")) == len(curves)
+    seconds = pd.read_csv(output / "seconds.csv")
+    assert list(seconds.columns) == ["video_id", "second", *curves.columns[2:]]
     for name in ("attention", "contributions"):
         assert len(pd.read_parquet(output / f"{name}.parquet")) == len(curves)
     assert (output / "moments.json").exists()
     account = pd.read_csv(reports / "account.csv")
     assert list(account["status"]) == ["predicted"] * 2
     assert sorted(path.stem for path in (reports / "pages").glob("*.html")) == videos
+    assert sorted(path.stem for path in (reports / "pages").glob("*.vtt")) == videos
     index = (reports / "index.html").read_text()
     assert all(f'href="pages/{name}.html"' in index for name in videos)
 

@@ -75,6 +75,9 @@ def test_tables_hold_the_predictors_numbers(tables, bundle, films, folder):
     pd.testing.assert_frame_equal(back, tables.curves)
     csv = pd.read_csv(folder / "curves.csv", dtype={"video_id": str})
     np.testing.assert_allclose(csv["awe"], back["awe"], rtol=1e-6)
+    seconds = pd.read_csv(folder / "seconds.csv", dtype={"video_id": str})
+    first = back[(back["video_id"] == back["video_id"][0]) & (back["timestamp_us"] < 1_000_000)]
+    assert seconds["awe"][0] == pytest.approx(first["awe"].mean(), rel=1e-5)
 
 
 def test_every_video_is_accounted_for(tables, films):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from mgn_ma.eev.targets import EEV
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.sample.annotations import annotate, eev_annotations, hidden_labels, noise_free_signal, video_table
 from mgn_ma.sample.config import SampleConfig
-from mgn_ma.sample.process import Signal, draw_signals, noise_free_logits, reactions
+from mgn_ma.sample.process import Signal, draw_signals, noise_free_logits
 from mgn_ma.sample.script import VideoPlan, write_script
+from mgn_ma.sample.world import draw_world
 
 NOISE = 0.5
 
@@ -78,9 +80,16 @@ def test_a_silent_video_moves_nobody_by_its_sound(plans: list[VideoPlan]) -> Non
     (silent,) = [plan for plan in plans if plan.split == "train" and "no_audio" in plan.quirks]
     signals: dict[str, Signal] = {**draw_signals(silent.seed, silent.video_id)}
     signals["audio"] = lambda seconds: np.full(np.shape(seconds), 0.5)
-    expected = noise_free_logits(silent.theme, reactions(signals, grid_timestamps_us(silent.duration_us) / 1e6))
+    seconds = grid_timestamps_us(silent.duration_us) / 1e6
+    expected = noise_free_logits(draw_world(silent.world), silent.theme, signals, seconds)
     truth, _ = annotate(silent, NOISE)
     np.testing.assert_allclose(np.log(truth / (1 - truth)), expected, atol=1e-9)
+
+
+def test_the_same_videos_in_another_world_get_other_labels(plans: list[VideoPlan]) -> None:
+    truth, _ = annotate(plans[0], NOISE)
+    elsewhere, _ = annotate(replace(plans[0], world=1), NOISE)
+    assert np.abs(elsewhere - truth).mean() > 0.02
 
 
 def test_videos_are_told_by_theme_and_what_is_awkward_about_them(plans: list[VideoPlan]) -> None:

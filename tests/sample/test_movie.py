@@ -96,6 +96,7 @@ def pair_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, st
 def test_the_image_signal_shows_in_every_frame(pair_of: dict[str, tuple[str, str]]) -> None:
     low, high = (_luma(path) for path in pair_of["image"])
     assert low.mean(axis=(1, 2)).max() + 8 < high.mean(axis=(1, 2)).min()
+    assert high.std(axis=(1, 2)).mean() == pytest.approx(low.std(axis=(1, 2)).mean(), rel=0.02), "and in nothing else"
 
 
 def test_the_action_signal_shows_in_motion_and_in_no_single_frame(pair_of: dict[str, tuple[str, str]]) -> None:
@@ -147,7 +148,7 @@ def test_the_theme_shows_in_most_scenes_and_not_in_luma(tmp_path: Path) -> None:
     fit = FrameGeometry(kind="fit", size=64)
     chroma, luma = [], []
     for theme in range(len(THEMES)):
-        path = _render(tmp_path, replace(PLAN, theme=theme, theme_share=1.0), _held())
+        path = _render(tmp_path, replace(PLAN, picture_theme=theme, theme_share=1.0), _held())
         rgb = np.stack([image for _, image in iter_frames_at(path, range(0, 4_000_000, 500_000), fit)])
         chroma.append(rgb.mean(axis=(0, 1, 2)) - rgb.mean())
         luma.append(rgb @ np.array([0.299, 0.587, 0.114]))

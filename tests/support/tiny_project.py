@@ -24,7 +24,7 @@ TINY = {
         "table_2": [{"row": "Ensemble", "variant": "ensemble", "paper_eev_test": 0.02292, "over": "moe_attention"}],
         "other": {
             "video_vectors": [{"row": "in-sample", "variant": "in_sample_vectors"}],
-            **{name: [] for name in ("number_of_experts", "modal_dropout", "reading_of_eq_2")},
+            **{name: [] for name in ("number_of_experts", "modal_dropout", "reading_of_eq_2", "moments_around")},
         },
     },
     "evaluation": {"bootstrap": {"resamples": 200}},

@@ -51,6 +51,13 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path, root: str) -> None:
         torch.testing.assert_close(network.state_dict()[key], value, rtol=0, atol=0)
 
 
+def test_a_checkpoint_from_before_networks_could_look_along_time_sees_one_moment() -> None:
+    made = make_checkpoint()
+    older = {name: value for name, value in made.description.architecture.items() if name != "temporal"}
+    loaded = Checkpoint(made.description.model_copy(update={"architecture": older}), made.weights)
+    assert loaded.build().config == CONFIG
+
+
 def test_the_video_level_network_too(tmp_path: Path) -> None:
     config = VideoLevelConfig(items={"image": 4}, classes=15, hidden=6, tower_width=3, clusters={"image": 2})
     description = CheckpointDescription(kind="video_level", architecture=config.model_dump(), inputs={}, targets=EEV)

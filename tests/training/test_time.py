@@ -39,7 +39,7 @@ def make_job(
         "modality_dropout": 0.0,
         "temporal": {"kind": kind, **SMALL, **(temporal or {})},
     }
-    training = {"epochs": 4, "learning_rate": 1e-2, "batches": {"batch_size": 64}, **config}
+    training = {"epochs": 4, "learning_rate": 1e-2, "batches": {"batch_size": 64, "least_windows": 1}, **config}
     return MemberJob(
         name="member_1",
         architecture=ModelConfig.model_validate(model).sized(split.widths, len(split.targets.names)),
@@ -186,3 +186,11 @@ def test_the_score_is_of_the_windows_that_predict(packed: Packed, kind: str) -> 
     lengths = np.bincount(validation.video_numbers(faces))
     table = video_correlations(values[faces], validation.labels[faces], np.append(0, np.cumsum(lengths)))
     assert member.history[-1]["validation_correlation"] == pytest.approx(challenge_score(table), abs=1e-6)
+
+
+def test_windows_that_the_device_gathers_train_the_same(packed: Packed, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, validation = packed(4), packed(3, split="validation")
+    job = make_job(train, "fir", epochs=2, snapshot="last")
+    streamed = train_member(job, train, validation)
+    monkeypatch.setattr("mgn_ma.training.batches._fits_on", lambda *_: True)
+    assert weights_of(train_member(job, train, validation)) == weights_of(streamed)

@@ -131,20 +131,28 @@ def test_frames_off_the_grid_are_refused() -> None:
 
 def epochs(videos: list[Any], trained_on: np.ndarray | None = None, **settings: Any) -> TrainingWindows:
     times, offsets = frames_of(videos)
-    settings = {"window_steps": 30, "batch_frames": 50, "whole_videos": False, "seed": 1, **settings}
+    settings = {
+        "window_steps": 30,
+        "batch_frames": 50,
+        "batch_windows": 1,
+        "whole_videos": False,
+        "seed": 1,
+        **settings,
+    }
     return TrainingWindows(times, offsets, np.ones(len(times), bool) if trained_on is None else trained_on, **settings)
 
 
-@given(VIDEOS, st.one_of(st.none(), st.integers(6, 100)), st.integers(2, 120), st.booleans())
-def test_an_epoch_has_each_frame_once(videos: list[Any], window: int | None, batch: int, whole_videos: bool) -> None:
+@given(VIDEOS, st.one_of(st.none(), st.integers(6, 100)), st.integers(2, 120), st.integers(1, 4), st.booleans())
+def test_an_epoch_has_each_frame_once(
+    videos: list[Any], window: int | None, batch: int, least: int, whole_videos: bool
+) -> None:
     times, offsets = frames_of(videos)
-    windows = epochs(videos, window_steps=window, batch_frames=batch, whole_videos=whole_videos)
+    windows = epochs(videos, window_steps=window, batch_frames=batch, batch_windows=least, whole_videos=whole_videos)
     for number in (1, 2):
         batches = windows.epoch(number)
         assert np.array_equal(np.sort(np.concatenate([one.frames for one in batches])), np.arange(len(times)))
         sizes = [len(one.frames) for one in batches]
-        assert all(size >= batch for size in sizes[:-1])
-        assert len(sizes) == 1 or sizes[-1] > 1
+        assert len(sizes) == 1 or all(size >= batch for size in sizes)
         of_batches = []
         for one in batches:
             numbers = np.searchsorted(offsets, one.frames, side="right") - 1
@@ -156,6 +164,8 @@ def test_an_epoch_has_each_frame_once(videos: list[Any], window: int | None, bat
                 assert window is None or steps[-1] - steps[0] < window
         if whole_videos:
             assert sum(map(len, of_batches)) == len(videos)
+        units = [len(one) for one in (of_batches if whole_videos else (batch.starts for batch in batches))]
+        assert len(units) == 1 or min(units) >= least
 
 
 def as_lists(batches: list[Windows]) -> list[list[int]]:

@@ -160,7 +160,7 @@ def state(folder: Path) -> Kind:
     store = StateStore(Folder(folder))
     weights = {"w": torch.arange(500.0), "b": torch.ones(7)}
     store.save(
-        "member", "f" * 64, TrainingState(3, [{"loss": 0.5}], weights, {}, torch.get_rng_state(), 2, 0.1, weights)
+        "member", "f" * 64, TrainingState(3, [{"loss": 0.5}], weights, {}, {}, torch.get_rng_state(), 2, 0.1, weights)
     )
 
     def read() -> None:

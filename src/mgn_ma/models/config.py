@@ -38,8 +38,8 @@ class TemporalConfig(Configuration):
 
     kind: TemporalKind = "none"
     causal: bool = False
-    window_s: float | None = Field(default=60.0, ge=1.0)
-    overlap_s: float = Field(default=20.0, ge=0.0)
+    window_s: float | None = Field(default=20.0, ge=1.0)
+    overlap_s: float = Field(default=8.0, ge=0.0)
     width: int = Field(default=128, ge=1)
     layers: int = Field(default=2, ge=1)
     dropout: float = Field(default=0.1, ge=0.0, lt=1.0)

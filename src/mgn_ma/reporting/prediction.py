@@ -26,6 +26,7 @@ from mgn_ma.inference.requests import contribution_columns, contribution_names
 from mgn_ma.inference.videos import VideoInput, VideoOutcome, VideoPredictor, VideoSettings
 from mgn_ma.media.fetch import hosts_of
 from mgn_ma.redaction import redacted
+from mgn_ma.reporting.exports import per_second
 from mgn_ma.reporting.prediction_page import (
     INDEX,
     PageFolder,
@@ -153,7 +154,8 @@ def write_tables(tables: PredictedTables, root: str | Path) -> None:
     parquet = {"curves": tables.curves, "attention": tables.attention, "contributions": tables.contributions}
     for name, table in parquet.items():
         folder.write(f"{name}.parquet", table.to_parquet(index=False))
-    folder.write("curves.csv", for_spreadsheets(tables.curves).to_csv(index=False).encode())
+    for name, table in {"curves": tables.curves, "seconds": per_second(tables.curves)}.items():
+        folder.write(f"{name}.csv", for_spreadsheets(table).to_csv(index=False).encode())
     folder.write("moments.json", json.dumps(tables.moments, indent=1, ensure_ascii=False).encode())
     folder.write(INDEX, tables.index.encode())
     folder.write("account.csv", for_spreadsheets(tables.account).to_csv(index=False).encode())

@@ -30,6 +30,7 @@ from mgn_ma.media.fetch import is_remote
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
 from mgn_ma.modalities import BY_NAME
+from mgn_ma.reporting.exports import chapters
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
 
 INDEX = "index.html"
@@ -124,7 +125,7 @@ class PageFolder:
         self._entries: list[Mapping[str, object]] = []
 
     def add(self, video: PredictedVideo) -> Path | None:
-        """Write the page of a predicted video, if pages are wanted, and its video where it has to be beside it."""
+        """Write a predicted video's page and chapters, if pages are wanted, and the video if it has to be beside."""
         outcome, n_moments = video.outcome, len(video.moments)
         entry = {
             "title": outcome.source.title or "" if outcome.source else "",
@@ -139,6 +140,7 @@ class PageFolder:
         pages.mkdir(parents=True, exist_ok=True)
         page = self._page(video, self._address(outcome, pages, name))
         Folder(pages).write(f"{name}.html", render_page(page).encode())
+        Folder(pages).write(f"{name}.vtt", chapters(video.moments).encode())
         self._entries.append(entry | {"href": f"{PAGES}/{quote(name)}.html"})
         return pages / f"{name}.html"
 

@@ -12,15 +12,9 @@ from mgn_ma.eev.annotations import ID_COLUMNS, TIMESTAMP_COLUMN
 from mgn_ma.eev.frames import Split
 from mgn_ma.eev.targets import EEV
 from mgn_ma.grid import grid_timestamps_us
-from mgn_ma.sample.process import (
-    annotation_noise,
-    draw_signals,
-    label,
-    noise_free_logits,
-    reactions,
-)
+from mgn_ma.sample.process import Signal, annotation_noise, draw_signals, label, noise_free_logits
 from mgn_ma.sample.script import VideoPlan
-from mgn_ma.sample.world import SIGNALS, THEMES
+from mgn_ma.sample.world import THEMES, draw_world
 
 Array = npt.NDArray[np.float64]
 
@@ -33,15 +27,13 @@ _FACELESS_SECONDS = (0.5, 1.0)
 def annotate(plan: VideoPlan, noise: float) -> tuple[Array, Array]:
     """(noise-free signal, labels), both (F, 15), of one video.
 
-    Who has no sound to hear does not react to it. Labels are 0 in a row where no viewer's face was detected, and all
+    Labels are 0 in a row where no viewer's face was detected, and all
     along for an expression that nobody was seen to show.
     """
     seconds = grid_timestamps_us(plan.duration_us) / 1e6
-    x = reactions(draw_signals(plan.seed, plan.video_id), seconds)
-    if "no_audio" in plan.quirks:
-        x[:, SIGNALS.index("audio")] = 0
     random = plan.random("annotation")
-    truth, labels = label(noise_free_logits(plan.theme, x), annotation_noise(random, len(seconds), noise))
+    logits = noise_free_logits(draw_world(plan.world), plan.theme, heard_signals(plan), seconds)
+    truth, labels = label(logits, annotation_noise(random, len(seconds), noise))
     if random.random() < _FACELESS_SHARE:
         length = random.uniform(*_FACELESS_SECONDS)
         start = random.uniform(0, plan.seconds - length)
@@ -49,6 +41,14 @@ def annotate(plan: VideoPlan, noise: float) -> tuple[Array, Array]:
     if plan.silent_expression is not None:
         labels[:, EEV.names.index(plan.silent_expression)] = 0
     return truth, labels
+
+
+def heard_signals(plan: VideoPlan) -> dict[str, Signal]:
+    """The signals that viewers of a video react to: where there is no sound, it is neither loud nor quiet."""
+    signals: dict[str, Signal] = {**draw_signals(plan.seed, plan.video_id)}
+    if "no_audio" in plan.quirks:
+        signals["audio"] = lambda seconds: np.full(np.shape(seconds), 0.5)
+    return signals
 
 
 def eev_annotations(plans: Iterable[VideoPlan], split: Split, noise: float) -> pd.DataFrame:

@@ -16,12 +16,14 @@ class SampleConfig(Configuration):
     """Whether this environment's raw data may be replaced by the sample. False where they are somebody's own."""
     videos: Annotated[int, Field(ge=5)] = 40
     """Videos in all; about three of five are for training, one each for validation and test."""
+    world: Annotated[int, Field(ge=0)] = 0
+    """Decides the laws by which viewers react: who is moved by what, which way, how late and for how long."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Decides everything that is drawn; the reactions' laws (themes, mixes, lags) are the same for every seed."""
+    """Decides the videos of a world."""
     shortest_seconds: Annotated[float, Field(ge=4.0)] = 15.0
     longest_seconds: Annotated[float, Field(le=600.0)] = 30.0
     theme_share: Annotated[float, Field(ge=0.25, le=1.0)] = 0.6
-    """Share of a video's scenes that wear its theme's palette, and of its passages that have its theme's sound."""
+    """Share of the scenes that wear the palette of the theme that a video shows, and of the passages with its sound."""
     noise: Annotated[float, Field(ge=0.0)] = 0.5
     """Standard deviation of the annotation noise, on the logit scale of the labels."""
     awkward: bool = True

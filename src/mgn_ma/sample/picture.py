@@ -1,8 +1,8 @@
 """The pictures of a video, drawn in Y'CbCr: luma carries the image and the action signal, chroma the theme.
 
-Luma is a texture that drifts, and over it the brightness of a disc. The texture's speed is the action signal: it is as
-contrasted at rest as in motion, so that a single frame doesn't tell. The disc's area is the image signal. The chroma
-of ground and disc changes from scene to scene; most scenes wear the theme's palette.
+Luma is a texture that drifts. Its mean, how bright the picture is, is the image signal. Its speed is the action signal:
+it is as contrasted at rest as in motion, so that a single frame doesn't tell. The chroma of the ground and of a disc
+changes from scene to scene; most scenes wear the palette of the theme that the pictures show.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _SUBPIXELS = 4
 _GRAIN = 0.075
 """Correlation length of the texture, in shorter sides of the picture."""
 _TEXTURE_LUMA = 16.0
-_GROUND_LUMA = 92.0
-_DISC_LUMA = 70.0
+_DARKEST_LUMA, _BRIGHTEST_LUMA = 98.0, 154.0
+"""Mean luma of a picture. Beyond them colours would be clipped on their way to RGB, and leave their mark on it."""
 _SLOWEST, _FASTEST = 0.04, 0.5
 """Speed of the texture, in shorter sides a second."""
-_SMALLEST_AREA, _LARGEST_AREA = 0.03, 0.33
-"""Area of the disc, in squared shorter sides."""
+_DISC_AREA = 0.15
+"""In squared shorter sides."""
 _SCENE_SECONDS = 2.5
 
 
@@ -41,15 +41,14 @@ def planes(
     side = min(plan.width, plan.height)
     texture = _texture(random, plan.width, plan.height, side)
     rows, columns = _drift(random, signals["action"], seconds, side)
-    distance = _distance_map(random, plan.width, plan.height)
-    areas = _SMALLEST_AREA + (_LARGEST_AREA - _SMALLEST_AREA) * signals["image"](seconds)
-    radii = np.sqrt(areas / np.pi) * side
+    brightness = _DARKEST_LUMA + (_BRIGHTEST_LUMA - _DARKEST_LUMA) * signals["image"](seconds)
+    disc = _disc(random, plan.width, plan.height)[::chroma_step, ::chroma_step]
     grounds, shapes = _palette(plan, seconds)
-    for row, column, radius, ground, shape in zip(rows.tolist(), columns.tolist(), radii, grounds, shapes, strict=True):
-        disc = np.clip(radius - distance + np.float32(0.5), 0, 1)
-        luma = _window(texture, row, column, plan.height, plan.width) + _DISC_LUMA * disc
-        coarse = disc[::chroma_step, ::chroma_step]
-        cb, cr = (ground[c] + (shape[c] - ground[c]) * coarse for c in (0, 1))
+    for row, column, light, ground, shape in zip(
+        rows.tolist(), columns.tolist(), brightness.astype(np.float32), grounds, shapes, strict=True
+    ):
+        luma = _window(texture, row, column, plan.height, plan.width) + light
+        cb, cr = (ground[c] + (shape[c] - ground[c]) * disc for c in (0, 1))
         yield luma.astype(np.uint8), cb.astype(np.uint8), cr.astype(np.uint8)
 
 
@@ -64,7 +63,7 @@ def _texture(random: np.random.Generator, width: int, height: int, side: int) ->
     radius = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]) * grain
     pattern = np.fft.irfft2(spectrum * radius**2 * np.exp(-2 * np.pi * radius**2), s=shape)
     pattern = np.tanh(pattern / pattern.std())
-    luma = (_GROUND_LUMA + _TEXTURE_LUMA * pattern / pattern.std()).astype(np.float32)
+    luma = (_TEXTURE_LUMA * pattern / pattern.std()).astype(np.float32)
     phases = luma.reshape(height, _SUBPIXELS, width, _SUBPIXELS).transpose(1, 3, 0, 2)
     return np.asarray(np.tile(phases, (1, 1, 2, 2)))
 
@@ -90,19 +89,19 @@ def _drift(
     return rows, columns
 
 
-def _distance_map(random: np.random.Generator, width: int, height: int) -> npt.NDArray[np.float32]:
-    """(H, W) distance in pixels to the disc's centre, which lies near the middle of the picture."""
-    jitter = 0.08 * min(width, height)
-    x, y = width / 2 + random.uniform(-jitter, jitter), height / 2 + random.uniform(-jitter, jitter)
+def _disc(random: np.random.Generator, width: int, height: int) -> npt.NDArray[np.float32]:
+    """(H, W) how much of each pixel the disc covers; its centre lies near the middle of the picture."""
+    side = min(width, height)
+    x, y = (length / 2 + side * random.uniform(-0.08, 0.08) for length in (width, height))
     distance = np.hypot(np.arange(height)[:, None] - y, np.arange(width)[None, :] - x)
-    return np.asarray(distance, dtype=np.float32)
+    return np.asarray(np.clip(side * np.sqrt(_DISC_AREA / np.pi) - distance + 0.5, 0, 1), dtype=np.float32)
 
 
 def _palette(
     plan: VideoPlan, seconds: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(F, 2) chroma of the ground and of the disc over time."""
-    weights = theme_weights(plan.random("scenes"), plan, seconds, _SCENE_SECONDS)
+    weights = theme_weights(plan.random("scenes"), plan, plan.picture_theme, seconds, _SCENE_SECONDS)
     grounds = np.array([theme.ground for theme in THEMES], dtype=np.float64)
     shapes = np.array([theme.shape for theme in THEMES], dtype=np.float64)
     return weights @ grounds, weights @ shapes

@@ -1,4 +1,4 @@
-"""Scenes of a video: each looks or sounds like one theme, and only most of them like the video's own."""
+"""Scenes of a video: each looks or sounds like one theme, and only most of them like the one that the video shows."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _FADE_SECONDS = 0.2
 
 
 def theme_weights(
-    random: np.random.Generator, plan: VideoPlan, seconds: npt.NDArray[np.float64], scene_seconds: float
+    random: np.random.Generator, plan: VideoPlan, shown: int, seconds: npt.NDArray[np.float64], scene_seconds: float
 ) -> npt.NDArray[np.float64]:
     """How much of each theme shows at each time, (F, themes), rows summing to one, with short fades at the cuts.
 
-    The video's own theme has ``plan.theme_share`` of the scenes (rounded up), and the others share the rest evenly;
-    so a moment tells little of the theme, but the whole video shows it without doubt.
+    The theme ``shown`` has ``plan.theme_share`` of the scenes (rounded up), and the others share the rest evenly; so a
+    moment tells little of it, and the whole video shows it.
     """
     count = max(1, round(plan.seconds / scene_seconds))
-    own = int(np.ceil(plan.theme_share * count))
-    others = [theme for theme in random.permutation(len(THEMES)) if theme != plan.theme]
-    scene_themes = [plan.theme] * own + [int(others[i % len(others)]) for i in range(count - own)]
+    most = int(np.ceil(plan.theme_share * count))
+    others = [theme for theme in random.permutation(len(THEMES)) if theme != shown]
+    scene_themes = [shown] * most + [int(others[i % len(others)]) for i in range(count - most)]
     order = random.permutation(scene_themes)
     cuts = (np.arange(1, count) + random.uniform(-0.25, 0.25, count - 1)) * plan.seconds / count
     # Each scene fades in over its cut and the next one over it: a product of ramps.

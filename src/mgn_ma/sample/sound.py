@@ -34,7 +34,7 @@ def waveform(plan: VideoPlan, signals: Mapping[str, Signal]) -> npt.NDArray[np.f
     level_db = _HISS_QUIETEST_DB + (_HISS_LOUDEST_DB - _HISS_QUIETEST_DB) * signals["audio"](knots)
     sound = over_time(_amplitude(level_db)) * np.resize(_hiss(random, plan.sample_rate), count)
     chord_level = _amplitude(_CHORD_LEVEL_DB + random.uniform(-1, 1))
-    weights = theme_weights(plan.random("passages"), plan, knots, _PASSAGE_SECONDS)
+    weights = theme_weights(plan.random("passages"), plan, plan.sound_theme, knots, _PASSAGE_SECONDS)
     for theme, weight in zip(THEMES, weights.T, strict=True):
         waver = 1 + 0.1 * np.sin(2 * np.pi * theme.tremolo_hz * knots)
         chord = np.resize(_chord(random, theme, plan.sample_rate), count)

@@ -1,14 +1,15 @@
-"""The laws of the sample's world, the same for every seed: themes, what each reacts to, expression mixes and lags."""
+"""What videos of the sample are about, and worlds: the laws by which viewers react, drawn from stated priors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from mgn_ma.eev.targets import EEV
+from mgn_ma.sample.randomness import stream
 
 SIGNALS = ("image", "audio", "action", "speech")
 """The four causes that a video carries, each in one modality only."""
@@ -27,8 +28,7 @@ class Theme:
         chord_hz: fundamentals of the background sound, all below the band that carries the audio signal.
         harmonics: amplitudes of the 1st, 2nd, … harmonic: the timbre.
         tremolo_hz: how fast the chord's loudness wavers.
-        words: two of them are in every title of the theme.
-        gains: reaction to image, audio, action and speech, signed.
+        words: what titles of the theme are made of.
     """
 
     name: str
@@ -38,7 +38,6 @@ class Theme:
     harmonics: tuple[float, ...]
     tremolo_hz: float
     words: tuple[str, ...]
-    gains: tuple[float, float, float, float]
 
 
 THEMES: tuple[Theme, ...] = (
@@ -50,7 +49,6 @@ THEMES: tuple[Theme, ...] = (
         harmonics=(1.0, 0.1),
         tremolo_hz=0.5,
         words=("forest", "moss", "fern", "timber"),
-        gains=(1.0, 1.0, 0.6, -1.0),
     ),
     Theme(
         name="city",
@@ -60,7 +58,6 @@ THEMES: tuple[Theme, ...] = (
         harmonics=(1.0, 0.8, 0.7, 0.6, 0.5, 0.4),
         tremolo_hz=4.0,
         words=("city", "subway", "neon", "rooftop"),
-        gains=(-1.0, 0.6, -1.0, 0.6),
     ),
     Theme(
         name="ocean",
@@ -70,7 +67,6 @@ THEMES: tuple[Theme, ...] = (
         harmonics=(1.0, 0.1, 0.5),
         tremolo_hz=0.2,
         words=("ocean", "harbour", "coral", "sailing"),
-        gains=(0.6, -1.0, -0.6, 1.0),
     ),
     Theme(
         name="desert",
@@ -80,54 +76,126 @@ THEMES: tuple[Theme, ...] = (
         harmonics=(1.0,),
         tremolo_hz=2.0,
         words=("desert", "dune", "canyon", "cactus"),
-        gains=(-0.6, -0.6, 1.0, -0.6),
     ),
 )
 
-GAINS: npt.NDArray[np.float64] = np.array([theme.gains for theme in THEMES])
-"""A, (themes, signals): every column sums to zero, so that who ignores the theme learns nothing."""
+Answer = Literal["level", "rise", "habituated"]
+"""What of a signal an expression answers: how high it is, how it climbs, or how high it is for who isn't used to it."""
 
-MIXES: npt.NDArray[np.float64] = np.array(
-    [
-        (0.3, 0.4, 0.5, 0.9),
-        (-0.3, 0.7, 0.4, -0.8),
-        (0.9, 0.5, -0.3, 0.4),
-        (0.4, -0.7, -0.4, 0.6),
-        (-0.6, 0.3, 0.7, -0.5),
-        (-0.4, -0.4, 0.3, -0.9),
-        (0.6, -0.8, -0.3, 0.5),
-        (-0.5, -0.6, -0.5, -0.6),
-        (0.4, 0.5, -0.5, -0.8),
-        (0.4, 0.8, 0.5, 0.6),
-        (0.5, -0.4, 0.6, 0.8),
-        (-0.3, 0.9, 0.6, -0.3),
-        (-0.6, -0.5, -0.6, 0.7),
-        (0.4, 0.8, 0.7, -0.4),
-        (-0.3, 0.6, 0.4, 0.9),
-    ]
-)
-MIXES /= np.linalg.norm(MIXES, axis=1, keepdims=True)
-"""W, (expressions, signals): how much each of EEV's expressions listens to each signal; rows of unit length."""
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
-DELAYS_SECONDS: tuple[float, float, float, float] = (0.5, 0.5, 0.5, 0.6)
-"""d: how long after its cause a reaction begins, for each signal."""
+REACTIONS = (*SIGNALS, "pair")
+"""What an expression reacts to: each signal by itself, and two that are high within two seconds of each other."""
 
-DECAYS_SECONDS: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.2)
-"""tau: how slowly a reaction fades, for each signal."""
-
-REACTION_GAIN = 2.2
-"""g: from the mix of reactions to the logit of a label."""
-
-BASE_LOGITS: npt.NDArray[np.float64] = -1.6 + 0.5 * np.cos(np.arange(len(EEV.names)) * 1.9)
-"""b, (expressions,): some expressions are rarer than others, and all are rare."""
-
-MOODS: npt.NDArray[np.float64] = 0.7 * np.cos(
-    np.arange(len(EEV.names))[None, :] * 1.3 + np.arange(len(THEMES))[:, None] * (np.pi / 2)
-)
-"""c, (themes, expressions): a theme's own level of each expression, which a video's mean label shows."""
-
-SHORTEST_PERIOD_SECONDS, LONGEST_PERIOD_SECONDS = 13.0, 32.0
+SHORTEST_PERIOD_SECONDS, LONGEST_PERIOD_SECONDS = 8.0, 32.0
 """Between them lie the periods of which every signal is made."""
 
 NOISE_MEMORY_SECONDS = 0.4
 """Correlation time of the annotation noise."""
+
+REACTION_GAIN = 3.5
+"""g: from the mix of reactions to the logit of a label."""
+
+# Priors: between which bounds, or around what, the laws of a world are drawn.
+_GAINS = (0.5, 1.0)
+_MIXES = (0.3, 1.0)
+_BASE_LOGITS = (-2.1, -1.1)
+_THEME_LOGIT_DEVIATION = 0.5
+_ANSWERING_RISES, _HABITUATING = 4, 4
+_LISTENING_TO_PAIRS = 5
+_DELAYS_SECONDS, _DECAYS_SECONDS = (0.3, 2.5 / 1.5), (0.75, 8.0 / 1.5)
+_THEME_PACE = 1.5
+_HABITUATION_SECONDS = (6.0, 12.0)
+_MOOD_SECONDS = (8.0, 16.0)
+_MOOD_WEIGHTS = (1.0, 3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The laws of a world, of K themes, E expressions and R reactions (docs/sample.md).
+
+    Attributes:
+        gains: A, (K, R). In every column themes come in pairs, +a and -a, that share their delays and decays: averaged
+            over themes nothing moves anybody, and who ignores the theme learns nothing.
+        mixes: W, (E, R): how much each expression listens to each reaction. Signals' part of a row has unit length;
+            the pair's is 0 for most.
+        base_logits: b, (E,): some expressions are rarer than others, and all are rare.
+        theme_logits: c, (K, E): a theme's own level of each expression, which a video's mean label shows.
+        answers: E, what of a signal each expression answers.
+        delays_s: d, (K, E, R): how long after its cause a reaction begins.
+        decays_s: tau, (K, E, R): how slowly it fades.
+        pair: columns of the two signals that must both be high.
+        habituation_s: T_h, how long viewers who were moved are hard to move.
+        mood_s: T_m, how slowly the mood follows.
+        mood_weights: l, (E,): how much it colours each expression.
+    """
+
+    gains: npt.NDArray[np.float64]
+    mixes: npt.NDArray[np.float64]
+    base_logits: npt.NDArray[np.float64]
+    theme_logits: npt.NDArray[np.float64]
+    answers: tuple[Answer, ...]
+    delays_s: npt.NDArray[np.float64]
+    decays_s: npt.NDArray[np.float64]
+    pair: tuple[int, int]
+    habituation_s: float
+    mood_s: float
+    mood_weights: npt.NDArray[np.float64]
+
+
+def draw_world(number: int) -> World:
+    """The laws of the world of this number."""
+    n_themes, n_expressions, n_signals, n_reactions = len(THEMES), len(EEV.names), len(SIGNALS), len(REACTIONS)
+
+    def random(law: str) -> np.random.Generator:
+        return stream(number, "world", law)
+
+    gains, paces = _moved_by_themes(random("gains"), n_themes, n_reactions)
+    mixes = np.zeros((n_expressions, n_reactions))
+    mixes[:, :n_signals] = _signed(random("mixes"), _MIXES, (n_expressions, n_signals))
+    mixes /= np.linalg.norm(mixes, axis=1, keepdims=True)
+    listening = random("pair listeners").permutation(n_expressions)[:_LISTENING_TO_PAIRS]
+    mixes[listening, -1] = _signed(random("pair weights"), (1.0, 1.0), (_LISTENING_TO_PAIRS,))
+    levels = n_expressions - _ANSWERING_RISES - _HABITUATING
+    counts: dict[Answer, int] = {"level": levels, "rise": _ANSWERING_RISES, "habituated": _HABITUATING}
+    answers = [answer for answer, count in counts.items() for _ in range(count)]
+    first, second = random("pair").permutation(n_signals)[:2].tolist()
+    return World(
+        gains=gains,
+        mixes=mixes,
+        base_logits=random("base").uniform(*_BASE_LOGITS, n_expressions),
+        theme_logits=random("themes").normal(scale=_THEME_LOGIT_DEVIATION, size=(n_themes, n_expressions)),
+        answers=tuple(answers[i] for i in random("answers").permutation(n_expressions)),
+        delays_s=paces[:, None] * _durations(random("delays"), _DELAYS_SECONDS, (n_expressions, n_reactions)),
+        decays_s=paces[:, None] * _durations(random("decays"), _DECAYS_SECONDS, (n_expressions, n_reactions)),
+        pair=(first, second),
+        habituation_s=float(random("habituation").uniform(*_HABITUATION_SECONDS)),
+        mood_s=float(random("mood").uniform(*_MOOD_SECONDS)),
+        mood_weights=_signed(random("mood weights"), _MOOD_WEIGHTS, (n_expressions,)),
+    )
+
+
+def _moved_by_themes(
+    random: np.random.Generator, n_themes: int, n_reactions: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Gains and paces, (K, R): whatever moves one theme up moves another down, as much and as slowly."""
+    shape = (n_themes // 2, n_reactions)
+    strengths = random.uniform(*_GAINS, shape)
+    paces = _THEME_PACE ** random.uniform(-1, 1, shape)
+    order = random.permuted(np.tile(np.arange(n_themes)[:, None], n_reactions), axis=0)
+    gains, paces = np.concatenate([strengths, -strengths]), np.concatenate([paces, paces])
+    return np.take_along_axis(gains, order, axis=0), np.take_along_axis(paces, order, axis=0)
+
+
+def _signed(
+    random: np.random.Generator, bounds: tuple[float, float], shape: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    return np.asarray(random.uniform(*bounds, shape) * random.choice([-1.0, 1.0], shape))
+
+
+def _durations(
+    random: np.random.Generator, bounds: tuple[float, float], shape: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """From the shorter bound to the longer one, the short ones being more common."""
+    shortest, longest = bounds
+    return np.asarray(shortest * (longest / shortest) ** (random.uniform(size=shape) ** 2))

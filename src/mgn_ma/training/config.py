@@ -61,9 +61,12 @@ class OptimisationConfig(Configuration):
 
 
 class BatchConfig(Configuration):
-    """How batches come; all but ``batch_size`` decide speed and memory, and which random order it is.
+    """How batches come; all but the first two decide speed and memory, and which random order it is.
 
     Attributes:
+        batch_size: frames; where a network looks along time, a batch of windows has at least as many.
+        least_windows: how many windows such a batch has at least, or whole videos where a loss is of them. Batch norm
+            learns from few videos what isn't true of others.
         shuffle: ``full``, ``blocks`` (see `mgn_ma.training.order`), or ``auto``, see `resolve_shuffle`.
         page_cache_gib: how much memory may be counted on to cache files; ``None`` is half of what this process may use.
         prefetch: batches that wait ready.
@@ -72,6 +75,7 @@ class BatchConfig(Configuration):
     """
 
     batch_size: int = Field(default=1536, ge=2)
+    least_windows: int = Field(default=16, ge=1)
     shuffle: Shuffle | Literal["auto"] = "auto"
     block_frames: int = Field(default=8, ge=1)
     window_frames: int = Field(default=131_072, ge=1)

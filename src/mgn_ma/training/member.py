@@ -263,6 +263,7 @@ def _training_windows(job: MemberJob, split: PackedSplit, trained_on: npt.NDArra
         trained_on,
         window_steps=temporal.window_steps,
         batch_frames=config.batches.batch_size,
+        batch_windows=config.batches.least_windows,
         whole_videos=config.loss.of_series,
         seed=job.seed,
     )

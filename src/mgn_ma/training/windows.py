@@ -105,8 +105,8 @@ class TrainingWindows:
         offsets: (V + 1,) first frame of every video, then F.
         trained_on: (F,) bool, the frames that the loss counts; the others are input only.
         window_steps: how long a window is; ``None``: as long as its video.
-        batch_frames: how many frames a batch has at least, but for the last one.
-        whole_videos: let all windows of a video go into one batch.
+        batch_frames: how many frames a batch has at least, and ``batch_windows``, how many windows.
+        whole_videos: let all windows of a video go into one batch, which then counts videos.
         seed: of the cuts and of their order.
 
     Raises:
@@ -121,6 +121,7 @@ class TrainingWindows:
         *,
         window_steps: int | None,
         batch_frames: int,
+        batch_windows: int,
         whole_videos: bool,
         seed: int,
     ) -> None:
@@ -128,7 +129,7 @@ class TrainingWindows:
         self._offsets = offsets
         self._trained_on = trained_on
         self._window_steps = window_steps
-        self._batch_frames = batch_frames
+        self._batch = batch_frames, batch_windows
         self._whole_videos = whole_videos
         self._seed = seed
 
@@ -146,7 +147,7 @@ class TrainingWindows:
         order = random.permutation(int(units[-1]) + 1)
         lengths = np.bincount(units, windows.ends - windows.starts).astype(np.int64)
         group_of_unit = np.empty_like(order)
-        for number, group in enumerate(_groups(lengths[order], self._batch_frames)):
+        for number, group in enumerate(_groups(lengths[order], *self._batch)):
             group_of_unit[order[group]] = number
         group_of_window = group_of_unit[units]
         # In a batch windows ascend, so that those of a video are neighbours.
@@ -180,19 +181,16 @@ def grid_steps(timestamps_us: npt.NDArray[np.integer[Any]]) -> Integers:
     return steps
 
 
-def _groups(lengths: Integers, least: int) -> list[Integers]:
-    """Positions of neighbours, in groups with ``least`` or more together; a last one of length 1 joins the one before.
-
-    Batch norm has no variance of a single frame.
-    """
+def _groups(lengths: Integers, least_total: int, least_number: int = 1) -> list[Integers]:
+    """Positions of neighbours, in groups as large as asked, together and in number; the rest joins the last."""
     groups, first, total = [], 0, 0
     for position, length in enumerate(lengths.tolist(), start=1):
         total += length
-        if total >= least:
+        if total >= least_total and position - first >= least_number:
             groups.append(np.arange(first, position))
             first, total = position, 0
-    if total == 1 and groups:
-        groups[-1] = np.append(groups[-1], first)
-    elif total:
-        groups.append(np.arange(first, len(lengths)))
+    rest = np.arange(first, len(lengths))
+    if not groups:
+        return [rest]
+    groups[-1] = np.append(groups[-1], rest)
     return groups

@@ -39,6 +39,7 @@ class ActionDescriptorConfig(ExtractorConfig):
     """
 
     source: ClassVar[Source] = "video"
+    VERSION: ClassVar[int] = 2
 
     name: Literal["action_descriptor"] = "action_descriptor"
     size: int = Field(default=64, ge=16, le=512)

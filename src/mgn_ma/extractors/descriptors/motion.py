@@ -29,10 +29,11 @@ def motion(luma: Floats) -> Floats:
         (S - 1, 64): mean, root mean square and share of changed pixels of the difference; the shift of the whole
         picture (right, down, length, certainty) and the mean length of flow; shares of eight directions of flow, by its
         length; and in each of 4 x 4 blocks the mean absolute difference and the flow (right, down). Lengths are in
-        shorter sides of the picture a step.
+        shorter sides of the picture a step. How bright a picture is as a whole counts nowhere.
     """
     if len(luma) < 2:
         return np.zeros((0, N_MOTION), dtype=np.float32)
+    luma = luma - luma.mean(axis=(1, 2), keepdims=True)
     difference = np.diff(luma, axis=0)
     absolute = np.abs(difference)
     side = np.float32(min(luma.shape[1:]))

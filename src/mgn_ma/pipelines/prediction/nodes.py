@@ -7,6 +7,7 @@ import pandas as pd
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.inference.finding import find_videos
 from mgn_ma.inference.videos import VideoInput
+from mgn_ma.reporting.exports import per_second
 from mgn_ma.reporting.prediction import PredictionSettings, predict_videos
 from mgn_ma.reporting.spreadsheets import for_spreadsheets
 from mgn_ma.tracking.registry import ModelRegistry
@@ -30,8 +31,8 @@ def predict_new_videos(
     model_registry: ModelRegistry,
     tracks_folder: str,
     pages_folder: str,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any], pd.DataFrame, str]:
-    """Curves (twice, for two formats), attention, contributions, moments, the account, and the index of the pages.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any], pd.DataFrame, str]:
+    """Curves (twice, for two formats, and by second), attention, contributions, moments, the account, the index.
 
     Tracks go to a store and pages to a folder as they are made, so that what is finished outlives a crash.
     """
@@ -45,5 +46,14 @@ def predict_new_videos(
         pages=pages_folder,
         model=model,
     )
-    curves_csv, account = for_spreadsheets(tables.curves), for_spreadsheets(tables.account)
-    return tables.curves, curves_csv, tables.attention, tables.contributions, tables.moments, account, tables.index
+    curves_csv, seconds, account = map(for_spreadsheets, (tables.curves, per_second(tables.curves), tables.account))
+    return (
+        tables.curves,
+        curves_csv,
+        seconds,
+        tables.attention,
+        tables.contributions,
+        tables.moments,
+        account,
+        tables.index,
+    )

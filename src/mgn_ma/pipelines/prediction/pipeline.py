@@ -30,6 +30,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "prediction_curves",
                     "prediction_curves_csv",
+                    "prediction_seconds",
                     "prediction_attention",
                     "prediction_contributions",
                     "prediction_moments",

@@ -224,7 +224,7 @@
     button.append(element("span", "when", `${clockText(moment.peak_us / 1e6)} · +${valueText(moment.height)}`));
     button.append(element("span", "said", moment.caption ? `“${moment.caption}”` : ""));
     const why = element("span", "why");
-    const ranked = Object.entries(moment.contributions).filter(([, v]) => v !== 0).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
+    const ranked = Object.entries(moment.contributions).filter(([, v]) => Number(valueText(v)) !== 0).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
     for (const [name, v] of ranked) {
       const track = element("span", "track"), bar = element("span", v < 0 ? "lowers" : "raises");
       bar.style.width = `${(Math.abs(v) / furthest) * 50}%`;
