@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,11 @@ from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle
-from mgn_ma.inference.predictor import Predictor, VideoPrediction
 from mgn_ma.inference.videos import VideoInput, VideoPredictor
 from mgn_ma.media.fetch import is_within
+
+if TYPE_CHECKING:
+    from mgn_ma.inference.predictor import Predictor, VideoPrediction
 
 TRACK_COLUMNS = ("video_id", "modality", "timestamp_us", "end_us", "vector")
 VIDEO_COLUMNS = ("video_id", "video", "captions", "title")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,6 @@ from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.finding import as_text
 from mgn_ma.inference.moments import Moment, MomentsConfig, find_moments
-from mgn_ma.inference.predictor import VideoPrediction
 from mgn_ma.inference.requests import contribution_columns, contribution_names
 from mgn_ma.inference.videos import VideoInput, VideoOutcome, VideoPredictor, VideoSettings
 from mgn_ma.media.fetch import hosts_of
@@ -38,6 +37,9 @@ from mgn_ma.reporting.prediction_page import (
     contributions_at,
 )
 from mgn_ma.reporting.spreadsheets import for_spreadsheets
+
+if TYPE_CHECKING:
+    from mgn_ma.inference.predictor import VideoPrediction
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 import numpy as np
@@ -23,7 +23,6 @@ from mgn_ma.features.inspection import take_thumbnails
 from mgn_ma.files import Folder, atomic_path
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.moments import Moment
-from mgn_ma.inference.predictor import VideoPrediction
 from mgn_ma.inference.videos import VideoOutcome
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import is_remote
@@ -32,6 +31,9 @@ from mgn_ma.media.subtitles import read_captions
 from mgn_ma.modalities import BY_NAME
 from mgn_ma.reporting.exports import chapters
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
+
+if TYPE_CHECKING:
+    from mgn_ma.inference.predictor import VideoPrediction
 
 INDEX = "index.html"
 PAGES = "pages"
