@@ -74,9 +74,10 @@ def video_correlations(
     shape = len(n_frames), predictions.shape[1]
     spans, moments = np.empty((2, *shape)), np.empty((5, *shape))
     # From the first value of a series, constants are exact zeros, and little cancels in its variance.
-    for video, (start, stop) in enumerate(pairwise(offsets.tolist())):
-        x, y = _from_first(predictions[start:stop]), _from_first(labels[start:stop])
-        spans[:, video], moments[:, video] = (_spans(x), _spans(y)), _moments(x, y)
+    with np.errstate(over="ignore", invalid="ignore"):  # where spans are large: those are done again
+        for video, (start, stop) in enumerate(pairwise(offsets.tolist())):
+            x, y = _from_first(predictions[start:stop]), _from_first(labels[start:stop])
+            spans[:, video], moments[:, video] = (_spans(x), _spans(y)), _moments(x, y)
     for span, what in zip(spans, ("prediction", "label"), strict=True):
         if not np.isfinite(span).all():
             raise ValueError(f"a {what} of video {np.flatnonzero(~np.isfinite(span).all(axis=1))[0]} is not finite")
