@@ -22,14 +22,34 @@ from tiny_project import ROOT, make_project, newest, start
 
 STAGES = "sample_data,ingestion,frame_features,clip_features,video_features,ablation"
 ORACLE = "oracle"
+LATE = "_late"
+"""Ends the name of a variant whose curves are made into reactions."""
 RESAMPLES = 10_000
 
 
-def run_world(world: int, videos: int, work: Path, settings: dict[str, Any]) -> pd.DataFrame:
+def ablation(stated: dict[str, Any]) -> dict[str, Any]:
+    """The parameter ``ablation``: every row with and without the reaction, in one table that stands for all others."""
+    base = yaml.safe_load((ROOT / "conf/base/ablation/parameters.yml").read_text())["ablation"]
+    variants = base["variants"] | stated["variants"]
+    late = {f"{name}{LATE}": variants[name] | {"reaction": stated["reaction"]} for name in stated["rows"].values()}
+    rows = [{"row": row, "variant": name} for row, name in stated["rows"].items()]
+    rows += [{"row": f"{row['row']}, late", "variant": f"{row['variant']}{LATE}"} for row in rows]
+    others = {name: [] for name in base["other"]}
+    return {
+        "seeds": stated["seeds"],
+        "variants": stated["variants"] | late,
+        "table_1": [],
+        "table_2": [],
+        "other": others | {"time": rows},
+    }
+
+
+def run_world(world: int, videos: int, work: Path, stated: dict[str, Any]) -> pd.DataFrame:
     """Scores of one world: ``predictor``, ``split``, ``video_id``, ``seed``, ``score``."""
     project = work / f"world_{world}"
     if not project.exists():
-        make_project(project, {"sample": {"world": world, "videos": videos}, "execution": {"workers": 2}, **settings})
+        parameters = {"sample": {"world": world, "videos": videos}, "execution": {"workers": 2}}
+        make_project(project, parameters | {"ablation": ablation(stated)})
     process = start(project, "run", "--env", "sample", "--pipelines", STAGES)
     for line in process.stdout:
         print(f"world {world}: {line}", end="", file=sys.stderr)
@@ -67,20 +87,18 @@ def main() -> None:
     parser.add_argument("--contrast", nargs=2, metavar=("VARIANT", "OVER"), help="The one that was stated before.")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    settings = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())
-    base = yaml.safe_load((ROOT / "conf/base/ablation/parameters.yml").read_text())
-    settings["ablation"]["other"] = {name: [] for name in base["ablation"]["other"]} | settings["ablation"]["other"]
+    stated = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())
     scores = pd.concat(
-        [run_world(world, arguments.videos, arguments.work, settings) for world in arguments.worlds], ignore_index=True
+        [run_world(world, arguments.videos, arguments.work, stated) for world in arguments.worlds], ignore_index=True
     )
     random = np.random.default_rng(0)
-    oracle = np.mean([values.mean() for values in of_world(scores, ORACLE)])
+    oracle = float(np.mean([values.mean() for values in of_world(scores, ORACLE)]))
     found: dict[str, Any] = {"worlds": arguments.worlds, "videos": arguments.videos, "oracle": oracle, "rows": {}}
-    print(f"{'':<26}{'test':>7}{'95 % interval':>18}{'of oracle':>11}")
-    for row in settings["ablation"]["other"]["time"]:
+    print(f"{'':<28}{'test':>7}{'95 % interval':>18}{'of oracle':>11}")
+    for row in ablation(stated)["other"]["time"]:
         mean, low, high = interval(of_world(scores, row["variant"]), random)
         found["rows"][row["variant"]] = {"mean": mean, "low": low, "high": high}
-        print(f"{row['row']:<26}{mean:>7.3f}{f'[{low:.3f}, {high:.3f}]':>18}{mean / oracle:>11.2f}")
+        print(f"{row['row']:<28}{mean:>7.3f}{f'[{low:.3f}, {high:.3f}]':>18}{mean / oracle:>11.2f}")
     if arguments.contrast:
         ours, theirs = (of_world(scores, variant) for variant in arguments.contrast)
         mean, low, high = interval([a - b for a, b in zip(ours, theirs, strict=True)], random)
