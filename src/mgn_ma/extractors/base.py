@@ -57,6 +57,11 @@ class TrackRows:
     def __len__(self) -> int:
         return len(self.timestamps_us)
 
+    @classmethod
+    def from_vector(cls, vector: npt.NDArray[np.floating[Any]]) -> TrackRows:
+        """One vector (D,) that holds for all time."""
+        return cls(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
+
 
 class ExtractionError(MGNMAError):
     """A video's source can't be turned into a track; the message is the reason that the account gives.

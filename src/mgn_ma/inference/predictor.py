@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgn_ma.errors import MGNMAError
-from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
+from mgn_ma.extractors.base import TrackRows
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.features.arrow import narrow
 from mgn_ma.features.track import TrackError
@@ -164,8 +164,7 @@ class Predictor:
             settings.items,
         )
         (vector,) = embed(self._video_network, items, np.array([0]), settings)
-        rows = TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
-        return _as_stored(video_id, VIDEO.name, rows)
+        return _as_stored(video_id, VIDEO.name, TrackRows.from_vector(vector))
 
     def _member(
         self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times, run: Callable[..., _Output]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
+from mgn_ma.extractors.base import Clock, TrackRows
 from mgn_ma.features.track import Track, TrackHeader
 from mgn_ma.modalities import VIDEO
 from mgn_ma.training.checkpoints import Checkpoint, networks_fingerprint
@@ -55,18 +55,13 @@ class VectorTracks:
 
     def read(self, video_id: str) -> Track:
         """The track of a video that has one."""
-        return Track(self.headers[video_id], whole(self.vectors[video_id]))
+        return Track(self.headers[video_id], TrackRows.from_vector(self.vectors[video_id]))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.headers)
 
     def __len__(self) -> int:
         return len(self.headers)
-
-
-def whole(vector: npt.NDArray[np.float32]) -> TrackRows:
-    """One vector (D,) that holds for all time."""
-    return TrackRows(np.array([START_OF_TIME_US]), np.array([END_OF_TIME_US]), vector[None])
 
 
 def vectors_of_kinds(

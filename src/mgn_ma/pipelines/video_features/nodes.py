@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mgn_ma.eev.targets import Targets
+from mgn_ma.extractors.base import TrackRows
 from mgn_ma.features.extraction import require_accounted
 from mgn_ma.features.settings import Modalities
 from mgn_ma.features.track import Selection, Track, TrackHeader
@@ -16,7 +17,6 @@ from mgn_ma.training.checkpoints import Checkpoint, networks_fingerprint
 from mgn_ma.training.config import VideoLevelSettings, ZeroRows
 from mgn_ma.training.errors import TrainingError
 from mgn_ma.training.states import StateStore
-from mgn_ma.training.video_tracks import whole
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def embed_videos(
             selection.wanted[video_id],
             made_from(networks, chosen, video_id),
         )
-        yield Track(header, whole(vector))
+        yield Track(header, TrackRows.from_vector(vector))
 
 
 def choose_tracks(settings: VideoLevelSettings, views: Sequence[TrackView]) -> dict[str, TrackView]:
