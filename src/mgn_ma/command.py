@@ -80,7 +80,7 @@ def predict(
         ),
     ] = None,
     captions: Annotated[
-        str | None, typer.Option(help="Captions (.vtt, .srt) of the one video. Default: those beside it.")
+        str | None, typer.Option(help="Captions (.vtt, .srt, .json3) of the one video. Default: those beside it.")
     ] = None,
     title: Annotated[
         str | None, typer.Option(help="Title of the one video. Default: that of the .info.json beside it.")
