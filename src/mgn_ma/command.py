@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import tempfile
 import tomllib
@@ -80,7 +81,7 @@ def predict(
         ),
     ] = None,
     captions: Annotated[
-        str | None, typer.Option(help="Captions (.vtt, .srt) of the one video. Default: those beside it.")
+        str | None, typer.Option(help="Captions (.vtt, .srt, .json3) of the one video. Default: those beside it.")
     ] = None,
     title: Annotated[
         str | None, typer.Option(help="Title of the one video. Default: that of the .info.json beside it.")
@@ -139,6 +140,20 @@ def predict(
         webbrowser.open(_first_page(tables.account, output).resolve().as_uri())
     if n_failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    project: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder, which is made.")],
+) -> None:
+    """Lay out a Kedro project in a new or empty folder: settings, folders for data, documentation."""
+    from mgn_ma.new_project import lay_out
+
+    lay_out(project)
+    typer.echo(f"{project} is a project now. Next:")
+    typer.echo(f"  cd {shlex.quote(str(project))}")
+    typer.echo("  kedro run --env sample --pipelines sample_data,__default__   # the whole chain on a rendered sample")
+    typer.echo("  mgn-ma doctor                                                # what your own data still lack")
 
 
 @app.command()

@@ -64,13 +64,14 @@ def page(view, folder):
 
 def test_values_are_shown_in_the_unit_of_the_labels(view, tmp_path):
     timestamps = np.arange(N_FRAMES, dtype=np.int64) * 1_000_000 // 6
-    curves = {"valence": np.full(N_FRAMES, -40.0), "arousal": np.full(N_FRAMES, 25.0)}
+    curves = {"valence": np.where(timestamps < 5_000_000, -40.0, 40.0), "arousal": np.full(N_FRAMES, 25.0)}
     video = PageVideo("-abc", "Affect", None, timestamps, (-100.0, 100.0), curves, {})
     (tmp_path / "page.html").write_text(render_page(video), encoding="utf-8")
     view.goto((tmp_path / "page.html").as_uri())
     assert view.locator("#chart").get_attribute("aria-valuetext") == "0:00.0, highest: arousal 25.0"
     if view.locator("#chart").bounding_box()["width"] >= 600:
         assert view.locator("[data-expression=valence]").inner_text() == "-40.0"
+        assert view.locator("[data-expression='all together']").inner_text() == f"{40 / 2**0.5:.1f}"
 
 
 def test_it_plays_and_the_cursor_follows(page):
@@ -90,6 +91,22 @@ def test_a_click_on_the_curves_seeks(page):
     assert current_time(page) == pytest.approx(5.0, abs=0.1)
     cursor = page.locator("#cursor").bounding_box()
     assert cursor["x"] + cursor["width"] / 2 == pytest.approx(at, abs=3)
+
+
+def test_a_click_on_the_line_of_all_curves_seeks_too_and_it_stays_when_all_are_off(page):
+    page.get_by_role("button", name="none", exact=True).click()
+    box = page.locator("#chart").bounding_box()
+    left, right = (119, 47) if box["width"] >= 600 else (1, 1)
+    page.mouse.click(box["x"] + left + (box["width"] - left - right) * 0.3, box["y"] + 30)
+    assert current_time(page) == pytest.approx(3.0, abs=0.1)
+    lit = page.evaluate(
+        """() => {
+          const surface = document.getElementById('lanes'), ratio = window.devicePixelRatio;
+          const pixels = surface.getContext('2d').getImageData(surface.width / 2, 0, 1, 39 * ratio).data;
+          return pixels.some((value, i) => i % 4 === 3 && value > 0);
+        }"""
+    )
+    assert lit
 
 
 def test_a_moment_seeks_to_its_peak_and_is_marked(page):

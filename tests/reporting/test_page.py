@@ -36,6 +36,14 @@ def test_numbers_come_back_within_half_a_step():
     assert data["timestamps_us"][:3] == [0, 166666, 333333]
 
 
+def test_the_overview_is_the_root_mean_square_of_the_deviations_from_the_means():
+    curves = {"valence": np.array([-3, -1, 1, 3, 0, 0, 0.0]), "arousal": np.array([10, 3, 3, 3, 3, 3, 3.0])}
+    data = data_of(render_page(page_video(curve_range=(-10.0, 10.0), curves=curves)))
+    overview = 20.0 * (np.frombuffer(base64.b64decode(data["overview"]), "<u2") / data["full_scale"])
+    by_hand = [np.sqrt((9 + 36) / 2), *(np.sqrt((square + 1) / 2) for square in (1, 1, 9, 0, 0, 0))]
+    np.testing.assert_allclose(overview, by_hand, atol=20 * 0.5 / 65535 + 1e-12)
+
+
 def test_hostile_text_stays_text():
     moment = PageMoment("awe", 0, 166666, 333333, 0.5, 0.2, {HOSTILE: 0.1}, caption=HOSTILE)
     page = render_page(

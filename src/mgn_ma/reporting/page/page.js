@@ -17,6 +17,7 @@
   }
   const unpackAll = (packed, low, high) => Object.entries(packed).map(([name, text]) => ({name, values: unpack(text, low, high), shown: true}));
   const expressions = unpackAll(data.curves, lowest, highest), modalities = unpackAll(data.attention, 0, 1);
+  const overview = {name: "all together", values: unpack(data.overview, 0, highest - lowest)};
   modalities.forEach((m, i) => { m.colour = PALETTE[i % PALETTE.length]; });
   const step = times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) : 1;
   let end = times.length ? times[times.length - 1] + step : 1;
@@ -44,13 +45,13 @@
   }
 
   /* ---- drawing ---- */
-  let layout = {left: 0, width: 1, laneHeight: 40, lanes: []};
+  let layout = {left: 0, width: 1, laneHeight: 40, shown: [], lanes: []};
   function measure() {
     const narrow = chart.clientWidth < 600;
     const shown = expressions.filter((e) => e.shown);
     const laneHeight = narrow ? 34 : 40, left = narrow ? 0 : 118, right = narrow ? 0 : 46;
-    const height = Math.max(shown.length, 1) * laneHeight + 22;
-    layout = {left, narrow, width: Math.max(chart.clientWidth - left - right, 10), laneHeight, shown, height};
+    const height = (Math.max(shown.length, 1) + 1) * laneHeight + 22;
+    layout = {left, narrow, width: Math.max(chart.clientWidth - left - right, 10), laneHeight, shown, lanes: [overview, ...shown], height};
   }
   /* A canvas of the chart's width, cleared, in units of a pixel of the page. */
   function contextOf(surface, height) {
@@ -77,10 +78,10 @@
 
   function drawLane(context, colours, lane, top) {
     const common = byId("common-scale").checked;
-    const pool = common ? layout.shown : [lane];
-    let low = Infinity, high = -Infinity;
+    const pool = common && lane !== overview ? layout.shown : [lane];
+    let low = lane === overview ? 0 : Infinity, high = -Infinity;
     for (const e of pool) for (const v of e.values) { if (v < low) low = v; if (v > high) high = v; }
-    if (!(high > low)) { low -= 0.5; high += 0.5; }
+    if (!(high > low)) { low -= lane === overview ? 0 : 0.5; high += 0.5; }
     const base = top + layout.laneHeight - 3, room = layout.laneHeight - (layout.narrow ? 16 : 14);
     const y = (v) => base - ((v - low) / (high - low)) * room;
     const line = points(lane.values);
@@ -90,11 +91,11 @@
       for (const [at, value] of line) context.lineTo(at, y(value));
       context.lineTo(line[line.length - 1][0], base);
       context.closePath();
-      context.fillStyle = colours.fill; context.fill();
+      context.fillStyle = lane === overview ? colours.line : colours.fill; context.fill();
     }
     context.beginPath();
     line.forEach(([at, value], i) => { if (i) context.lineTo(at, y(value)); else context.moveTo(at, y(value)); });
-    context.strokeStyle = colours.curve; context.lineWidth = 1.5; context.stroke();
+    context.strokeStyle = lane === overview ? colours.faint : colours.curve; context.lineWidth = 1.5; context.stroke();
     context.fillStyle = colours.ink; context.textBaseline = layout.narrow ? "top" : "middle";
     context.fillText(lane.name, layout.narrow ? 6 : 8, layout.narrow ? top + 2 : top + layout.laneHeight / 2);
     lane.top = top;
@@ -142,8 +143,8 @@
       line: colour("--line"), mark: colour("--mark")};
     const context = contextOf(canvas, layout.height);
     context.font = `13px ${getComputedStyle(document.body).fontFamily}`;
-    layout.shown.forEach((lane, i) => drawLane(context, colours, lane, i * layout.laneHeight));
-    if (!layout.shown.length) { context.fillStyle = colours.faint; context.fillText("No curve is switched on.", 8, 22); }
+    layout.lanes.forEach((lane, i) => drawLane(context, colours, lane, i * layout.laneHeight));
+    if (!layout.shown.length) { context.fillStyle = colours.faint; context.fillText("No curve is switched on.", 8, layout.laneHeight + 22); }
     drawAxis(context, colours);
     if (byId("attention").open) drawAttention();
     follow();
@@ -169,7 +170,7 @@
     chart.setAttribute("aria-valuenow", t.toFixed(1));
     chart.setAttribute("aria-valuetext", `${clockText(t)}${strongest ? `, highest: ${strongest.name} ${valueText(strongest.values[i])}` : ""}`);
     if (!layout.narrow) {
-      values.replaceChildren(...layout.shown.map((lane) => {
+      values.replaceChildren(...layout.lanes.map((lane) => {
         const item = document.createElement("span");
         item.textContent = valueText(lane.values[i]);
         item.style.cssText = `position:absolute;right:4px;top:${lane.top + layout.laneHeight / 2 - 9}px;font-size:12px;font-variant-numeric:tabular-nums`;

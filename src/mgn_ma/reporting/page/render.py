@@ -103,6 +103,17 @@ def _packed(values: npt.NDArray[np.floating], low: float = 0.0, high: float = 1.
     return base64.b64encode(scaled.tobytes()).decode("ascii")
 
 
+def _overview(curves: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:
+    """(F,) how far (F,) curves are from their means over the video: the root of the mean square over the curves.
+
+    In the unit of the curves, which they have in common: divided by its own deviation, a curve that hardly moves would
+    count as much as one that moves far.
+    """
+    stacked = np.array(curves, dtype=np.float64)
+    deviations = stacked - stacked.mean(axis=1, keepdims=True)
+    return np.asarray(np.sqrt(np.mean(deviations**2, axis=0)))
+
+
 def _moment_for_script(moment: PageMoment) -> dict[str, object]:
     entry: dict[str, object] = asdict(moment)
     entry["contributions"] = {name: float(value) for name, value in moment.contributions.items()}
@@ -121,7 +132,9 @@ def render_page(video: PageVideo) -> str:
     for name, values in {**video.curves, **video.attention}.items():
         if len(values) != n_frames:
             raise ValueError(f"video {video.video_id}: {name} has {len(values)} values for {n_frames} timestamps")
+    low, high = video.curve_range
     data = {
+        "overview": _packed(_overview(list(video.curves.values())), 0.0, high - low),
         "timestamps_us": [int(t) for t in video.timestamps_us],
         "curves": {name: _packed(values, *video.curve_range) for name, values in video.curves.items()},
         "attention": {name: _packed(values) for name, values in video.attention.items()},
