@@ -86,5 +86,5 @@ def test_predictions_of_other_members_are_refused(world):
     world = world()
     recipe, _, _ = recipe_of(world)
     del world.members["member_2"]
-    with pytest.raises(PredictionError, match="made of member_0, member_1, member_2, member_3, but the predictions"):
+    with pytest.raises(PredictionError, match="member_2 has no predictions, which are of member_0"):
         recipe.predict(SplitPredictions.from_table(world.predictions_table(), "validation"), EEV)

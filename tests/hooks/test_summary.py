@@ -44,7 +44,9 @@ def test_the_summary_names_scores_beside_controls_and_the_next_commands(env, opt
             "intervals": {"oracle": row(0.8), "ensemble": row(0.4), "time_only": row(-0.1)}
             | {"shuffled": {"estimate": None, "low": None, "high": None, "n_videos": 8}},
         },
+        "ensemble": "base",
         "holdout": {"intervals": {"ensemble": row(0.3)}},
+        "test": None,
         "reactions": {"centred": {"score": 0.44, "fitted": {"all": {"lag_s": 1.1, "lag_interval": [0.9, 1.3]}}}},
     }
     lines = list(summary(report, "figures.html", env))
@@ -62,3 +64,26 @@ def test_the_summary_names_scores_beside_controls_and_the_next_commands(env, opt
     assert lines[10].startswith(f"  kedro run{option} --pipelines promotion ")
     without = list(summary(report | {"holdout": None}, "figures.html", env))
     assert without == lines[:5] + lines[7:]
+
+
+def test_each_of_several_ensembles_has_a_line_where_it_is_scored():
+    def row(score):
+        return {"estimate": score, "low": None, "high": None, "n_videos": 8}
+
+    of_each = {"intervals": {"ensemble": row(0.4), "ensemble base": row(0.3), "ensemble late": row(0.4)}}
+    none = {"score": 0.4, "fitted": {"all": {"lag_s": 0.0, "lag_interval": [None, None]}}}
+    report = {
+        "validation": {"members": []} | of_each,
+        "ensemble": "late",
+        "holdout": None,
+        "test": of_each,
+        "reactions": {"centred": none},
+    }
+    of_ensembles = [
+        "  ensemble          0.400",
+        "    base            0.300",
+        "    late            0.400  predicts, as the best on validation",
+    ]
+    lines = list(summary(report, None, None))
+    assert lines[1:4] == of_ensembles
+    assert lines[4:8] == ["On 8 test videos, which chose nothing:", *of_ensembles]

@@ -16,10 +16,12 @@ from mgn_ma.eev.frames import KEY_COLUMNS, expression_matrix
 from mgn_ma.eev.submission import SUBMISSION_KEYS
 from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
+from mgn_ma.evaluation.predictions import PredictionError
 from mgn_ma.evaluation.reaction import REACTIONS
 from mgn_ma.evaluation.scoring import EvaluationConfig
 from mgn_ma.grid import grid_time
 from mgn_ma.pipelines import ensembling, evaluation, reporting
+from mgn_ma.training.config import EnsembleConfig
 
 CONF = Path(__file__).parents[2] / "conf" / "base"
 N_FRAMES = 40
@@ -48,7 +50,7 @@ def inputs():
             member=name, split=split
         )
         for split, key, ids in (("validation", "v", VALIDATION), ("test", "t", TEST), ("holdout", "h", HOLDOUT))
-        for name, noise in (("member_0", 1.0), ("member_1", 0.6), ("member_2", 0.9), ("shuffled", 2.5))
+        for name, noise in (("member_1", 1.0), ("member_2", 0.6), ("member_3", 0.9), ("shuffled", 2.5))
     ]
     members[3][list(EEV.names)] = random.random((len(members[3]), 15))
     rows = [("gone", 0), *[(video, grid_time(index)) for video in TEST[::-1] for index in range(N_FRAMES)]]
@@ -65,7 +67,7 @@ def inputs():
     }
 
 
-def run(folder, inputs, config=None):
+def run(folder, inputs, config=None, members=None):
     """Both pipelines with every result going through its file as the catalog says; the catalog, to look at them."""
     entries = {}
     for name in ("evaluation", "ensembling", "reporting"):
@@ -76,6 +78,7 @@ def run(folder, inputs, config=None):
         catalog[name] = MemoryDataset(data)
     catalog["params:evaluation"] = MemoryDataset(EvaluationConfig())
     catalog["params:targets"] = MemoryDataset(EEV)
+    catalog["params:ensemble_members"] = MemoryDataset(members or EnsembleConfig(count=3))
     catalog["params:ensembling"] = MemoryDataset(config or EnsemblingConfig())
     report = reporting.create_pipeline().only_nodes("reporting.report_evaluation")
     pipeline = evaluation.create_pipeline() + ensembling.create_pipeline() + report
@@ -137,7 +140,7 @@ def test_the_predictions_are_the_mean_and_score_what_is_reported(catalog, inputs
     assert tuple(predictions.columns) == (*KEY_COLUMNS, *EEV.names)
     assert set(predictions["video_id"]) == {*VALIDATION, *HOLDOUT, *TEST}
     members = inputs["member_predictions"]
-    of_members = [expression_matrix(members[members["member"] == f"member_{n}"], EEV.names) for n in range(3)]
+    of_members = [expression_matrix(members[members["member"] == f"member_{n}"], EEV.names) for n in (1, 2, 3)]
     np.testing.assert_allclose(expression_matrix(predictions, EEV.names), np.mean(of_members, axis=0), atol=1e-6)
     validation = predictions[predictions["video_id"].isin(VALIDATION)]
     _, offsets = frames_to_offsets(validation["video_id"])
@@ -171,6 +174,50 @@ def test_the_chosen_method_makes_the_predictions(inputs, tmp_path, method):
     assert report["method"] == method
     # The validation predictions are the cross-validated ones: they score what the method's cross-validation says.
     assert report["validation"]["ensemble"] == pytest.approx(report["methods"][method]["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize(("better", "worse"), [("base", "late"), ("late", "base")])
+@pytest.mark.parametrize("reaction", ["none", "causal"])
+def test_the_better_ensemble_on_validation_predicts_and_all_are_scored(inputs, tmp_path, better, worse, reaction):
+    """Two of the members make an ensemble, and the same with more noise another; the hold-out says the contrary."""
+    given = inputs["member_predictions"]
+    random = np.random.default_rng(3)
+    members = {"base": ["member_1", "member_2"], "late": ["late_1", "late_2"]}
+    rows = [given[(given["member"] == "shuffled").to_numpy()]]
+    for number in (1, 2):
+        as_given = given[(given["member"] == f"member_{number}").to_numpy()]
+        noisy = as_given.copy()
+        noisy[list(EEV.names)] += random.normal(0, 0.3, (len(noisy), 15)).astype(np.float32)
+        holdout = (as_given["split"] == "holdout").to_numpy()
+        for name, on_holdout, elsewhere in ((better, noisy, as_given), (worse, as_given, noisy)):
+            of_member = elsewhere.copy()
+            of_member[holdout] = on_holdout[holdout]
+            rows.append(of_member.assign(member=members[name][number - 1]))
+    several = EnsembleConfig.model_validate({"count": 2, "alternatives": {"late": {}}})
+    predictions = pd.concat(rows, ignore_index=True)
+    config = EnsemblingConfig(reaction=reaction)
+    catalog = run(tmp_path, inputs | {"member_predictions": predictions}, config, several)
+    recipe, report = catalog["ensemble_recipe"].load(), catalog["evaluation"].load()
+    assert recipe["ensemble"] == report["ensemble"] == better
+    assert recipe == catalog["ensemble_recipes"].load()[better]
+    assert recipe["members"] == members[better]
+    assert len(report["validation"]["members"]) == 4
+    for split in ("validation", "holdout", "test"):
+        scores = {name: row["estimate"] for name, row in report[split]["intervals"].items()}
+        assert scores["ensemble"] == pytest.approx(scores[f"ensemble {better}"], abs=1e-6)
+        assert (scores[f"ensemble {better}"] > scores[f"ensemble {worse}"]) == (split != "holdout")
+    # Alone it is the same ensemble.
+    alone = predictions.replace({"member": dict(zip(members["late"], members["base"], strict=True))})
+    alone = alone[predictions["member"].isin([*members[better], "shuffled"])]
+    catalog = run(tmp_path / "alone", inputs | {"member_predictions": alone}, config, EnsembleConfig(count=2))
+    again = catalog["evaluation"].load()["validation"]["ensemble"]
+    assert report["validation"]["ensemble"] == pytest.approx(again, abs=1e-9)
+
+
+def test_an_ensemble_whose_members_were_not_trained_is_refused(inputs, tmp_path):
+    several = EnsembleConfig.model_validate({"count": 3, "alternatives": {"late": {}}})
+    with pytest.raises(PredictionError, match=r"late_1 has no predictions.*kedro run --pipelines training"):
+        run(tmp_path, inputs, members=several)
 
 
 def test_every_reaction_is_scored_and_none_is_what_the_predictions_have(catalog):

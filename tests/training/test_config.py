@@ -43,6 +43,35 @@ def test_members_take_the_variants_in_turn() -> None:
             EnsembleConfig.model_validate({"variants": [changes]}).settings_of(0, *chain)
 
 
+def test_the_members_of_an_alternative_differ_in_its_changes_over_their_variants() -> None:
+    ensemble = EnsembleConfig.model_validate(
+        {
+            "count": 2,
+            "variants": [{"model": {"hidden": 512}}, {"training": {"epochs": 3}}],
+            "alternatives": {"temporal": {"model": {"temporal": {"kind": "gru"}}, "training": {"epochs": 9}}},
+        }
+    )
+    assert ensemble.ensembles == {"base": ["member_1", "member_2"], "temporal": ["temporal_1", "temporal_2"]}
+    chain = ModelConfig(hidden=64), TrainingConfig(epochs=7)
+    settings = [ensemble.settings_of(number, *chain, which) for which in ensemble.ensembles for number in range(2)]
+    assert [(model.hidden, model.temporal.kind, training.epochs) for model, training in settings] == [
+        (512, "none", 7),
+        (64, "none", 3),
+        (512, "gru", 9),
+        (64, "gru", 9),
+    ]
+    with pytest.raises(TrainingError, match=r"ensemble_members\.alternatives\.other: (.|\n)*hiden"):
+        EnsembleConfig.model_validate({"alternatives": {"other": {"model": {"hiden": 1}}}}).settings_of(
+            0, *chain, "other"
+        )
+
+
+@pytest.mark.parametrize("name", ["member", "base", "a b", "1st", ""])
+def test_an_alternative_s_name_is_a_word_of_its_own(name: str) -> None:
+    with pytest.raises(ValidationError, match="alternatives"):
+        EnsembleConfig.model_validate({"alternatives": {name: {}}})
+
+
 def test_a_model_of_a_modality_that_was_not_packed() -> None:
     with pytest.raises(TrainingError, match="reads the modality 'action', which is not among image, audio"):
         ModelConfig(modalities=("image", "action")).sized({"image": 3, "audio": 2}, 15)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,20 @@ class SplitPredictions:
         video_ids, offsets = frames_to_offsets(frames["video_id"])
         control = matrices.pop(SHUFFLED, None)
         return cls(frames, expressions, video_ids, offsets, matrices, control)
+
+    def of_members(self, names: Sequence[str]) -> SplitPredictions:
+        """The same of some members.
+
+        Raises:
+            PredictionError: one of them has no predictions.
+        """
+        missing = [name for name in names if name not in self.members]
+        if missing:
+            raise PredictionError(
+                f"{missing[0]} has no predictions, which are of {', '.join(self.members)}: train and predict again "
+                "with `kedro run --pipelines training`"
+            )
+        return replace(self, members={name: self.members[name] for name in names})
 
     def labels(self, labels: pd.DataFrame) -> _Matrix:
         """(F, C) the rows of a frame table for these frames.

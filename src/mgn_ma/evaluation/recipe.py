@@ -14,17 +14,21 @@ from pydantic import Field
 from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.ensembling import EnsemblingConfig, EnsemblingMethod, LearnedMethod, combine, deal_folds, gains
-from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions, frame_table
+from mgn_ma.evaluation.predictions import SplitPredictions, frame_table
 from mgn_ma.evaluation.reaction import LabelledCurves, LearnedReaction, Reaction
+from mgn_ma.training.config import BASE
 
 
 class EnsembleRecipe(Configuration):
     """How the members' predictions become the ensemble's."""
 
+    ensemble: str = BASE
+    """Which ensemble of ``ensemble_members`` this is."""
     method: EnsemblingMethod
     standardised: bool
     """Whether members are standardised within each video before they are weighted."""
     members: tuple[str, ...]
+    """Whose predictions are taken; there may be others, of ensembles that scored less."""
     weights: tuple[float, ...]
     """One a member, for every video but those below."""
     video_weights: dict[str, tuple[float, ...]]
@@ -45,9 +49,11 @@ class EnsembleRecipe(Configuration):
         video_ids: list[str],
         reaction: LearnedReaction | None = None,
         members_fingerprint: str = "",
+        ensemble: str = BASE,
     ) -> EnsembleRecipe:
         """The recipe of a method and a reaction that were learned on the videos ``video_ids`` (V)."""
         return cls(
+            ensemble=ensemble,
             method=method,
             standardised=learned.standardised,
             members=tuple(members),
@@ -69,13 +75,9 @@ class EnsembleRecipe(Configuration):
         """The ensemble's predictions (F, C) for a split, within the targets' range.
 
         Raises:
-            PredictionError: the predictions are not of this recipe's members.
+            PredictionError: a member of this recipe has no predictions.
         """
-        if set(predictions.members) != set(self.members):
-            raise PredictionError(
-                f"the ensemble is made of {', '.join(self.members)}, but the predictions are of "
-                f"{', '.join(predictions.members)}; learn the ensemble again"
-            )
+        predictions = predictions.of_members(self.members)
         values = np.empty((len(predictions.frames), len(predictions.expressions)), dtype=np.float32)
         timestamps_us = predictions.frames["timestamp_us"].to_numpy(np.int64)
         for video_id, (start, stop) in zip(predictions.video_ids, pairwise(predictions.offsets.tolist()), strict=True):

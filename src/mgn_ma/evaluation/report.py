@@ -162,8 +162,9 @@ def by_predictor(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def member_names(predictors: Mapping[str, Any]) -> list[str]:
-    """Those of the predictors that are members of the ensemble."""
-    return [name for name in predictors if name not in {ORACLE, TIME_ONLY, SHUFFLED, ENSEMBLE}]
+    """Those of the predictors that are members of an ensemble."""
+    others = {ORACLE, TIME_ONLY, SHUFFLED, ENSEMBLE}
+    return [name for name in predictors if name.partition(" ")[0] not in others]
 
 
 def json_values(report: Mapping[str, Any]) -> dict[str, Any]:

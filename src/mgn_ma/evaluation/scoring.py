@@ -17,6 +17,12 @@ from mgn_ma.evaluation.predictions import SHUFFLED, PredictionError, SplitPredic
 ORACLE = "oracle"
 TIME_ONLY = "time_only"
 ENSEMBLE = "ensemble"
+"""The one that predicts; with alternatives, each is scored besides as `ensemble_of` its name."""
+
+
+def ensemble_of(name: str) -> str:
+    """The predictor that is one of several ensembles."""
+    return f"{ENSEMBLE} {name}"
 
 
 class EvaluationConfig(Configuration):

@@ -108,7 +108,7 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
 
     Args:
         report: ``validation.intervals`` has ``estimate``, ``low``, ``high`` and ``n_videos`` of each thing scored, and
-            so has ``holdout.intervals`` where there is a hold-out.
+            so have those of the hold-out and of test where there are such scores.
         page: path of the page of figures, if there is one.
         env: the configuration environment, for the commands.
     """
@@ -120,10 +120,14 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
             row = intervals[key]
             members = f"  members {min(scores):.3f} to {max(scores):.3f}" if scores and key == "ensemble" else ""
             yield f"  {name:<16} {_score(row)}{members}"
-    if report["holdout"] is not None:
-        row = report["holdout"]["intervals"]["ensemble"]
-        yield f"On {row['n_videos']} hold-out videos, which chose nothing:"
-        yield f"  {'ensemble':<16} {_score(row)}"
+            if key == "ensemble":
+                yield from _each_ensemble(intervals, report["ensemble"])
+    for split, name in (("holdout", "hold-out"), ("test", "test")):
+        if report[split] is not None:
+            rows = report[split]["intervals"]
+            yield f"On {rows['ensemble']['n_videos']} {name} videos, which chose nothing:"
+            yield f"  {'ensemble':<16} {_score(rows['ensemble'])}"
+            yield from _each_ensemble(rows, report["ensemble"])
     reactions = report["reactions"]
     fitted = reactions[REACTION]["fitted"]["all"]
     if fitted["lag_interval"][0] is not None:
@@ -139,6 +143,14 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
     yield f"  kedro run{chosen} --pipelines promotion   # make this ensemble the champion, if it is the better one"
     yield "  mgn-ma predict VIDEO -o results              # the champion's curves of a video of yours, as a page"
     yield f"  kedro viz run{chosen} --include-hooks       # the pipelines as a graph, in the browser"
+
+
+def _each_ensemble(intervals: Mapping[str, Any], chosen: str) -> Iterator[str]:
+    """A line for each of several ensembles."""
+    for key, row in intervals.items():
+        of, _, name = key.partition(" ")
+        if of == "ensemble" and name:
+            yield f"    {name:<14} {_score(row)}" + ("  predicts, as the best on validation" if name == chosen else "")
 
 
 def _score(row: Mapping[str, Any]) -> str:

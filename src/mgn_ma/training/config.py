@@ -20,6 +20,9 @@ dropped from both."""
 
 Shuffle = Literal["full", "blocks"]
 
+BASE = "base"
+"""The ensemble of ``model`` and ``training`` as they are, beside its alternatives."""
+
 _Config = TypeVar("_Config", bound=BaseModel)
 
 
@@ -213,30 +216,51 @@ class EnsembleConfig(Configuration):
         count: the paper has five.
         seed: of the first member; the others count up.
         variants: changes that the members take in turn; none in the default, where members differ in their seed only.
+        alternatives: further ensembles, by name, of as many members with the same seeds: what all of their members
+            differ in. The ensemble that scores best on validation is the one that predicts.
         shuffled_control: train one more on labels shuffled across videos, which must score about 0.
     """
 
     count: int = Field(default=5, ge=1)
     seed: int = Field(default=0, ge=0)
     variants: tuple[NetworkChanges, ...] = ()
+    alternatives: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], NetworkChanges] = Field(default_factory=dict)
     shuffled_control: bool = True
 
+    @model_validator(mode="after")
+    def _alternatives_have_names_of_their_own(self) -> Self:
+        taken = {BASE, "member"} & set(self.alternatives)
+        if taken:
+            raise ValueError(f"alternatives can't be called {taken.pop()!r}: that is what `model` and `training` make")
+        return self
+
+    @property
+    def ensembles(self) -> dict[str, list[str]]:
+        """The names of the members of each ensemble: ``base``, then the alternatives."""
+        numbers = range(1, self.count + 1)
+        prefixes = {BASE: "member"} | {name: name for name in self.alternatives}
+        return {name: [f"{prefix}_{number}" for number in numbers] for name, prefix in prefixes.items()}
+
     def settings_of(
-        self, number: int, model: ModelConfig, training: TrainingConfig
+        self, number: int, model: ModelConfig, training: TrainingConfig, ensemble: str = BASE
     ) -> tuple[ModelConfig, TrainingConfig]:
-        """The model of the member ``number``, and its training.
+        """The model of the member ``number`` of an ensemble, and its training.
 
         Raises:
-            TrainingError: its variant's changes don't make them; the message says which.
+            TrainingError: the changes of its variant or alternative don't make them; the message says which.
         """
-        if not self.variants:
-            return model, training
-        variant = number % len(self.variants)
-        changes = self.variants[variant]
-        try:
-            return changed(model, changes.model), changed(training, changes.training)
-        except ValueError as error:
-            raise TrainingError(f"ensemble_members.variants[{variant}]: {error}") from error
+        changes: dict[str, NetworkChanges] = {}
+        if self.variants:
+            variant = number % len(self.variants)
+            changes[f"variants[{variant}]"] = self.variants[variant]
+        if ensemble != BASE:
+            changes[f"alternatives.{ensemble}"] = self.alternatives[ensemble]
+        for name, of_name in changes.items():
+            try:
+                model, training = changed(model, of_name.model), changed(training, of_name.training)
+            except ValueError as error:
+                raise TrainingError(f"ensemble_members.{name}: {error}") from error
+        return model, training
 
 
 def changed(config: _Config, *changes: Mapping[str, Any]) -> _Config:

@@ -49,22 +49,23 @@ def member_jobs(
     train: PackedSplit,
     constant: ConstantPolicy = "left_out",
 ) -> list[MemberJob]:
-    """What is to be trained: the members, then the control.
+    """What is to be trained: the members of all ensembles, then the control.
 
     The control is the first member's network, trained as long as it takes and never looked at: choosing its snapshot on
     validation would already make it better than chance.
     """
     jobs = []
-    for number in range(ensemble.count):
-        of_member, trained_by = ensemble.settings_of(number, model, training)
-        job = MemberJob(
-            name=f"member_{number + 1}",
-            architecture=of_member.sized(train.widths, len(train.targets.names)),
-            config=trained_by,
-            seed=ensemble.seed + number,
-            constant=constant,
-        )
-        jobs.append(job)
+    for which, names in ensemble.ensembles.items():
+        for number, name in enumerate(names):
+            of_member, trained_by = ensemble.settings_of(number, model, training, which)
+            job = MemberJob(
+                name=name,
+                architecture=of_member.sized(train.widths, len(train.targets.names)),
+                config=trained_by,
+                seed=ensemble.seed + number,
+                constant=constant,
+            )
+            jobs.append(job)
     if ensemble.shuffled_control:
         jobs.append(jobs[0].on_shuffled_labels(CONTROL))
     return jobs

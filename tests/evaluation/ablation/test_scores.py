@@ -14,11 +14,11 @@ from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
 from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
 from mgn_ma.features.settings import Modalities
 from mgn_ma.grid import grid_time
-from mgn_ma.pipelines.ensembling.nodes import combine_members, learn_ensemble, score_ensemble
-from mgn_ma.training.config import TrainingConfig
+from mgn_ma.pipelines.ensembling.nodes import combine_members, learn_ensemble, score_ensembles
+from mgn_ma.training.config import EnsembleConfig, TrainingConfig
 from mgn_ma.training.predict import Predictions
 
-NETWORKS = ("full_seed_0", "full_seed_1000", "full_seed_2000")
+NETWORKS = ("member_1", "member_2", "member_3")
 N_FRAMES = 30
 VIDEOS = {"validation": [f"-v{n}" for n in range(7)], "test": [f"-t{n}" for n in range(3)]}
 
@@ -47,6 +47,15 @@ def predicted(name, split):
     truth = labels_of(split)[list(EEV.names)].to_numpy()
     noise = np.random.default_rng([number, len(truth)]).random(truth.shape, dtype=np.float32)
     return (truth * 0.3 + noise * (0.2 + 0.2 * number)) / (1 + number)
+
+
+def scored_by_chain(members, labels, ensembling, evaluation):
+    count = EnsembleConfig(count=members["member"].nunique())
+    current = {}, Modalities({})
+    recipe, recipes, _, _ = learn_ensemble(members, labels["validation"], EEV, ensembling, count, evaluation, *current)
+    curves = combine_members(members, recipe, EEV)
+    known = labels["validation"], labels["validation"].iloc[:0], labels["test"], None
+    return score_ensembles(curves, members, recipes, *known, EEV, evaluation)
 
 
 @pytest.fixture
@@ -89,15 +98,7 @@ def test_an_ensemble_scores_what_the_chain_gives_it(asked, method, constant, rea
         for split in splits
         for network in NETWORKS
     )
-    recipe, _, _ = learn_ensemble(members, labels["validation"], EEV, ensembling, evaluation, {}, Modalities({}))
-    chain = score_ensemble(
-        combine_members(members, recipe, EEV),
-        labels["validation"],
-        labels["validation"].iloc[:0],
-        labels["test"],
-        None,
-        evaluation,
-    )
+    chain = scored_by_chain(members, labels, ensembling, evaluation)
     assert set(chain["predictor"]) == {ENSEMBLE}
     for name in ("ensemble", "again"):
         ours = table[table["predictor"] == name].drop(columns=["seed", "predictor"]).reset_index(drop=True)
@@ -130,10 +131,7 @@ def test_a_single_network_s_reactions_are_those_of_an_ensemble_of_it_alone(asked
     )
     for variant, of_chain in (("plain", "none"), ("late", reaction)):
         ensembling = EnsemblingConfig(method="mean", reaction=of_chain, folds=3)
-        recipe, _, _ = learn_ensemble(members, labels["validation"], EEV, ensembling, evaluation, {}, Modalities({}))
-        curves = combine_members(members, recipe, EEV)
-        empty = labels["validation"].iloc[:0]
-        chain = score_ensemble(curves, labels["validation"], empty, labels["test"], None, evaluation)
+        chain = scored_by_chain(members, labels, ensembling, evaluation)
         ours = table[table["predictor"] == variant].drop(columns=["seed", "predictor"]).reset_index(drop=True)
         pd.testing.assert_frame_equal(ours, chain.drop(columns="predictor").reset_index(drop=True), check_dtype=False)
     assert sorted(asked) == sorted((one[0], split) for split in splits)

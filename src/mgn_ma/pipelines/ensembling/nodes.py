@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mgn_ma.eev.targets import Targets
@@ -12,9 +13,10 @@ from mgn_ma.evaluation.predictions import PredictionError, SplitPredictions
 from mgn_ma.evaluation.reaction import REACTIONS, learn_reactions
 from mgn_ma.evaluation.recipe import EnsembleRecipe, labelled_curves
 from mgn_ma.evaluation.report import json_values, method_report, reaction_report
-from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig
+from mgn_ma.evaluation.scoring import ENSEMBLE, EvaluationConfig, ensemble_of
 from mgn_ma.features.settings import Modalities
 from mgn_ma.pipelines.evaluation.nodes import video_themes
+from mgn_ma.training.config import EnsembleConfig
 from mgn_ma.training.current import members_of, require_current, require_predicted_from
 from mgn_ma.training.packed import PackedSplit
 
@@ -24,35 +26,49 @@ def learn_ensemble(
     labels_validation: pd.DataFrame,
     targets: Targets,
     ensembling: EnsemblingConfig,
+    ensemble_members: EnsembleConfig,
     evaluation: EvaluationConfig,
     data_fingerprint: dict[str, str],
     modalities: Modalities,
     *splits: PackedSplit,
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The chosen methods' recipe, and what every method and every reaction scores, cross-validated over videos.
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The recipe of the ensemble that scores best, those of all, and what each way to make the best one scores.
+
+    All scores are cross-validated over the videos of validation.
 
     Raises:
         TrainingError: the predictions are not of the ``splits`` that are packed, or those not of today's data.
+        PredictionError: a member of an ensemble has no predictions.
     """
     require_current(splits, data_fingerprint, modalities)
     require_predicted_from(member_predictions, splits)
     predictions = SplitPredictions.from_table(member_predictions, "validation")
-    members, labels = list(predictions.members), predictions.labels(labels_validation)
-    moments = MemberMoments.from_predictions(
-        list(predictions.members.values()), labels, predictions.offsets, constant=evaluation.constant
-    )
-    learned = learn_all(moments, ensembling)
-    chosen = learned[ensembling.method]
-    curves = labelled_curves(chosen, predictions, labels, targets, ensembling)
-    reactions = learn_reactions(REACTIONS, curves, evaluation.bootstrap, evaluation.constant)
-    reaction = None if ensembling.reaction == "none" else reactions[ensembling.reaction]
+    labels = predictions.labels(labels_validation)
     trained = members_of(member_predictions)
-    recipe = EnsembleRecipe.from_learned(ensembling.method, chosen, members, predictions.video_ids, reaction, trained)
-    return (
-        recipe.model_dump(mode="json"),
-        json_values(method_report(learned, members, evaluation.bootstrap)),
-        json_values(reaction_report(reactions, predictions.expressions, evaluation.bootstrap)),
-    )
+    recipes, reports, scores = {}, {}, {}
+    for name, members in ensemble_members.ensembles.items():
+        of_members = predictions.of_members(members)
+        moments = MemberMoments.from_predictions(
+            list(of_members.members.values()), labels, predictions.offsets, constant=evaluation.constant
+        )
+        learned = learn_all(moments, ensembling)
+        chosen = learned[ensembling.method]
+        curves = labelled_curves(chosen, of_members, labels, targets, ensembling)
+        reactions = learn_reactions(REACTIONS, curves, evaluation.bootstrap, evaluation.constant)
+        reaction = reactions[ensembling.reaction]
+        recipes[name] = EnsembleRecipe.from_learned(
+            ensembling.method, chosen, members, predictions.video_ids,
+            None if ensembling.reaction == "none" else reaction, trained, name,
+        )  # fmt: skip
+        scores[name] = reaction.score
+        reports[name] = (
+            json_values(method_report(learned, members, evaluation.bootstrap)),
+            json_values(reaction_report(reactions, predictions.expressions, evaluation.bootstrap)),
+        )
+    # Without a score, as where nothing is defined, it is the first.
+    best = max(scores, key=lambda name: np.nan_to_num(scores[name], nan=-np.inf))
+    dumped = {name: recipe.model_dump(mode="json") for name, recipe in recipes.items()}
+    return dumped[best], dumped, *reports[best]
 
 
 def combine_members(
@@ -78,33 +94,47 @@ def combine_members(
     )
 
 
-def score_ensemble(
+def score_ensembles(
     ensemble_predictions: pd.DataFrame,
+    member_predictions: pd.DataFrame,
+    ensemble_recipes: dict[str, Any],
     labels_validation: pd.DataFrame,
     labels_holdout: pd.DataFrame,
     truth_test_labels: pd.DataFrame | None,
     truth_videos: pd.DataFrame | None,
+    targets: Targets,
     evaluation: EvaluationConfig,
 ) -> pd.DataFrame:
-    """Score table of the ensemble on validation, on the hold-out, and on test where the test labels are known."""
+    """Score table of the ensemble on validation, on the hold-out, and on test where the test labels are known.
+
+    Where there are alternatives, each of all ensembles has rows of its own besides.
+    """
+    recipes = {name: EnsembleRecipe.model_validate(recipe) for name, recipe in ensemble_recipes.items()}
     tables = []
     known = {"validation": labels_validation, "holdout": labels_holdout, "test": truth_test_labels}
     for split, labels in known.items():
         predictions = None if labels is None else _predictions_for(ensemble_predictions, labels)
         if labels is None or predictions is None:
             continue
-        rows = score_rows(
-            predictions.members[ENSEMBLE],
-            predictions.labels(labels),
-            predictions.video_ids,
-            predictions.offsets,
-            predictions.expressions,
-            split=split,
-            predictor=ENSEMBLE,
-            constant=evaluation.constant,
-            themes=video_themes(truth_videos),
-        )
-        tables.append(rows)
+        values = {ENSEMBLE: predictions.members[ENSEMBLE]}
+        if len(recipes) > 1:
+            of_members = SplitPredictions.from_table(member_predictions, split)
+            values |= {ensemble_of(name): recipe.values(of_members, targets) for name, recipe in recipes.items()}
+        truth = predictions.labels(labels)
+        tables += [
+            score_rows(
+                of_ensemble,
+                truth,
+                predictions.video_ids,
+                predictions.offsets,
+                predictions.expressions,
+                split=split,
+                predictor=name,
+                constant=evaluation.constant,
+                themes=video_themes(truth_videos),
+            )
+            for name, of_ensemble in values.items()
+        ]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -5,7 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from mgn_ma.eev.submission import make_submission
 from mgn_ma.pipelines.model_input.pipeline import PACKED
 
-from .nodes import calibrate, combine_members, learn_ensemble, score_ensemble
+from .nodes import calibrate, combine_members, learn_ensemble, score_ensembles
 
 
 def create_pipeline() -> Pipeline:
@@ -19,12 +19,13 @@ def create_pipeline() -> Pipeline:
                     "labels_validation",
                     "params:targets",
                     "params:ensembling",
+                    "params:ensemble_members",
                     "params:evaluation",
                     "data_fingerprint",
                     "params:modalities",
                     *PACKED,
                 ],
-                ["ensemble_recipe", "ensembling_methods", "ensembling_reactions"],
+                ["ensemble_recipe", "ensemble_recipes", "ensembling_methods", "ensembling_reactions"],
                 name="learn_ensemble",
             ),
             Node(
@@ -40,17 +41,20 @@ def create_pipeline() -> Pipeline:
                 name="write_submission",
             ),
             Node(
-                score_ensemble,
+                score_ensembles,
                 [
                     "ensemble_predictions",
+                    "member_predictions",
+                    "ensemble_recipes",
                     "labels_validation",
                     "labels_holdout",
                     "truth_test_labels",
                     "truth_videos",
+                    "params:targets",
                     "params:evaluation",
                 ],
                 "ensemble_scores",
-                name="score_ensemble",
+                name="score_ensembles",
             ),
             Node(
                 calibrate,

@@ -34,7 +34,7 @@ def bundle_ensemble(
     recipe = EnsembleRecipe.model_validate(ensemble_recipe)
     require_of_members(members, recipe=recipe.members_fingerprint, evaluation=evaluation.get("members_fingerprint"))
     return assemble(
-        members,
+        {name: members[name] for name in recipe.members},
         video_level_networks,
         recipe,
         modalities.configs(),

@@ -32,6 +32,7 @@ def report_evaluation(
         "validation": split_report(validation, evaluation.bootstrap),
         **counts(validation, ENSEMBLE),
         "comparisons": comparisons(validation, evaluation.bootstrap),
+        "ensemble": ensemble_recipe["ensemble"],
         "method": ensemble_recipe["method"],
         "members_fingerprint": ensemble_recipe["members_fingerprint"],
         "methods": ensembling_methods,
