@@ -86,7 +86,7 @@ def test_the_files_that_others_look_for(undisturbed):
         "ensemble",
         "per_expression",
     }
-    assert len(evaluation["validation"]["members"]) == 2
+    assert len(evaluation["validation"]["members"]) == 4
     assert set(evaluation["validation"]["per_expression"]) == set(EEV.names)
     assert evaluation.keys() >= {"undefined", "n_videos", "n_frames"}
     assert list(account(project).columns) == ["video_id", "modality", "status", "reason", "seconds"]
@@ -148,7 +148,7 @@ def test_the_run_is_tracked_with_a_nested_run_a_member(undisturbed):
     (parent,) = (r for r in runs if "mlflow.parentRunId" not in r.data.tags)
     assert parent.info.status == "FINISHED"
     assert parent.data.params["training.epochs"] == "2"
-    assert members.keys() >= {"member_1", "member_2"}
+    assert members.keys() >= {"member_1", "member_2", "temporal_1", "temporal_2"}
     curve = client.get_metric_history(members["member_1"].info.run_id, "validation_correlation")
     assert [point.step for point in curve] == [1, 2]
     evaluation = json.loads(newest(project / "data/sample/08_reporting/evaluation.json").read_text())

@@ -17,7 +17,7 @@ TINY = {
     "model": {"hidden": 32},
     "training": {"epochs": 2},
     "training_execution": {"workers": 1},
-    "ensemble_members": {"count": 2},
+    "ensemble_members": {"count": 2, "alternatives": {"temporal": {"training": {"epochs": 2}}}},
     "ablation": {
         "seeds": 1,
         "table_1": [{"row": "Audio", "variant": "audio", "paper_eev_test": 0.00574}],

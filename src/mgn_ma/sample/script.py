@@ -15,7 +15,7 @@ from mgn_ma.sample.config import SampleConfig
 from mgn_ma.sample.randomness import stream
 from mgn_ma.sample.world import THEMES, Quirk
 
-RENDERING_VERSION = 4
+RENDERING_VERSION = 5
 """Raised by hand when the code draws, sounds or writes differently, so that videos of earlier code are made again."""
 
 _ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -24,7 +24,7 @@ _SIZES = ((160, 120), (192, 108), (176, 144), (144, 112), (108, 192))
 _ODD_SIZE = (161, 119)
 _FRAME_RATES = ((25, 1), (24, 1), (30, 1), (30_000, 1_001))
 _SAMPLE_RATES = (16_000, 16_000, 22_050, 44_100)
-_THEME_SHOWS = 0.85
+_THEME_SHOWS = 0.8
 """How often the pictures of a video are of its theme; how often its sound is, and its title, each by itself."""
 _TITLE_FRAMES = ("{} and {}", "{} and {}, part two", "my {} and {} diary", "{} to {} in a day", "from {} to {}")
 
