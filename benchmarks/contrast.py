@@ -17,13 +17,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 import yaml
+
+from mgn_ma.eev.targets import EEV
+from mgn_ma.grid import RATE_HZ
+from mgn_ma.models.mgn_ma import MGNMA
+from mgn_ma.training.config import ModelConfig, changed
+from temporal import make_rows, prediction_s, step_s
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
 
 from tiny_project import ROOT, make_project, newest, start
 
 STAGES = "sample_data,ingestion,frame_features,clip_features,video_features,ablation"
+WIDTHS = {"image": 132, "audio": 196, "action": 160, "subtitle": 256, "video": 128}
+"""Of the sample's tracks."""
 ORACLE = "oracle"
 LATE = "_late"
 """Ends the name of a variant whose curves are made into reactions."""
@@ -40,7 +49,7 @@ def ablation(stated: dict[str, Any]) -> dict[str, Any]:
     others = {name: [] for name in base["other"]}
     return {
         "seeds": stated["seeds"],
-        "variants": stated["variants"] | late,
+        "variants": variants | late,
         "table_1": [],
         "table_2": [],
         "other": others | {"time": rows},
@@ -83,6 +92,26 @@ def interval(worlds: list[np.ndarray], random: np.random.Generator) -> tuple[flo
     return float(np.mean([values.mean() for values in worlds])), float(low), float(high)
 
 
+def costs(variant: dict[str, Any]) -> dict[str, float]:
+    """Parameters; and seconds of the processor, by one thread: for 10,000 frames of training, for an hour of video."""
+    base, sample = (
+        yaml.safe_load((ROOT / f"conf/{env}/training/parameters.yml").read_text())["model"]
+        for env in ("base", "sample")
+    )
+    config = changed(ModelConfig.model_validate(base), sample, variant.get("model", {})).sized(WIDTHS, len(EEV.names))
+    network = MGNMA(config)
+    window_s, cpu = 20, torch.device("cpu")
+    n_windows = 16
+    n_frames = n_windows * window_s * RATE_HZ
+    rows = make_rows(3600 * RATE_HZ, WIDTHS)
+    steps = [step_s(network.train(), rows, window_s, n_windows, cpu) for _ in range(6)]
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "training_s": float(np.median(steps[1:])) * 10_000 / n_frames,
+        "hour_s": prediction_s(network.eval(), rows, cpu),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, nargs="+", required=True)
@@ -99,11 +128,17 @@ def main() -> None:
     random = np.random.default_rng(0)
     oracle = float(np.mean([values.mean() for values in of_world(scores, ORACLE)]))
     found: dict[str, Any] = {"worlds": arguments.worlds, "videos": arguments.videos, "oracle": oracle, "rows": {}}
-    print(f"{'':<28}{'test':>7}{'95 % interval':>18}{'of oracle':>11}")
-    for row in ablation(stated)["other"]["time"]:
+    print(f"{'oracle':<36}{oracle:.3f}\n{'':<34}{'test':>7}{'95 % interval':>18}{'of oracle':>11}")
+    stated_rows = ablation(stated)
+    for row in stated_rows["other"]["time"]:
         mean, low, high = interval(of_world(scores, row["variant"]), random)
         found["rows"][row["variant"]] = {"mean": mean, "low": low, "high": high}
-        print(f"{row['row']:<28}{mean:>7.3f}{f'[{low:.3f}, {high:.3f}]':>18}{mean / oracle:>11.2f}")
+        print(f"{row['row']:<34}{mean:>7.3f}{f'[{low:.3f}, {high:.3f}]':>18}{mean / oracle:>11.2f}")
+    torch.set_num_threads(1)
+    print(f"{'':<34}{'parameters':>11}{'10,000 frames of training':>27}{'an hour of video':>18}")
+    for name, variant in stated["rows"].items():
+        cost = found["rows"][variant]["cost"] = costs(stated_rows["variants"][variant])
+        print(f"{name:<34}{cost['parameters']:>11,}{cost['training_s']:>25.2f} s{cost['hour_s']:>16.2f} s")
     if arguments.contrast:
         ours, theirs = (of_world(scores, variant) for variant in arguments.contrast)
         mean, low, high = interval([a - b for a, b in zip(ours, theirs, strict=True)], random)

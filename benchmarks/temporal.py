@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,11 @@ def make_network(kind: str, window_s: float = SHORT_S) -> MGNMA:
     return MGNMA(MGNMAConfig.model_validate({"modalities": WIDTHS, "classes": len(EEV.names), "temporal": temporal}))
 
 
-def make_rows(n_frames: int) -> AlignedRows:
+def make_rows(n_frames: int, widths: Mapping[str, int]) -> AlignedRows:
     random = np.random.default_rng(0)
     n_rows = min(n_frames, 4096)
-    matrices = {name: random.standard_normal((n_rows, width)).astype(np.float16) for name, width in WIDTHS.items()}
-    pointers = {name: np.arange(n_frames) % n_rows for name in WIDTHS}
+    matrices = {name: random.standard_normal((n_rows, width)).astype(np.float16) for name, width in widths.items()}
+    pointers = {name: np.arange(n_frames) % n_rows for name in widths}
     return AlignedRows(matrices, pointers, None, np.arange(n_frames))
 
 
@@ -100,7 +101,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/temporal.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = make_rows(round(arguments.hours * 3600 * RATE_HZ))
+    rows = make_rows(round(arguments.hours * 3600 * RATE_HZ), WIDTHS)
     found: dict[str, float] = {"frames": len(rows.frames)}
     for kind in KINDS:
         found |= measure(kind, rows, arguments)
