@@ -112,7 +112,7 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     limit_retries()
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # with the password that may be in it
     if uri.startswith(SQLITE) and not database_file(uri).exists():
-        logger.info("Creating the tracking database %s (once, takes some seconds)", database_file(uri))
+        logger.info("Creating the tracking database %s (once)", database_file(uri))
     check(uri)
     ask_again()
     mlflow.set_tracking_uri(uri)
