@@ -11,6 +11,12 @@ READY := $(VENV)/.ready
 ENVIRONMENT ?= sample
 VIZ := http://127.0.0.1:4141/?types=nodes
 
+# TORCH=cpu leaves CUDA out, half of what is installed on Linux (docs/operations.md).
+LOCK := cat requirements.lock
+ifeq ($(TORCH),cpu)
+LOCK := sed -E '/^(nvidia-|cuda-|triton=)/d; s/^(torch|torchvision)==[^ ]+/&+cpu/' requirements.lock
+endif
+
 # Nothing phones home, and nothing waits for a hub that cannot be reached.
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -20,7 +26,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 13) and f"mgn_ma needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}: call make with PYTHON=python3.12, say")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(LOCK) | $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin \
+	  || { test "$(TORCH)" != cpu || echo "TORCH=cpu: does PIP_EXTRA_INDEX_URL name PyTorch's index of CPU wheels?"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $(READY)
 

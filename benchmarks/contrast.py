@@ -1,6 +1,9 @@
 """Networks that see time against those that see a moment, over worlds of the sample: test videos, seeds, worlds.
 
-Each world is a project of its own below ``--work``, from rendering to the ablation of ``contrast.yml``; what is there
+    python benchmarks/contrast.py --worlds 0 1 2 3 4 --stated benchmarks/contrast_candidates.yml   # chooses settings
+    python benchmarks/contrast.py --worlds 100 101 102 103 104 --contrast ours_late theirs_late    # run once
+
+Each world is a project of its own below ``--work``, from rendering to the ablation of what is stated; what is there
 already is kept, so that the run can be interrupted. Intervals draw worlds, then videos and seeds within each.
 """
 
@@ -48,8 +51,9 @@ def run_world(world: int, videos: int, work: Path, stated: dict[str, Any]) -> pd
     """Scores of one world: ``predictor``, ``split``, ``video_id``, ``seed``, ``score``."""
     project = work / f"world_{world}"
     if not project.exists():
-        parameters = {"sample": {"world": world, "videos": videos}, "execution": {"workers": 2}}
-        make_project(project, parameters | {"ablation": ablation(stated)})
+        make_project(project, {"sample": {"world": world, "videos": videos}, "execution": {"workers": 2}})
+    # A file of its own: the same world serves another statement.
+    (project / "conf/sample/parameters_ablation.yml").write_text(yaml.safe_dump({"ablation": ablation(stated)}))
     process = start(project, "run", "--env", "sample", "--pipelines", STAGES)
     for line in process.stdout:
         print(f"world {world}: {line}", end="", file=sys.stderr)
@@ -84,10 +88,11 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, nargs="+", required=True)
     parser.add_argument("--videos", type=int, default=240)
     parser.add_argument("--work", type=Path, default=Path("build/contrast"))
+    parser.add_argument("--stated", type=Path, default=Path(__file__).with_suffix(".yml"), metavar="FILE")
     parser.add_argument("--contrast", nargs=2, metavar=("VARIANT", "OVER"), help="The one that was stated before.")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    stated = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())
+    stated = yaml.safe_load(arguments.stated.read_text())
     scores = pd.concat(
         [run_world(world, arguments.videos, arguments.work, stated) for world in arguments.worlds], ignore_index=True
     )

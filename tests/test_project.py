@@ -1,6 +1,7 @@
 """The project as a whole: how pipelines compose, what the catalog names, what the lock holds."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,32 @@ def test_lock_names_no_index_and_no_address():
     lock = (ROOT / "requirements.lock").read_text()
     assert "==" in lock
     assert not re.search(r"https?://|file:|--index|--extra-index|--find-links| @ ", lock)
+
+
+def installed(*settings):
+    """The requirements that `make` gives to pip: the version of each, and the packages that need it."""
+    command = ["make", "--no-print-directory", "--eval", "show: ; @$(LOCK)", "show", *settings]
+    lock = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = {}
+    for line in lock.splitlines():
+        if line[0] != " ":
+            name, _, rest = line.partition("==")
+            version, needed_by = rest.partition(" ;")[0], set()
+            found[name] = version, needed_by
+        elif (needing := line.removeprefix("    # via").strip(" #").partition(" ")[0]) != "":
+            needed_by.add(needing)
+    return found
+
+
+def test_without_cuda_everything_else_is_as_locked():
+    everything, without = installed(), installed("TORCH=cpu")
+    left_out = everything.keys() - without.keys()
+    assert {"nvidia-cudnn-cu13", "triton", "cuda-toolkit"} <= left_out
+    assert all(everything[name][1] <= left_out | {"torch"} for name in left_out)
+    # What only those need whom it leaves out, it leaves out too.
+    assert all(everything[name][1] - left_out for name in without)
+    changed = {name: version for name, (version, _) in without.items() if version != everything[name][0]}
+    assert changed == {name: f"{everything[name][0]}+cpu" for name in ("torch", "torchvision")}
 
 
 def test_parameters_files_are_yaml_mappings():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import tempfile
 import tomllib
@@ -81,7 +82,7 @@ def predict(
         ),
     ] = None,
     captions: Annotated[
-        str | None, typer.Option(help="Captions (.vtt, .srt) of the one video. Default: those beside it.")
+        str | None, typer.Option(help="Captions (.vtt, .srt, .json3) of the one video. Default: those beside it.")
     ] = None,
     title: Annotated[
         str | None, typer.Option(help="Title of the one video. Default: that of the .info.json beside it.")
@@ -189,6 +190,20 @@ def compare(
         for passage in passages:
             typer.echo(passage_text(passage))
     typer.echo(f"Results: {output / PAGE}")
+
+
+@app.command()
+def new(
+    project: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder, which is made.")],
+) -> None:
+    """Lay out a Kedro project in a new or empty folder: settings, folders for data, documentation."""
+    from mgn_ma.new_project import lay_out
+
+    lay_out(project)
+    typer.echo(f"{project} is a project now. Next:")
+    typer.echo(f"  cd {shlex.quote(str(project))}")
+    typer.echo("  kedro run --env sample --pipelines sample_data,__default__   # the whole chain on a rendered sample")
+    typer.echo("  mgn-ma doctor                                                # what your own data still lack")
 
 
 @app.command()

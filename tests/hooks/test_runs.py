@@ -151,7 +151,7 @@ def test_no_data_ends_with_the_two_ways_to_come_by_it(project):
     assert "Traceback" not in ended.errors
     error = ended.errors.strip().splitlines()
     assert error[0] == "Error: data/01_raw/annotations/train.csv does not exist: there is no data to run on. Either"
-    assert "make run" in ended.errors
+    assert error[3].strip() == "kedro run --env sample --pipelines sample_data,__default__"
     assert "data/01_raw" in error[1]
     assert project.runs[0].info.status == "FAILED"
 

@@ -16,7 +16,7 @@ from mgn_ma.inference.predictor import Predictor
 from mgn_ma.inference.videos import ExtractorMismatchError, VideoInput, VideoPredictor, VideoSettings
 from mgn_ma.media.digest import digest
 from mgn_ma.media.fetch import FetchConfig
-from mgn_ma.media.folder import MediaFolder, read_title
+from mgn_ma.media.folder import MediaFolder, read_info
 from mgn_ma.media.probe import probe
 
 
@@ -26,7 +26,8 @@ def inputs(films):
     found = []
     for path in sorted(films.glob("*.mp4")):
         files = folder.files(path.stem)
-        found.append(VideoInput(path.stem, files.video_path, files.captions_path, read_title(files.info_path)))
+        captions = files.captions[0].path if files.captions else None
+        found.append(VideoInput(path.stem, files.video_path, captions, read_info(files.info_path).title))
     return found
 
 

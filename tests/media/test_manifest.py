@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_a_row_a_video_in_the_order_of_the_annotations(folder: Path) -> None:
     assert good["captions_digest"] == digest(str(folder / "good.en.vtt"))
     mute = manifest.set_index("video_id").loc["mute"]
     assert (mute["has_audio"], mute["audio_duration_us"]) == (False, 0)
-    assert mute[["captions_path", "captions_digest", "title"]].isna().all()
+    assert mute[["captions_path", "captions_digest", "captions_origin", "title"]].isna().all()
     assert "mute.info.json: is no JSON" in mute["note"]
 
 
@@ -97,7 +98,36 @@ def test_captions_of_sounds_are_counted_and_are_no_captions_where_nobody_speaks(
     assert good["note"] == "1 of 2 captions say what is heard, such as [Music], and are no speech"
     assert good["captions_path"] == str(folder / "good.en.vtt")
     assert "without captions" in mute["note"] and "holds no speech" in mute["note"]
-    assert pd.isna(mute["captions_path"]) and pd.isna(mute["captions_digest"])
+    assert pd.isna(mute["captions_path"]) and pd.isna(mute["captions_digest"]) and pd.isna(mute["captions_origin"])
+
+
+@pytest.mark.parametrize(
+    ("files", "info", "chosen", "origin"),
+    [
+        (["en.vtt"], {}, "en.vtt", "unknown"),
+        (["vtt"], {"subtitles": {"en": []}}, "vtt", "unknown"),
+        (["en-orig.vtt"], {}, "en-orig.vtt", "automatic"),
+        (["en.vtt"], {"automatic_captions": {"en": []}}, "en.vtt", "automatic"),
+        (["en.vtt"], {"subtitles": {"en": []}, "automatic_captions": {"en": []}}, "en.vtt", "uploaded"),
+        (["en.vtt", "en-GB.vtt"], {"subtitles": {"en-GB": []}}, "en-GB.vtt", "uploaded"),
+    ],
+)  # fmt: skip
+def test_which_captions_are_taken_and_who_made_them(
+    folder: Path, files: list[str], info: dict[str, object], chosen: str, origin: str
+) -> None:
+    (folder / "good.en.vtt").unlink()
+    for name in files:
+        (folder / f"good.{name}").write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nhi\n")
+    (folder / "good.info.json").write_text(json.dumps(info))
+    (row,) = build(folder, train=frames(good=1)).to_dict("records")
+    assert (row["captions_path"], row["captions_origin"]) == (str(folder / f"good.{chosen}"), origin)
+
+
+def test_words_with_times_tell_automatic_captions_of_a_name_that_both_kinds_have(folder: Path) -> None:
+    (folder / "good.en.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nhi<00:00:00.500><c> you</c>\n")
+    (folder / "good.info.json").write_text('{"subtitles": {"en": []}}')
+    (row,) = build(folder, train=frames(good=1)).to_dict("records")
+    assert row["captions_origin"] == "automatic"
 
 
 def test_a_video_in_two_splits_is_refused(folder: Path) -> None:

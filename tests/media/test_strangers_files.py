@@ -21,7 +21,7 @@ from media_clips import Clip, sine
 from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.media.audio import iter_audio
 from mgn_ma.media.errors import MediaError
-from mgn_ma.media.folder import MediaFiles
+from mgn_ma.media.folder import CaptionsFile, MediaFiles
 from mgn_ma.media.inspection import LONGEST_S, ListedVideo, VideoRow, inspect_video
 from mgn_ma.media.video import FrameGeometry, iter_frames_at
 
@@ -29,7 +29,7 @@ GEOMETRY = FrameGeometry(kind="centre_square", size=32)
 
 
 def row_of(video: Path, captions: Path | None = None, info: Path | None = None) -> VideoRow:
-    files = MediaFiles(str(video), captions and str(captions), info and str(info))
+    files = MediaFiles(str(video), (CaptionsFile(str(captions)),) if captions else (), info and str(info))
     return inspect_video(ListedVideo("v", "", files))
 
 

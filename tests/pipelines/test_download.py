@@ -25,9 +25,9 @@ from mgn_ma.datasets.media_folder import MediaFolderDataset
 from mgn_ma.eev.annotations import AnnotationError
 from mgn_ma.eev.video_ids import VideoIdError
 from mgn_ma.media import download as module
-from mgn_ma.media.download import DownloadConfig, MissingToolError, fetch_missing, is_gone
+from mgn_ma.media.download import DownloadConfig, MissingToolError, _fetch_beside, fetch_missing, is_gone
 from mgn_ma.media.download_records import PRESENT, Outcome, Part, read_outcomes
-from mgn_ma.media.folder import MediaFolder, read_title
+from mgn_ma.media.folder import MediaFolder, read_info
 from mgn_ma.pipelines.download import create_pipeline
 from mgn_ma.pipelines.download.nodes import list_wanted
 
@@ -147,9 +147,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def settings(site: Site, **changes: Any) -> DownloadConfig:
-    return DownloadConfig(
-        url_template=site.url_template, pause_seconds=(0, 0), uploaded_captions=True, tries=1, **changes
-    )
+    return DownloadConfig(url_template=site.url_template, pause_seconds=(0, 0), tries=1, **changes)
 
 
 def fetch_all(site: Site, folder: Path, *ids: str, **changes: Any) -> dict[str, tuple[str, str]]:
@@ -188,10 +186,9 @@ def test_the_pipeline_fetches_and_accounts(site: Site, tmp_path: Path) -> None:
     files = catalog.load("raw_videos").files("-a_b")
     assert files.video_path == str(tmp_path / "videos" / "-a_b.mp4")
     assert Path(files.video_path).read_bytes() == site.clip
-    assert files.captions_path is not None
-    assert "hello" in Path(files.captions_path).read_text()
+    assert "hello" in Path(files.captions[0].path).read_text()
     assert files.info_path is not None
-    assert (read_title(files.info_path) or "").startswith("Video -a_b")
+    assert (read_info(files.info_path).title or "").startswith("Video -a_b")
 
 
 def test_a_second_run_asks_only_for_what_may_still_come(site: Site, tmp_path: Path) -> None:
@@ -297,6 +294,34 @@ def test_captions_that_a_video_lacks_are_no_failure(site: Site, tmp_path: Path) 
         outcome = fetch_parts(site, tmp_path / "v", "a", caption_languages=("de",))["a"]
         assert outcome.captions == Part("none", "the video has none in the wanted languages")
     assert site.asked["a"] == 1
+
+
+@pytest.mark.parametrize(
+    ("uploaded", "automatic", "expected"),
+    [
+        ({"en", "de"}, {"en", "en-orig"}, "en.vtt written"),
+        ({"en-GB", "fr"}, {"en", "en-orig", "en-fr"}, "en-GB.vtt written"),
+        ({"fr"}, {"en", "en-orig", "en-fr"}, "en-orig.vtt made"),
+        (set(), {"en", "de"}, "en.vtt made"),
+        ({"fr"}, {"de"}, None),
+    ],
+)
+def test_one_file_of_captions_is_fetched_and_what_somebody_wrote_comes_first(
+    site: Site, tmp_path: Path, uploaded: set[str], automatic: set[str], expected: str | None
+) -> None:
+    def offered(languages: set[str], name: str) -> dict[str, Any]:
+        url = site.url_template.replace("/watch/{video_id}", f"/track/{name}.vtt")
+        return {language: [{"ext": "vtt", "url": url}] for language in sorted(languages)}
+
+    for name in ("written", "made"):
+        site.captions[name] = (200, CAPTIONS.replace("hello", name))
+    video = site.url_template.replace("/watch/{video_id}", "/file/a.mp4")
+    found = {"id": "a", "title": "A", "extractor": "x", "formats": [{"format_id": "0", "url": video, "ext": "mp4"}]}
+    found |= {"subtitles": offered(uploaded, "written"), "automatic_captions": offered(automatic, "made")}
+    captions, info = _fetch_beside("a", tmp_path, settings(site), found)
+    assert (captions.status, info) == ("present" if expected else "none", PRESENT)
+    written = {f"{path.name.removeprefix('a.')} {path.read_text().split()[-1]}" for path in tmp_path.glob("*.vtt")}
+    assert written == ({expected} if expected else set())
 
 
 def test_it_pauses_between_videos(site: Site, tmp_path: Path) -> None:

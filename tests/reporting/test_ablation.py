@@ -40,8 +40,9 @@ def test_the_figure_has_our_means_with_intervals_and_the_paper_s_beside_them(tab
     assert "5 seeds" in figure.layout.title.text
 
 
-def test_one_seed_is_a_point_without_a_bar(tables):
-    tables[["validation_low", "validation_high"]] = np.nan
+@pytest.mark.parametrize("no_bar", [np.nan, None])
+def test_one_seed_is_a_point_without_a_bar(tables, no_bar):
+    tables[["validation_low", "validation_high"]] = no_bar
     trace = next(trace for trace in ablation_figure(tables).data if trace.name == "validation")
     assert list(trace.error_x.array) == [0.0, 0.0]
 

@@ -48,6 +48,11 @@ def make_project(path, parameters):
     (path / "conf/local").mkdir()
     shutil.copy(ROOT / "pyproject.toml", path)
     shutil.copy(ROOT / ".telemetry", path)
+    return with_sample(path, parameters)
+
+
+def with_sample(path, parameters):
+    """Put ``parameters`` over those of the sample of the project at ``path``."""
     merged = {}
     for file in (path / "conf/sample").rglob("parameters*.yml"):
         merged = _merged(merged, yaml.safe_load(file.read_text()))

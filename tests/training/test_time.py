@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mgn_ma.eev.targets import EEV
 from mgn_ma.files import Folder
 from mgn_ma.models.mgn_ma import MGNMA
 from mgn_ma.models.sequences import Sequences
+from mgn_ma.training.batches import FrameBatches
 from mgn_ma.training.config import ModelConfig, TrainingConfig
 from mgn_ma.training.gather import AlignedRows
 from mgn_ma.training.loop import own_random_numbers
@@ -186,6 +188,36 @@ def test_the_score_is_of_the_windows_that_predict(packed: Packed, kind: str) -> 
     lengths = np.bincount(validation.video_numbers(faces))
     table = video_correlations(values[faces], validation.labels[faces], np.append(0, np.cumsum(lengths)))
     assert member.history[-1]["validation_correlation"] == pytest.approx(challenge_score(table), abs=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "temporal"), [("none", {}), ("tcn", {"causal": True})])
+def test_backwards_a_network_sees_what_comes_after_as_what_came_before(
+    packed: Packed, kind: str, temporal: dict[str, Any]
+) -> None:
+    from mgn_ma.training.members import predict_network
+
+    split = packed(3, frames=(60, 90))
+    job = make_job(split, kind, temporal, epochs=1)
+    member = train_member(job, split, packed(3, split="validation"))
+    forwards, backwards = (
+        predict_network("member_1", member.checkpoint, split, job.config, reversed_time=reversed_time).values
+        for reversed_time in (False, True)
+    )
+    if kind == "none":
+        assert np.allclose(forwards, backwards, atol=1e-6)
+        return
+    # Slowly: each video's rows in the other order, at the steps from its end.
+    network = member.checkpoint.build().eval()
+    batches = FrameBatches(split, list(member.checkpoint.inputs), job.config.batches, torch.device("cpu"))
+    steps = np.rint(split.timestamps_us * 6 / 1e6).astype(np.int64)
+    for start, end in pairwise(split.offsets):
+        order = np.arange(start, end)[::-1]
+        (batch,) = batches.gathered([order])
+        sequences = Sequences.from_steps(np.array([0, end - start]), steps[start] + steps[end - 1] - steps[order])
+        with torch.inference_mode():
+            made = network(batch.features, batch.present, sequences).probabilities.numpy()
+        assert np.allclose(made[::-1], backwards[start:end], atol=1e-5)
+    assert not np.allclose(forwards, backwards, atol=1e-3)
 
 
 def test_windows_that_the_device_gathers_train_the_same(packed: Packed, monkeypatch: pytest.MonkeyPatch) -> None:

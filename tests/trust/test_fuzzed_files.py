@@ -28,7 +28,7 @@ from mgn_ma.grid import grid_time
 from mgn_ma.inference.bundle import load_bundle, save_bundle
 from mgn_ma.inference.finding import find_videos
 from mgn_ma.inference.predictor import Predictor
-from mgn_ma.media.folder import read_title
+from mgn_ma.media.folder import read_info
 from mgn_ma.media.subtitles import read_captions
 from mgn_ma.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from mgn_ma.training.states import StateStore, TrainingState
@@ -56,8 +56,9 @@ def captions(folder: Path, suffix: str) -> Kind:
     cues = (
         f"{k}\n00:00:{k:02}{comma}000 --> 00:00:{k:02}{comma}900\n<i>Word {k}</i> &amp; [Music] café" for k in range(20)
     )
+    events = [{"tStartMs": 900 * k, "segs": [{"utf8": "Word"}, {"utf8": " café", "tOffsetMs": 9}]} for k in range(20)]
     path = folder / f"v.{suffix}"
-    path.write_text(mark + "\n\n".join(cues))
+    path.write_text(json.dumps({"events": events}) if suffix == "json3" else mark + "\n\n".join(cues))
 
     def read() -> None:
         found = read_captions(str(path))
@@ -74,7 +75,7 @@ def info(folder: Path) -> Kind:
     path.write_text(json.dumps({"id": "v", "title": "A café, and more", "tags": ["a", "b"], "views": {"n": [1, 2.5]}}))
 
     def read() -> None:
-        title = read_title(str(path))
+        title = read_info(str(path)).title
         assert title is None or (title.isprintable() and 0 < len(title.encode()) < 10_000)
 
     return Kind(path, read, TEXT)
@@ -176,6 +177,7 @@ def state(folder: Path) -> Kind:
 KINDS: dict[str, Callable[[Path], Kind]] = {
     "vtt": lambda folder: captions(folder, "vtt"),
     "srt": lambda folder: captions(folder, "srt"),
+    "json3": lambda folder: captions(folder, "json3"),
     "info.json": info,
     "list.csv": list_of_videos,
     "annotations.csv": annotations,

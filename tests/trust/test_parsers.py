@@ -21,7 +21,7 @@ from mgn_ma.inference.finding import NoVideosError, find_videos
 from mgn_ma.media.encryption import is_encrypted
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import is_within
-from mgn_ma.media.folder import read_title
+from mgn_ma.media.folder import read_info
 from mgn_ma.media.subtitles import decode_text, parse_captions
 
 often = settings(max_examples=EXAMPLES, deadline=2_000, database=None)
@@ -61,6 +61,25 @@ def test_captions_are_cues_in_order_or_none(text: str) -> None:
     assert len(captions) + captions.merged + captions.dropped <= text.count("-->")
 
 
+EVENTS = texts(
+    '{"events": [', '{"tStartMs": 7, "dDurationMs": 900, "segs": [{"utf8": "a"}]}', ', "wWinId": 1', ', "aAppend": 1',
+    '{"tStartMs": ', "-1", "1e400", '"segs": [', '{"utf8": "', '"tOffsetMs": 9', "\\n", "\\ud800", "]", "}", "]}", ",",
+    '"', "NaN", "[Music]", " ", "9" * 30,
+)  # fmt: skip
+
+
+@often
+@given(EVENTS)
+def test_events_of_json3_are_cues_in_order_or_none(text: str) -> None:
+    try:
+        captions = parse_captions(text)
+    except ValueError:
+        return
+    starts = [cue.start_us for cue in captions]
+    assert starts == sorted(starts)
+    assert all(0 <= cue.start_us < cue.end_us and cue.text.strip() and cue.text.encode() for cue in captions)
+
+
 @often
 @given(st.binary(max_size=400) | CAPTIONS.map(lambda text: text.encode("utf-16", errors="replace")))
 def test_any_bytes_are_some_text(data: bytes) -> None:
@@ -81,7 +100,7 @@ JSON = st.recursive(
 def test_a_title_is_a_line_that_can_be_printed(data: bytes) -> None:
     try:
         with file_of(data, "v.info.json") as path:
-            title = read_title(path)
+            title = read_info(path).title
     except MediaError:
         return
     assert title is None or (title == title.strip() and title.isprintable() and title.encode())

@@ -142,7 +142,8 @@ def no_data_message(path: str, makers: Sequence[str], *, renders: bool) -> str:
     return (
         f"{path} does not exist: there is no data to run on. Either\n"
         "  - put EEV's annotations and your videos under data/01_raw (see docs/own-data.md), or\n"
-        "  - run the embedded sample, which needs no download: `make run`"
+        "  - run the embedded sample, which needs no download:\n"
+        f"      kedro run --env sample --pipelines {SAMPLE},{DEFAULT}"
     )
 
 

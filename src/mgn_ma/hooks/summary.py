@@ -138,7 +138,7 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
     yield "Next:"
     yield f"  kedro run{chosen} --pipelines promotion   # make this ensemble the champion, if it is the better one"
     yield "  mgn-ma predict VIDEO -o results              # the champion's curves of a video of yours, as a page"
-    yield f"  make viz ENVIRONMENT={env or 'base'}                  # the pipelines as a graph, in the browser"
+    yield f"  kedro viz run{chosen} --include-hooks       # the pipelines as a graph, in the browser"
 
 
 def _score(row: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from mgn_ma.errors import MGNMAError
 from mgn_ma.inference.videos import VideoInput
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import is_remote
-from mgn_ma.media.folder import MediaFolder, is_video, read_title
+from mgn_ma.media.folder import MediaFolder, VideoInfo, choose_captions, is_video, read_info
 from mgn_ma.media.subtitles import decode_text
 
 COLUMNS = ("video", "video_id", "captions", "title")
@@ -155,13 +155,15 @@ def _completed(video: VideoInput, folder: MediaFolder | None, languages: Sequenc
     if folder is None:
         return video
     files = folder.files(Path(video.path).stem, languages)
-    title, note = video.title, ""
-    if title is None and files.info_path is not None:
+    info, note = VideoInfo(), ""
+    if files.info_path is not None:
         try:
-            title = read_title(files.info_path)
+            info = read_info(files.info_path)
         except MediaError as error:
-            note = f"without title: {error}"
-    return replace(video, captions=video.captions or files.captions_path, title=title, note=note)
+            note = f"without title: {error}" if video.title is None else ""
+    beside = choose_captions(files.captions, info)
+    captions = video.captions or (None if beside is None else beside.path)
+    return replace(video, captions=captions, title=info.title if video.title is None else video.title, note=note)
 
 
 def _distinct(videos: Iterable[VideoInput]) -> list[VideoInput]:

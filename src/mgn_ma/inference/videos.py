@@ -34,7 +34,7 @@ from mgn_ma.grid import grid_timestamps_us
 from mgn_ma.inference.bundle import Bundle
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
-from mgn_ma.media.folder import MediaFiles, plain_title
+from mgn_ma.media.folder import CaptionsFile, MediaFiles, plain_title
 from mgn_ma.media.inspection import LONGEST_S
 from mgn_ma.media.manifest import manifest_of_files
 from mgn_ma.media.source import VideoSource
@@ -78,7 +78,7 @@ class VideoInput:
     Attributes:
         video_id: any text; what the results call it.
         path: local path or fsspec URL.
-        captions: local path or fsspec URL of a WebVTT or SubRip file.
+        captions: local path or fsspec URL of a WebVTT, SubRip or json3 file.
         title: of the video, which the model may read.
         note: what is odd about what was found beside it.
     """
@@ -278,14 +278,15 @@ class _LocalVideo:
 
 def _local_files(video: VideoInput, folder: Path, config: FetchConfig) -> _LocalVideo:
     """Fetch what is elsewhere into ``folder``."""
-    name, problem, captions = file_name_of(video.video_id), "", None
+    name, problem = file_name_of(video.video_id), ""
+    captions: tuple[CaptionsFile, ...] = ()
     try:
         path = _local(video.path, folder, f"{name}.video", config)
     except MediaError as error:
         return _LocalVideo(video, name, None, error.reason)
     if video.captions is not None:
         try:
-            captions = _local(video.captions, folder, f"{name}.captions", config)
+            captions = (CaptionsFile(_local(video.captions, folder, f"{name}.captions", config)),)
         except MediaError as error:
             problem = str(error)
     return _LocalVideo(video, name, MediaFiles(path, captions), problem)

@@ -39,8 +39,8 @@ class DownloadConfig(Configuration):
     Attributes:
         url_template: address of a video; ``{video_id}`` stands for its id.
         max_height: largest height of the picture, in pixels, among the streams on offer.
-        caption_languages: which captions to fetch; automatic ones, and uploaded ones if ``uploaded_captions``.
-        uploaded_captions: whether captions that somebody wrote are taken where there are any.
+        caption_languages: which captions to fetch, in order of preference: of the first that there is, those that
+            somebody wrote, of a region (``en-GB``) too, else those that the site makes by itself.
         pause_seconds: least and greatest pause between two videos.
         bytes_per_second: limit of the rate; ``None`` for none.
         max_mib: most that is taken of one file.
@@ -55,8 +55,7 @@ class DownloadConfig(Configuration):
 
     url_template: str = "https://www.youtube.com/watch?v={video_id}"
     max_height: int = Field(default=360, gt=0)
-    caption_languages: tuple[str, ...] = ("en", "en-orig")
-    uploaded_captions: bool = False
+    caption_languages: tuple[str, ...] = ("en",)
     pause_seconds: tuple[float, float] = (5.0, 15.0)
     bytes_per_second: int | None = Field(default=None, gt=0)
     max_mib: int = Field(default=4096, gt=0)
@@ -193,22 +192,39 @@ def _fetch_beside(
         "ignoreerrors": True,
         "logger": messages,
         "writeinfojson": True,
-        "writeautomaticsub": True,
-        "writesubtitles": config.uploaded_captions,
-        "subtitleslangs": list(config.caption_languages),
         "subtitlesformat": "vtt/srt",
     }
     with yt_dlp.YoutubeDL(options) as downloader:
-        # As yt-dlp's own --load-info-json goes on from what an earlier call has found.
         if found is None:
-            downloader.extract_info(config.url(video_id))
-        else:
+            found = downloader.sanitize_info(downloader.extract_info(config.url(video_id), download=False))
+        if found is not None:
+            language = _language_to_fetch(found, config.caption_languages)
+            wanted = {"writesubtitles": language is not None, "writeautomaticsub": language is not None}
+            downloader.params |= wanted | {"subtitleslangs": [re.escape(language or "")]}
+            # As yt-dlp's own --load-info-json goes on from what an earlier call has found.
             downloader.process_ie_result(found)
     files = MediaFolder(str(folder)).files(video_id, config.caption_languages)
     problem = messages.reason()
     captions = Part("failed", problem) if problem else Part("none", "the video has none in the wanted languages")
     info = Part("failed", problem or "yt-dlp wrote none")
-    return PRESENT if files.captions_path else captions, PRESENT if files.info_path else info
+    return PRESENT if files.captions else captions, PRESENT if files.info_path else info
+
+
+def _language_to_fetch(found: dict[str, Any], languages: Sequence[str]) -> str | None:
+    """The language of the captions that are best to have, as the site names it; ``None`` where there are none.
+
+    yt-dlp gives those that somebody wrote where both kinds go by one name. The site's own are offered translated into
+    every language, and those of the spoken one once more, as ``en-orig``.
+    """
+    uploaded: Sequence[str] = tuple(found.get("subtitles") or ())
+    automatic: Sequence[str] = tuple(found.get("automatic_captions") or ())
+    for language in languages:
+        regional = (name for name in uploaded if name.startswith(f"{language}-"))
+        written = [name for name in (language, *regional) if name in uploaded]
+        made = [name for name in (f"{language}-orig", language) if name in automatic]
+        if written or made:
+            return (written + made)[0]
+    return None
 
 
 def is_gone(reason: str) -> bool:

@@ -61,12 +61,12 @@ def _read_outcome(video_id: str, folder: MediaFolder, caption_languages: Sequenc
     except (OSError, ValueError, KeyError, TypeError):
         recorded = [_NOT_TRIED] * 3
     files = folder.files(video_id, caption_languages)
-    there = (files.video_path, files.captions_path, files.info_path)
-    return Outcome(video_id, *(_now(part, path) for part, path in zip(recorded, there, strict=True)))
+    there = (files.video_path, files.captions, files.info_path)
+    return Outcome(video_id, *(_now(part, bool(found)) for part, found in zip(recorded, there, strict=True)))
 
 
-def _now(recorded: Part, path: str | None) -> Part:
-    if path is not None:
+def _now(recorded: Part, is_there: bool) -> Part:
+    if is_there:
         return PRESENT
     return Part("not tried", "it was fetched, and is no longer there") if recorded == PRESENT else recorded
 

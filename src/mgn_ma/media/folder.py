@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ VIDEO_SUFFIXES = (
     *("m4s", "mts", "m2ts", "m2t", "ogv", "asf", "f4v", "vob", "mj2"),
 )
 """What counts as a video in a folder, in small or capital letters, in order of preference."""
-CAPTION_SUFFIXES = ("vtt", "srt")
+CAPTION_SUFFIXES = ("vtt", "srt", "json3")
 INFO_SUFFIX = "info.json"
 
 _LONGEST_TITLE = 500
@@ -27,12 +27,45 @@ _MOST_INFO_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class CaptionsFile:
+    """A file of captions, and what its name says of it.
+
+    Attributes:
+        path: local path or fsspec URL.
+        language: such as ``en``, ``en-GB`` or ``en-orig``; "" where the name tells none.
+        serves: the wanted language that it is taken for, ``en`` in each of these cases.
+    """
+
+    path: str
+    language: str = ""
+    serves: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MediaFiles:
-    """What there is of one video; ``None`` for what there isn't. Nothing has been opened yet."""
+    """What there is of one video; ``None`` for what there isn't. Nothing has been opened yet.
+
+    ``captions`` stand in the order in which their names make them preferred; :func:`choose_captions` is told more.
+    """
 
     video_path: str | None = None
-    captions_path: str | None = None
+    captions: tuple[CaptionsFile, ...] = ()
     info_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What is read of an info.json.
+
+    Attributes:
+        title: of the video; ``None`` if it has none.
+        uploaded: languages of the captions that somebody wrote for it.
+        automatic: languages of those that YouTube makes by itself.
+    """
+
+    title: str | None = None
+    uploaded: frozenset[str] = frozenset()
+    automatic: frozenset[str] = frozenset()
 
 
 class MediaFolder:
@@ -65,14 +98,15 @@ class MediaFolder:
 
         Args:
             video_id: their common first part.
-            caption_languages: in order of preference. Of one language, WebVTT comes before SubRip, and its plain name
-                before YouTube's ``en-orig`` and regional ones such as ``en-GB``. Last comes a file without a language.
+            caption_languages: in order of preference. Of one language, WebVTT comes before SubRip and json3, and its
+                plain name before YouTube's ``en-orig`` and regional ones such as ``en-GB``. Last comes a file without a
+                language.
         """
         spelt = (f"{video_id}.{each}" for suffix in VIDEO_SUFFIXES for each in (suffix, suffix.upper()))
         video = next((name for name in spelt if self._has(name)), None)
-        captions = self._captions(video_id, caption_languages)
+        captions = tuple(self._captions(video_id, caption_languages))
         info = f"{video_id}.{INFO_SUFFIX}" if self._has(f"{video_id}.{INFO_SUFFIX}") else None
-        return MediaFiles(self._path(video), self._path(captions), self._path(info))
+        return MediaFiles(self._path(video), captions, self._path(info))
 
     def _has(self, name: str) -> bool:
         return name in self._names_set
@@ -80,17 +114,19 @@ class MediaFolder:
     def _path(self, name: str | None) -> str | None:
         return None if name is None else f"{self.root}/{name}"
 
-    def _captions(self, video_id: str, languages: Sequence[str]) -> str | None:
+    def _captions(self, video_id: str, languages: Sequence[str]) -> Iterator[CaptionsFile]:
         for language in languages:
             regional = self._starting_with(f"{video_id}.{language}-")
             for suffix in CAPTION_SUFFIXES:
                 exact = [f"{video_id}.{language}.{suffix}", f"{video_id}.{language}-orig.{suffix}"]
                 matching = [name for name in exact if self._has(name)]
-                matching += [name for name in regional if name.endswith(f".{suffix}")]
-                if matching:
-                    return matching[0]
-        bare = (f"{video_id}.{suffix}" for suffix in CAPTION_SUFFIXES)
-        return next((name for name in bare if self._has(name)), None)
+                matching += [name for name in regional if name.endswith(f".{suffix}") and name not in exact]
+                for name in matching:
+                    of_name = name.removeprefix(f"{video_id}.").removesuffix(f".{suffix}")
+                    yield CaptionsFile(f"{self.root}/{name}", of_name, language)
+        for suffix in CAPTION_SUFFIXES:
+            if self._has(f"{video_id}.{suffix}"):
+                yield CaptionsFile(f"{self.root}/{video_id}.{suffix}")
 
     def _starting_with(self, prefix: str) -> list[str]:
         first = bisect_left(self._names, prefix)
@@ -119,8 +155,8 @@ def local_folder(path: str) -> Path:
     return folder
 
 
-def read_title(path: str) -> str | None:
-    """A video's title from its info.json; ``None`` if it has none.
+def read_info(path: str) -> VideoInfo:
+    """What is wanted of a video's info.json.
 
     Args:
         path: local path or fsspec URL.
@@ -128,9 +164,18 @@ def read_title(path: str) -> str | None:
     Raises:
         MediaError: if the file can't be read or holds no JSON object.
     """
-    info = _read_info(path)
+    info = _read_object(path)
     title = info.get("title") or info.get("fulltitle")
-    return plain_title(title) if isinstance(title, str) else None
+    languages = (info.get(kind) for kind in ("subtitles", "automatic_captions"))
+    uploaded, automatic = (frozenset(each) if isinstance(each, dict) else frozenset() for each in languages)
+    return VideoInfo(plain_title(title) if isinstance(title, str) else None, uploaded, automatic)
+
+
+def choose_captions(captions: Sequence[CaptionsFile], info: VideoInfo) -> CaptionsFile | None:
+    """Of the captions in the most wanted language those that somebody wrote, else the first; ``None`` of none."""
+    of_language = [file for file in captions if file.serves == captions[0].serves]
+    uploaded = [file for file in of_language if file.language in info.uploaded]
+    return next(iter(uploaded or of_language), None)
 
 
 def plain_title(title: str) -> str | None:
@@ -141,7 +186,7 @@ def plain_title(title: str) -> str | None:
     return " ".join(words)[:_LONGEST_TITLE] or None
 
 
-def _read_info(path: str) -> dict[str, Any]:
+def _read_object(path: str) -> dict[str, Any]:
     data = read_whole(path, _MOST_INFO_BYTES)
     try:
         info = json.loads(data.decode("utf-8-sig", errors="replace"))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Literal
 
 from mgn_ma.media.container import MICROSECONDS
 from mgn_ma.media.digest import digest
 from mgn_ma.media.errors import CaptionsError, MediaError
-from mgn_ma.media.folder import MediaFiles, read_title
+from mgn_ma.media.folder import CaptionsFile, MediaFiles, VideoInfo, choose_captions, read_info
 from mgn_ma.media.probe import probe
-from mgn_ma.media.subtitles import read_captions
+from mgn_ma.media.subtitles import Captions, read_captions
 
 logger = logging.getLogger(__name__)
 
 LONGEST_S = 6 * 3600.0
 """What is read of a video if nothing else is said. A file of a kilobyte may claim a year, and gets a row each 1/6 s."""
+CaptionsOrigin = Literal["uploaded", "automatic", "unknown"]
+"""Who made captions: a person, a machine, or nobody knows."""
 AVAILABLE = "available"
 UNAVAILABLE = "unavailable"
 
@@ -48,6 +51,7 @@ class VideoRow:
     audio_duration_us: int | None = None
     captions_path: str | None = None
     captions_digest: str | None = None
+    captions_origin: CaptionsOrigin | None = None
     title: str | None = None
 
 
@@ -88,14 +92,18 @@ def _available(video: ListedVideo, video_path: str, max_seconds: float | None) -
             f"its picture ends at {info.duration_us / 1e6:.1f} s "
             f"and its sound at {info.audio_duration_us / 1e6:.1f} s: what is heard after that is left out"
         )
-    title: str | None = None
+    about = VideoInfo()
     captions_digest: str | None = None
+    captions_origin: CaptionsOrigin | None = None
     try:
-        title = None if files.info_path is None else read_title(files.info_path)
+        about = VideoInfo() if files.info_path is None else read_info(files.info_path)
     except MediaError as error:
         notes.append(f"without title: {error}")
+    chosen = choose_captions(files.captions, about)
     try:
-        captions_digest = None if files.captions_path is None else _captions_digest(files.captions_path, notes)
+        if chosen is not None:
+            captions_origin = _origin(chosen, _read_speech(chosen.path, notes), about)
+            captions_digest = digest(chosen.path)
     except MediaError as error:
         notes.append(f"without captions: {error}")
     return VideoRow(
@@ -111,13 +119,14 @@ def _available(video: ListedVideo, video_path: str, max_seconds: float | None) -
         height=info.height,
         has_audio=info.has_audio,
         audio_duration_us=info.audio_duration_us,
-        captions_path=None if captions_digest is None else files.captions_path,
+        captions_path=None if chosen is None or captions_digest is None else chosen.path,
         captions_digest=captions_digest,
-        title=title,
+        captions_origin=None if captions_digest is None else captions_origin,
+        title=about.title,
     )
 
 
-def _captions_digest(path: str, notes: list[str]) -> str:
+def _read_speech(path: str, notes: list[str]) -> Captions:
     captions = read_captions(path)
     if captions.dropped:
         n_cues = len(captions) + captions.merged + captions.dropped
@@ -126,4 +135,16 @@ def _captions_digest(path: str, notes: list[str]) -> str:
         raise CaptionsError(path, "holds no speech")
     if n_sounds := len(captions) - len(captions.speech):
         notes.append(f"{n_sounds} of {len(captions)} captions say what is heard, such as [Music], and are no speech")
-    return digest(path)
+    return captions
+
+
+def _origin(file: CaptionsFile, captions: Captions, info: VideoInfo) -> CaptionsOrigin:
+    """Who made captions: they tell it themselves, or their name or info.json does.
+
+    A video that has both kinds in a language has them under one name, and which of the two was fetched isn't said.
+    """
+    if captions.made_by is not None:
+        return captions.made_by
+    if file.language in info.uploaded:
+        return "uploaded"
+    return "automatic" if file.language in info.automatic or file.language.endswith("-orig") else "unknown"

@@ -1,4 +1,4 @@
-"""Captions as cues of distinct text: a tolerant WebVTT and SubRip reader, and the merging of roll-up captions."""
+"""Captions as cues of distinct text: a tolerant reader of WebVTT, SubRip and json3, and the merging of what rolls."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import overload
+from typing import Literal, overload
 
 from mgn_ma.media.errors import CaptionsError, MediaError
+from mgn_ma.media.json3 import Events, read_json3
 from mgn_ma.media.whole_file import read_whole
 
 LONGEST_OPEN_CUE_US = 5_000_000
@@ -22,6 +23,7 @@ _TIMING = re.compile(rf"^\s*{_TIME}\s*-->(?:\s*{_TIME}(?!\d))?")
 _BLOCKS = ("NOTE", "STYLE", "REGION")
 MOST_BYTES = 64 << 20
 """A file of more is no captions: an hour of them has some 100 kB."""
+_WORD_TIME = re.compile(r"<\d+:\d[\d:.]*>")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?\d[\d:.]*>|\{\\[^{}]*\}")
 # One way only to match any text, so that no text makes them slow.
 _SOUND = re.compile(r"(?:\s*(?:\[[^\[\]]*\]|\([^()]*\)|[♪♫♬#*]))+\s*")
@@ -54,12 +56,14 @@ class Captions(Sequence[Cue]):
         dropped: cues that could not be understood: no start, or no text beside an unreadable time.
         repaired: cues whose end was missing or not after their start, and was put at the next cue's start.
         merged: cues that only repeated what was on screen already, and went into the one before.
+        made_by: who made them, where the file tells: words with times of their own are YouTube's recognition of speech.
     """
 
     cues: tuple[Cue, ...]
     dropped: int = 0
     repaired: int = 0
     merged: int = 0
+    made_by: Literal["automatic"] | None = None
 
     @property
     def speech(self) -> tuple[Cue, ...]:
@@ -85,7 +89,7 @@ class _RawCue:
 
 
 def read_captions(path: str) -> Captions:
-    """Read a WebVTT or SubRip file, whichever its name says, and merge what roll-up display repeats.
+    """Read a WebVTT, SubRip or json3 file, whichever its name says, and merge what roll-up display repeats.
 
     Encoding: a byte order mark decides; else UTF-8; else Windows-1252.
 
@@ -124,18 +128,34 @@ def decode_text(data: bytes) -> str:
 
 
 def parse_captions(text: str) -> Captions:
-    """Cues of a WebVTT or SubRip text, merged.
+    """Cues of a WebVTT or SubRip text, merged, or of a json3 text.
 
     Raises:
-        ValueError: if the text is neither: no header and not one line with a time.
+        ValueError: if the text is none of them: no header, not one line with a time, and no events.
     """
+    text = text.lstrip("\ufeff \r\n\t")
+    if text.startswith("{") and (events := read_json3(text)) is not None:
+        return _of_events(events)
     raw, dropped = _raw_cues(text)
-    if not raw and not dropped and text.strip() and not text.lstrip("\ufeff \r\n\t").startswith("WEBVTT"):
-        raise ValueError("holds no captions: neither a WebVTT header nor a line with times")
+    if not raw and not dropped and text.strip() and not text.startswith("WEBVTT"):
+        raise ValueError("holds no captions: neither a WebVTT header, nor a line with times, nor events of json3")
     raw.sort(key=lambda cue: cue.start_us)
     ended, repaired = _with_ends(raw)
     cues, merged = _merge(ended)
-    return Captions(tuple(cues), dropped=dropped, repaired=repaired, merged=merged)
+    made_by: Literal["automatic"] | None = "automatic" if _WORD_TIME.search(text) else None
+    return Captions(tuple(cues), dropped=dropped, repaired=repaired, merged=merged, made_by=made_by)
+
+
+def _of_events(events: Events) -> Captions:
+    """Nothing is merged: what is there twice is said twice."""
+    raw = [
+        _RawCue(event.start_us, event.end_us, lines)
+        for event in sorted(events.events, key=lambda event: event.start_us)
+        if (lines := tuple(filter(None, map(_plain, event.text.split("\n")))))
+    ]
+    ended, repaired = _with_ends(raw)
+    cues = tuple(_cue(cue, cue.lines) for cue in ended)
+    return Captions(cues, events.dropped, repaired, made_by="automatic" if events.word_times else None)
 
 
 def _raw_cues(text: str) -> tuple[list[_RawCue], int]:
@@ -214,20 +234,28 @@ def _merge(cues: list[_RawCue]) -> tuple[list[Cue], int]:
     shown: tuple[str, ...] = ()
     shown_until_us = 0
     for cue in cues:
-        assert cue.end_us is not None  # noqa: S101 - _with_ends gives each cue one
         follows = bool(kept) and cue.start_us <= shown_until_us + _CONTIGUOUS_US
         new = cue.lines[_carried(shown, cue.lines) :]
         if not new and not follows:
             # What has left the screen and comes back alone is said again.
             new = cue.lines
         if new:
-            text = " ".join(new)
-            kept.append(Cue(cue.start_us, cue.end_us, text, sound=_SOUND.fullmatch(text) is not None))
+            kept.append(_cue(cue, new))
         else:
             merged += 1
-            kept[-1] = replace(kept[-1], end_us=max(kept[-1].end_us, cue.end_us))
-        shown, shown_until_us = cue.lines, max(shown_until_us, cue.end_us) if follows else cue.end_us
+            kept[-1] = replace(kept[-1], end_us=max(kept[-1].end_us, _end_us(cue)))
+        shown, shown_until_us = cue.lines, max(shown_until_us, _end_us(cue)) if follows else _end_us(cue)
     return kept, merged
+
+
+def _cue(raw: _RawCue, lines: Sequence[str]) -> Cue:
+    text = " ".join(lines)
+    return Cue(raw.start_us, _end_us(raw), text, sound=_SOUND.fullmatch(text) is not None)
+
+
+def _end_us(cue: _RawCue) -> int:
+    assert cue.end_us is not None  # noqa: S101 - _with_ends gives each cue one
+    return cue.end_us
 
 
 def _carried(shown: tuple[str, ...], lines: tuple[str, ...]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 import pandas as pd
 
@@ -27,9 +27,9 @@ def chapters(moments: Sequence[Moment]) -> str:
     starting = groupby(sorted(moments, key=_begins_ms), key=_begins_ms)
     found = [(begins_ms, list(of_start)) for begins_ms, of_start in starting]
     lines = ["WEBVTT", ""]
-    for (begins_ms, of_start), (next_ms, _) in zip(found, [*found[1:], (None, [])], strict=True):
+    for (begins_ms, of_start), following in zip_longest(found, found[1:]):
         ends_ms = max(min(moment.end_us for moment in of_start) // 1000, begins_ms + 1)
-        ends_ms = ends_ms if next_ms is None else min(ends_ms, next_ms)
+        ends_ms = ends_ms if following is None else min(ends_ms, following[0])
         names = html.escape(", ".join(dict.fromkeys(moment.expression for moment in of_start)), quote=False)
         lines += [f"{_clock(begins_ms)} --> {_clock(ends_ms)}", names, ""]
     return "\n".join(lines)

@@ -64,8 +64,9 @@ def escaped(text: object) -> str:
 
 
 def interval_bars(low: npt.ArrayLike, middle: npt.ArrayLike, high: npt.ArrayLike, colour: str) -> dict[str, object]:
-    """Bars over N intervals, for a trace's ``error_x``; NaN is a bar of length nought: the point stands alone."""
-    above, below = (np.nan_to_num(np.subtract(a, b, dtype=np.float64)) for a, b in ((high, middle), (middle, low)))
+    """Bars over N intervals, for a trace's ``error_x``; where one is NaN or ``None``, the point stands alone."""
+    low, middle, high = (np.asarray(values, dtype=np.float64) for values in (low, middle, high))
+    above, below = np.nan_to_num(high - middle), np.nan_to_num(middle - low)
     lengths = {"array": above.tolist(), "arrayminus": below.tolist()}
     return {"type": "data", "symmetric": False, **lengths, "color": colour, "thickness": 1.5, "width": 4}
 

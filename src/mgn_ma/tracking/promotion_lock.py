@@ -41,7 +41,7 @@ def promotion_lock(client: MlflowClient, name: str, timeout_s: float = TIMEOUT_S
         if time.monotonic() > deadline:
             raise PromotionBusyError(
                 f"{_holder(client, lock)} has been moving the champion of {name} for {timeout_s:.0f} s. If it was "
-                f"killed, delete the registered model {lock} in MLflow (make mlflow-ui)"
+                f"killed, delete the registered model {lock} in MLflow"
             )
         time.sleep(_PAUSE_S)
     try:

@@ -93,7 +93,7 @@ class TrackedRun:
         uri = mlflow.get_tracking_uri()
         if uri.startswith("http"):
             return f"{redacted(uri)}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
-        return f"run {self.run_id} in {redacted(uri)} (look at it with `make mlflow-ui`)"
+        return f"run {self.run_id} (`mlflow ui --backend-store-uri {redacted(uri)}` shows it)"
 
 
 def start_run(uri: str, experiment: str, name: str, project_path: Path) -> TrackedRun:

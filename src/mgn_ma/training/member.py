@@ -85,6 +85,11 @@ class MemberJob(Configuration):
         logger.info("%s was begun with shuffle: %s and goes on with it; auto is %s here", self.name, elsewhere, here)
         return begun
 
+    def on_shuffled_labels(self, name: str) -> MemberJob:
+        """The control of this training: it keeps its last epoch, for the best of several is better than chance."""
+        last = self.config.model_copy(update={"snapshot": "last", "early_stopping": None})
+        return self.model_copy(update={"name": name, "config": last, "shuffle_labels": True})
+
     @property
     def _is_chosen_by_score(self) -> bool:
         return self.config.snapshot == "best" or self.config.early_stopping is not None

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mgn_ma.eev.correlation import ConstantPolicy
 from mgn_ma.execution import ExecutionConfig, run
 from mgn_ma.execution.progress import progress
 from mgn_ma.extractors.device import resolve_device
+from mgn_ma.grid import frames_before, grid_time
 from mgn_ma.training.batches import FrameBatches
 from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.config import EnsembleConfig, ModelConfig, TrainingConfig
+from mgn_ma.training.gather import Batch
 from mgn_ma.training.loop import OnEpoch
 from mgn_ma.training.member import MemberJob, TrainedNetwork, train_member
+from mgn_ma.training.order import Frames
 from mgn_ma.training.packed import PackedSplit, check_modalities
 from mgn_ma.training.predict import Predictions, predict
 from mgn_ma.training.states import StateStore
@@ -62,8 +66,7 @@ def member_jobs(
         )
         jobs.append(job)
     if ensemble.shuffled_control:
-        last = jobs[0].config.model_copy(update={"snapshot": "last", "early_stopping": None})
-        jobs.append(jobs[0].model_copy(update={"name": CONTROL, "config": last, "shuffle_labels": True}))
+        jobs.append(jobs[0].on_shuffled_labels(CONTROL))
     return jobs
 
 
@@ -152,8 +155,10 @@ def predict_split(
     return pd.concat(values, ignore_index=True), pd.concat(attention, ignore_index=True)
 
 
-def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, training: TrainingConfig) -> Predictions:
-    """What one network says of every frame of a split.
+def predict_network(
+    name: str, checkpoint: Checkpoint, split: PackedSplit, training: TrainingConfig, *, reversed_time: bool = False
+) -> Predictions:
+    """What one network says of every frame of a split, of videos that run backwards if ``reversed_time``.
 
     Raises:
         ValueError: the split's vectors are not those that it was trained on; the message calls it ``name``.
@@ -163,9 +168,25 @@ def predict_network(name: str, checkpoint: Checkpoint, split: PackedSplit, train
     batches = FrameBatches(split, list(checkpoint.inputs), training.batches, device)
     network = checkpoint.build().to(device)
     targets = checkpoint.description.targets
-    return predict(
-        network, batches.gathered, split.timestamps_us, split.offsets, targets, precision=checkpoint.precision
-    )
+    order, timestamps_us = np.arange(split.n_frames), np.asarray(split.timestamps_us)
+    if reversed_time:
+        order, timestamps_us = _backwards(timestamps_us, split.offsets)
+
+    def gather(groups: Iterable[Frames]) -> Iterator[Batch]:
+        return batches.gathered(order[frames] for frames in groups)
+
+    return predict(network, gather, timestamps_us, split.offsets, targets, precision=checkpoint.precision)
+
+
+def _backwards(
+    timestamps_us: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(F,) which frame comes in the place of each when every video runs backwards, and (F,) when."""
+    lengths = np.diff(offsets)
+    first, last = np.repeat(offsets[:-1], lengths), np.repeat(offsets[1:] - 1, lengths)  # (F,) of each frame's video
+    mirror = first + last - np.arange(len(timestamps_us))
+    steps = frames_before(timestamps_us)
+    return mirror, grid_time(steps[first] + steps[last] - steps[mirror])
 
 
 def split_frames(split: PackedSplit) -> pd.DataFrame:

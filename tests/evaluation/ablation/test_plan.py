@@ -42,6 +42,14 @@ def test_a_reaction_of_its_own_takes_no_further_network():
     assert plan.reactions == {"late": "centred", "five": "causal"}
 
 
+def test_a_control_is_trained_on_shuffled_labels_or_is_the_network_itself_backwards():
+    plan = make({"full": {}, "shuffled": {"control": "shuffled_labels"}, "backwards": {"control": "reversed_time"}})
+    assert plan.networks["backwards", 1] == plan.networks["full", 1] == ("full_seed_1",)
+    assert plan.reversed_time == {"backwards"}
+    job = next(job for job in plan.jobs if job.name == "shuffled_seed_1")
+    assert job.shuffle_labels and job.config.snapshot == "last"
+
+
 def test_networks_of_a_seed_read_the_video_vectors_of_that_seed():
     packed = {f"{kind}_seed_{seed}": 2 + seed for seed in (0, 1, 10) for kind in ("video", "video_in_sample")}
     train = SimpleNamespace(widths={"image": 4, **packed}, targets=EEV)

@@ -54,9 +54,10 @@ def asked(monkeypatch):
     """Networks that predict without being there, and who was asked."""
     names = []
 
-    def predict_network(name, checkpoint, split, training):
+    def predict_network(name, checkpoint, split, training, *, reversed_time=False):
         names.append((name, split.description.split))
-        return Predictions(predicted(name, split), np.zeros((0, 0), np.float32))
+        values = predicted(name, split)
+        return Predictions(values[::-1] if reversed_time else values, np.zeros((0, 0), np.float32))
 
     monkeypatch.setattr(scores, "predict_network", predict_network)
     return names
@@ -136,3 +137,19 @@ def test_a_single_network_s_reactions_are_those_of_an_ensemble_of_it_alone(asked
         ours = table[table["predictor"] == variant].drop(columns=["seed", "predictor"]).reset_index(drop=True)
         pd.testing.assert_frame_equal(ours, chain.drop(columns="predictor").reset_index(drop=True), check_dtype=False)
     assert sorted(asked) == sorted((one[0], split) for split in splits)
+
+
+def test_the_control_of_reversed_time_is_another_prediction_of_the_same_network(asked):
+    split = Split("validation")
+    one = NETWORKS[:1]
+    plan = AblationPlan((), {("plain", 0): one, ("backwards", 0): one}, reversed_time=frozenset({"backwards"}))
+    table = score_variants(
+        plan,
+        dict.fromkeys(one),
+        [LabelledSplit(split, labels_of(split))],
+        training=TrainingConfig(),
+        evaluation=EvaluationConfig(),
+        ensembling=EnsemblingConfig(),
+    )
+    scores = table.groupby("predictor")["score"].mean()
+    assert scores["plain"] > 0.5 > scores["backwards"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,15 +24,20 @@ class Variant(NetworkChanges):
             ``training``: as many members, of the same variants, combined by the same method.
         reaction: what makes viewers' reactions of its curves (`mgn_ma.evaluation.reaction`), fitted on validation;
             ``None``: nothing, and of an ensemble what ``ensembling.reaction`` says.
+        control: ``shuffled_labels``, trained on labels exchanged between videos, which must score about 0; or
+            ``reversed_time``, predicting videos that run backwards, where only what sees time says something else.
     """
 
     ensemble_of: VariantName | None = None
     reaction: ReactionMethod | None = None
+    control: Literal["shuffled_labels", "reversed_time"] | None = None
 
     @model_validator(mode="after")
     def _an_ensemble_changes_nothing(self) -> Self:
         if self.ensemble_of and (self.model or self.training):
             raise ValueError(f"an ensemble takes the networks of {self.ensemble_of} as they are: change them there")
+        if self.ensemble_of and self.control:
+            raise ValueError(f"a control is one network, not the ensemble of {self.ensemble_of}")
         return self
 
 

@@ -39,11 +39,13 @@ class AblationPlan:
         jobs: the networks, no two alike.
         networks: for every variant and seed the names of its jobs: one, or an ensemble's members.
         reactions: by variant, where it says what makes reactions of its curves.
+        reversed_time: the variants whose networks predict videos that run backwards.
     """
 
     jobs: tuple[MemberJob, ...]
     networks: Mapping[Trained, tuple[str, ...]]
     reactions: Mapping[str, ReactionMethod] = field(default_factory=dict)
+    reversed_time: frozenset[str] = frozenset()
 
 
 def make_plan(
@@ -82,10 +84,13 @@ def make_plan(
                     seed=member_seed,
                     constant=constant,
                 )
+                if variant.control == "shuffled_labels":
+                    job = job.on_shuffled_labels(job.name)
                 names.append(jobs.setdefault(job.model_dump_json(exclude={"name"}), job).name)
             networks[name, seed] = tuple(names)
     reactions = {name: each.reaction for name, each in config.wanted.items() if each.reaction is not None}
-    return AblationPlan(tuple(jobs.values()), networks, reactions)
+    backwards = frozenset(name for name, each in config.wanted.items() if each.control == "reversed_time")
+    return AblationPlan(tuple(jobs.values()), networks, reactions, backwards)
 
 
 def _settings(

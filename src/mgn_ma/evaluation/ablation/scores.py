@@ -24,8 +24,11 @@ from mgn_ma.training.config import TrainingConfig
 from mgn_ma.training.members import predict_network, split_frames
 from mgn_ma.training.packed import PackedSplit
 
-_Group = tuple[str, ...]
-"""Names of the networks that a prediction is made of."""
+_Predictor = tuple[str, bool]
+"""Name of a network, and whether videos run backwards before it."""
+
+_Group = tuple[_Predictor, ...]
+"""What a prediction is made of."""
 
 _Floats = npt.NDArray[np.floating[Any]]
 
@@ -64,7 +67,8 @@ def score_variants(
         training: how batches come, and on which device.
     """
     users: dict[_Group, dict[EnsemblingConfig, list[Trained]]] = {}
-    for (variant, seed), group in plan.networks.items():
+    for (variant, seed), names in plan.networks.items():
+        group = tuple((name, variant in plan.reversed_time) for name in names)
         combined = _combined(group, plan.reactions.get(variant), ensembling)
         users.setdefault(group, {}).setdefault(combined, []).append((variant, seed))
     recipes: dict[tuple[_Group, EnsemblingConfig], EnsembleRecipe] = {}
@@ -78,7 +82,7 @@ def score_variants(
         if scored.noise_free is not None:
             tables += _rows(frames.labels(scored.noise_free), truth, split, [(ORACLE, 0)], evaluation)
         for group, members in _predicted(list(users), networks, split, training):
-            predictions = replace(frames, members=dict(zip(group, members, strict=True)))
+            predictions = replace(frames, members={name: m for (name, _), m in zip(group, members, strict=True)})
             for combined, whose in users[group].items():
                 if (group, combined) not in recipes:
                     recipes[group, combined] = _learned(predictions, truth, split.targets, combined, evaluation)
@@ -138,11 +142,13 @@ def _predicted(
 
     Every network predicts once, and what it says is held until the last group that it is in has had it.
     """
-    held: dict[str, npt.NDArray[np.float32]] = {}
+    held: dict[_Predictor, npt.NDArray[np.float32]] = {}
     for number, group in enumerate(groups):
-        for name in group:
-            if name not in held:
-                held[name] = predict_network(name, networks[name], split, training).values
-        yield group, [held[name] for name in group]
-        wanted = {name for later in groups[number + 1 :] for name in later}
-        held = {name: values for name, values in held.items() if name in wanted}
+        for predictor in group:
+            if predictor not in held:
+                name, backwards = predictor
+                made = predict_network(name, networks[name], split, training, reversed_time=backwards)
+                held[predictor] = made.values
+        yield group, [held[predictor] for predictor in group]
+        wanted = {predictor for later in groups[number + 1 :] for predictor in later}
+        held = {predictor: values for predictor, values in held.items() if predictor in wanted}
