@@ -44,6 +44,9 @@ def test_both_videos_stand_at_the_same_picture(page):
     page.keyboard.press("Home")
     assert times(page) == pytest.approx([0, 0], abs=0.03)
     page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    of_a, of_b = times(page)
+    assert of_a - of_b == pytest.approx(0.2, abs=0.03)
     same = page.evaluate(
         """() => {
           const shot = (video) => {
