@@ -11,6 +11,7 @@ from itertools import groupby, zip_longest
 import pandas as pd
 
 from mgn_ma.inference.moments import Moment
+from mgn_ma.media.subtitles import webvtt_time
 
 
 def per_second(curves: pd.DataFrame) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def chapters(moments: Sequence[Moment]) -> str:
         ends_ms = max(min(moment.end_us for moment in of_start) // 1000, begins_ms + 1)
         ends_ms = ends_ms if following is None else min(ends_ms, following[0])
         names = html.escape(", ".join(dict.fromkeys(moment.expression for moment in of_start)), quote=False)
-        lines += [f"{_clock(begins_ms)} --> {_clock(ends_ms)}", names, ""]
+        lines += [f"{webvtt_time(begins_ms * 1000)} --> {webvtt_time(ends_ms * 1000)}", names, ""]
     return "\n".join(lines)
 
 
@@ -75,7 +76,7 @@ def markers(moments: Sequence[Moment], name: str, address: str, duration_us: int
             otio.schema.Marker(
                 name=moment.expression,
                 marked_range=TimeRange(start, frames(moment.end_us) - start + RationalTime(1, rate)),
-                comment=f"+{moment.height:.3g} at {_clock(moment.peak_us // 1000)}",
+                comment=f"+{moment.height:.3g} at {webvtt_time(moment.peak_us // 1000)}",
             )
         )
     track = otio.schema.Track("V1", kind=otio.schema.TrackKind.Video, children=[clip])
@@ -89,8 +90,3 @@ def markers(moments: Sequence[Moment], name: str, address: str, duration_us: int
 
 def _begins_ms(moment: Moment) -> int:
     return moment.start_us // 1000
-
-
-def _clock(time_ms: int) -> str:
-    seconds, ms = divmod(time_ms, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
