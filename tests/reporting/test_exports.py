@@ -52,6 +52,12 @@ def test_chapters_follow_one_another_and_name_every_moment(drawn):
         assert any(cue.start == each.start_us // 1000 and each.expression in cue.text for cue in read)
 
 
+def test_a_marker_tells_its_height_and_peak():
+    files = markers([moment("awe", 60_000_000, 63_000_000)], "film", "file:///film.mp4", 70_000_000, 25.0)
+    (clip,) = otio.adapters.read_from_string(files[".otio"], "otio_json").find_clips()
+    assert clip.markers[0].comment == "+0.4 at 00:01:01.500"
+
+
 RATES = [24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 50.0, 60000 / 1001, 60.0]
 
 

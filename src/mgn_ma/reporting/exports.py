@@ -76,7 +76,7 @@ def markers(moments: Sequence[Moment], name: str, address: str, duration_us: int
             otio.schema.Marker(
                 name=moment.expression,
                 marked_range=TimeRange(start, frames(moment.end_us) - start + RationalTime(1, rate)),
-                comment=f"+{moment.height:.3g} at {webvtt_time(moment.peak_us // 1000)}",
+                comment=f"+{moment.height:.3g} at {webvtt_time(moment.peak_us)}",
             )
         )
     track = otio.schema.Track("V1", kind=otio.schema.TrackKind.Video, children=[clip])
