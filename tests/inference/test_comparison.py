@@ -33,12 +33,12 @@ def passages_of(a, b):
 @pytest.fixture(scope="module")
 def film(films):
     """Four seconds and a bit at 25 frames a second."""
-    return min(films.glob("*.mp4"))
+    return next(path for path in films.glob("*.mp4") if probe(str(path)).fps == 25)
 
 
 @pytest.fixture(scope="module")
-def other(films):
-    return sorted(films.glob("*.mp4"))[1]
+def other(films, film):
+    return next(path for path in films.glob("*.mp4") if path != film)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,10 @@ def test_a_passage_cut_out_is_only_in_the_first_and_the_rest_is_aligned_to_the_f
 
 
 def test_a_passage_put_in_and_another_size_and_coarser_and_darker(film, other, end, tmp_path):
+    twenty_pictures = 20 / probe(str(other)).fps  # 0.8 s at the film's rate
     cut = recut(
         tmp_path / "cut.mp4",
-        [(film, 0, 2.0), (other, 1.0, 1.8), (film, 2.0, 99)],
+        [(film, 0, 2.0), (other, 1.0, 1.0 + twenty_pictures), (film, 2.0, 99)],
         size=(96, 96),
         crf=36,
         brightness=0.7,
