@@ -9,6 +9,7 @@ import sys
 
 import pandas as pd
 import pytest
+from recut import recut
 
 from mgn_ma.command import main
 
@@ -128,6 +129,36 @@ def test_what_can_not_be_done_is_said_in_one_line(elsewhere, capsys, arguments, 
     assert said.startswith("Error: ")
     assert message in said
     assert not list(elsewhere.glob("*.db")), "an MLflow that is not there was made"
+
+
+def test_two_cuts_are_compared_and_their_passages_told(bundle_folder, films, elsewhere, capsys):
+    film = min(films.glob("*.mp4"))
+    recut(elsewhere / "cut.mp4", [(film, 1.0, 99)])
+    assert call("compare", film, "cut.mp4", "-o", "out", "--model", bundle_folder) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "only in A: 0:00.00 to 0:01.00"
+    assert said[1].startswith("both: A 0:01.00 to ")
+    assert said[2:] == ["Results: out/comparison.html"]
+    found = {path.name for path in (elsewhere / "out").iterdir() if not path.name.startswith(".")}
+    assert found == {"comparison.html", "comparison.json", "differences.csv"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x.mp4", "-o", "out", "--model", "m"], "there are 1 videos and 1 models"),
+        (["x.mp4", "x.mp4", "-o", "out"], "there are 1 videos and 1 models"),
+        (["x.mp4", "y.mp4", "z.mp4", "-o", "out"], "there are 3 videos and 1 models"),
+        (["x.mp4", "y.mp4", "-o", "out", "--model", "m", "--model", "n"], "there are 2 videos and 2 models"),
+        (["x.mp4", "y.mp4", "-o", "/dev/null/out"], "/dev/null/out: can't be written to"),
+        (["x.mp4", "y.mp4", "-o", "out", "--model", "nowhere"], "there is no bundle.json in nowhere"),
+    ],
+)
+def test_what_can_not_be_compared_is_said_in_one_line(elsewhere, capsys, arguments, message):
+    assert call("compare", *arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ") and said.count("\n") == 1
+    assert message in said
 
 
 def test_inside_the_project_its_own_mlflow_is_asked(elsewhere, capsys, monkeypatch):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mgn_ma.inference.bundle import Bundle
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+CHAMPION = "models:/mgn-ma@champion"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -73,7 +74,7 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
     model: Annotated[
         str, typer.Option(help="models:/mgn-ma@champion, models:/mgn-ma/3, or the folder of a bundle.")
-    ] = "models:/mgn-ma@champion",
+    ] = CHAMPION,
     tracking_uri: Annotated[
         str | None,
         typer.Option(
@@ -140,6 +141,55 @@ def predict(
         webbrowser.open(_first_page(tables.account, output).resolve().as_uri())
     if n_failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    videos: Annotated[
+        list[str], typer.Argument(metavar="VIDEO", help="Two cuts of a video; with two models, one video.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="As of predict; given twice, A is the first one and B the second."),
+    ] = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="As of predict.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder with the weights of the models' extractors.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read videos.")] = 1,
+    max_seconds: Annotated[float, typer.Option(min=1, help="A longer video is not read.")] = 6 * 3600,
+) -> None:
+    """Compare two cuts of a video, A and B, or what two models say of one video.
+
+    Cuts are aligned by their pictures: what both have is compared moment by moment, and what one alone has is told.
+    DIR gets comparison.html, differences.csv and comparison.json.
+    """
+    from mgn_ma.execution import ExecutionConfig
+    from mgn_ma.files import remove_unfinished
+    from mgn_ma.inference.finding import find_videos
+    from mgn_ma.inference.videos import VideoSettings
+    from mgn_ma.media.fetch import FetchConfig, hosts_of
+    from mgn_ma.reporting.comparison import PAGE, compare_predictions
+    from mgn_ma.reporting.page import passage_text
+
+    models = model or [CHAMPION]
+    found = find_videos(videos)
+    if (len(found), len(models)) not in {(2, 1), (1, 2)}:
+        raise UsageError(
+            "compare takes two videos and one --model, or one video and two: "
+            f"there are {len(found)} videos and {len(models)} models"
+        )
+    _require_writable(output)
+    reading = VideoSettings(weights=weights, fetch=FetchConfig(private_hosts=hosts_of(videos)), max_seconds=max_seconds)
+    with claimed(output, "mgn-ma compare", ["the comparison", "the predictions"]):
+        remove_unfinished(output, below=False)
+        bundles = [_load(name, tracking_uri) for name in models]
+        passages = compare_predictions(bundles, found, reading, ExecutionConfig(workers=workers), output)
+    if len(found) == 2:
+        for passage in passages:
+            typer.echo(passage_text(passage))
+    typer.echo(f"Results: {output / PAGE}")
 
 
 @app.command()

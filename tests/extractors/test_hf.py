@@ -206,6 +206,13 @@ class TestRefused:
         with pytest.raises(WeightsError, match=r"makes no vector of .* by this pooling.*set another `pooling`"):
             extractor(name, folder(model), pooling="pooled")
 
+    def test_a_damaged_file(self, folder: Callable[[str], Path], tmp_path: Path) -> None:
+        damaged = shutil.copytree(folder("vit"), tmp_path / "vit")
+        (damaged / "model.safetensors").write_bytes((damaged / "model.safetensors").read_bytes()[:1000])
+        with pytest.raises(WeightsError, match="vit can't be loaded as an encoder") as raised:
+            extractor("hf_image", damaged)
+        assert "\n" not in str(raised.value)
+
     def test_a_pooler_that_was_never_trained_is_refused_where_it_is_used(self, tmp_path: Path) -> None:
         MODELS["vit"](tmp_path)
         state = {key: value for key, value in load_file(tmp_path / "model.safetensors").items() if "pooler" not in key}

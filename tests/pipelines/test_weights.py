@@ -16,12 +16,14 @@ import torch
 import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
+from tiny_whisper import save_tiny_whisper
 
 from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.extractors.vggish.network import VGGish
 from mgn_ma.features.settings import Modalities
 from mgn_ma.pipelines.weights import create_pipeline
 from mgn_ma.pipelines.weights.nodes import WeightsSettings
+from mgn_ma.transcription.config import TranscriptionConfig
 
 MODALITIES = {
     "image": {"extractor": "image_descriptor", "tolerance_us": 0},
@@ -58,12 +60,16 @@ def run(tmp_path: Path) -> Run:
     """Runs the pipeline; gives the account, as it was saved, and what the run failed with after that."""
 
     def run_it(
-        extractors: dict[str, Any], modalities: dict[str, Any] = MODALITIES, **settings: Any
+        extractors: dict[str, Any],
+        modalities: dict[str, Any] = MODALITIES,
+        transcription: TranscriptionConfig | None = None,
+        **settings: Any,
     ) -> tuple[pd.DataFrame, Exception | None]:
         entry = yaml.safe_load((PROJECT / "conf/base/weights/catalog.yml").read_text())["weights_account"]
         entry["filepath"] = str(tmp_path / "account.csv")
         catalog = DataCatalog.from_config({"weights_account": entry})
         catalog["params:modalities"] = MemoryDataset(with_settings(modalities, extractors))
+        catalog["params:transcription"] = MemoryDataset(transcription or TranscriptionConfig())
         catalog["params:weights"] = MemoryDataset(WeightsSettings(**settings))
         error: Exception | None = None
         try:
@@ -89,6 +95,20 @@ def test_a_listing_says_what_is_needed_and_fails_for_nothing(run: Run, tmp_path:
     assert "absent.pth" in vggish["state"]
     assert "weights.fetch=true" in vggish["state"]
     assert (bert["state"], bert["place"], bert["sha256"]) == ("needs no file", "random (seed 0)", "")
+
+
+def test_whisper_is_listed_where_transcription_names_one(run: Run, tmp_path: Path) -> None:
+    whisper = save_tiny_whisper(tmp_path / "whisper")
+    for pretrained, state in ((str(whisper), "ready"), (str(tmp_path / "absent"), "no file model.safetensors")):
+        account, error = run(table("random:0"), transcription=TranscriptionConfig(pretrained=pretrained))
+        row = account.to_dict("records")[-1]
+        assert (row["network"], row["modalities"], row["place"], error) == (
+            "whisper",
+            "transcription",
+            pretrained,
+            None,
+        )
+        assert row["state"].startswith(state)
 
 
 def test_what_is_absent_is_fetched_and_not_fetched_again(run: Run, published: Path, tmp_path: Path) -> None:

@@ -136,23 +136,25 @@ class WeightsNeed:
         return f"It is {public.title} ({public.licence}{size}): {how}; or set `pretrained` to the path of a copy."
 
 
-class NetworkConfig(ExtractorConfig):
+class FrozenNetwork(Configuration):
     """What the configuration of every frozen network has beside its own settings.
 
     Attributes:
         PUBLIC: the public weights for each field of type :class:`Pretrained`.
+        NOT_IN_FINGERPRINT: settings that change nothing of what it makes.
+        VERSION: raised by hand when the code changes what it makes.
         pretrained: its weights.
-        precision: what the network computes in; the vectors are handed on as float32.
-        batch_size: units (frames, patches, texts) of one video a forward pass. A CPU gains nothing by more than the
-            default, a large GPU takes 128 and more. Halved by itself where memory doesn't suffice.
+        precision: what the network computes in.
         device: ``auto`` (CUDA, then MPS, then CPU) or a torch device such as ``cuda:1``.
     """
 
     PUBLIC: ClassVar[Mapping[str, PublicWeights]]
+    NOT_IN_FINGERPRINT: ClassVar[frozenset[str]]
+    VERSION: ClassVar[int]
 
+    name: str
     pretrained: Pretrained
     precision: Precision = "float32"
-    batch_size: PositiveInt = 32
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
 
     def weights_needed(self) -> tuple[WeightsNeed, ...]:
@@ -193,6 +195,18 @@ class NetworkConfig(ExtractorConfig):
         weights = {need.part: identity(need) for need in self.weights_needed()}
         canonical = json.dumps({"version": self.VERSION, **settings, "weights": weights}, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class NetworkConfig(FrozenNetwork, ExtractorConfig):
+    """What the configuration of every extractor with a frozen network has.
+
+    Attributes:
+        precision: what the network computes in; the vectors are handed on as float32.
+        batch_size: units (frames, patches, texts) of one video a forward pass. A CPU gains nothing by more than the
+            default, a large GPU takes 128 and more. Halved by itself where memory doesn't suffice.
+    """
+
+    batch_size: PositiveInt = 32
 
 
 def identity(need: WeightsNeed) -> str:

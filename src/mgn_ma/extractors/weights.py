@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgn_ma.extractors.base import ExtractorConfig
-from mgn_ma.extractors.pretrained import NetworkConfig, WeightsError, WeightsNeed, file_sha256, locate
+from mgn_ma.extractors.pretrained import FrozenNetwork, NetworkConfig, WeightsError, WeightsNeed, file_sha256, locate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -184,7 +184,7 @@ def randomise(network: nn.Module, seed: int) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def problems_of(config: NetworkConfig, *, fetch_absent: bool = False) -> dict[WeightsNeed, str]:
+def problems_of(config: FrozenNetwork, *, fetch_absent: bool = False) -> dict[WeightsNeed, str]:
     """Why a network's weights can't be used; empty if they can.
 
     Files are found (or fetched) and hashed; if all are there, the network is loaded once and let go.

@@ -9,7 +9,9 @@ from functools import partial
 from mgn_ma.execution import ExecutionConfig, ready, run
 from mgn_ma.execution.progress import progress
 from mgn_ma.features.extraction import reason_of
+from mgn_ma.media.errors import VideoError
 from mgn_ma.media.inspection import ListedVideo, VideoRow, inspect_video, unavailable
+from mgn_ma.media.pictures import PictureTrack, picture_track
 from mgn_ma.media.thumbnails import thumbnails
 
 logger = logging.getLogger(__name__)
@@ -46,3 +48,16 @@ def take_thumbnails(
     if outcome.error is not None:
         logger.warning("No thumbnails of %s: %s", path, reason_of(outcome.error))
     return outcome.result or {}
+
+
+def take_pictures(path: str, duration_us: int, execution: ExecutionConfig) -> PictureTrack:
+    """See :func:`mgn_ma.media.pictures.picture_track`.
+
+    Raises:
+        VideoError: the file can't be decoded, or not within the limits.
+    """
+    one = execution.model_copy(update={"workers": 1})
+    (outcome,) = run(ready(partial(picture_track, duration_us=duration_us)), [path], one)
+    if outcome.result is None:
+        raise VideoError(path, reason_of(outcome.error))
+    return outcome.result

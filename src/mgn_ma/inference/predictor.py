@@ -42,6 +42,7 @@ class VideoPrediction:
     Attributes:
         timestamps_us: (F,) presentation times.
         values: (F, C), eq. 2 in the range and the order of the bundle's targets.
+        members: (K, F, C), what each member says by itself, before viewers' reaction, in the order of the recipe.
         attention: (F, M), eq. 1's weights averaged over the members, in the order of the bundle's modalities.
         contributions: (F, M, C), how much each modality raises or lowers a curve here, compared with the whole video;
             they sum over the modalities to the curve less its mean over the video. Empty, (F, 0, C), unless asked for.
@@ -50,6 +51,7 @@ class VideoPrediction:
 
     timestamps_us: Times
     values: Floats
+    members: Floats
     attention: Floats
     contributions: Floats
     standard_error: float = 0.0
@@ -100,7 +102,7 @@ class Predictor:
         outputs = [self._member(name, stored, timestamps_us, predict) for name in self._members]
         values = self._combined(video_id, outputs, timestamps_us)
         nothing = np.empty((len(timestamps_us), 0, values.shape[1]), dtype=np.float32)
-        return VideoPrediction(np.asarray(timestamps_us), values, self._attention(outputs), nothing)
+        return VideoPrediction(np.asarray(timestamps_us), values, _values(outputs), self._attention(outputs), nothing)
 
     def _explained(self, video_id: str, tracks: Mapping[str, TrackRows], timestamps_us: Times) -> VideoPrediction:
         """Shapley values of the game whose coalitions are worth the curve above its mean that they give.
@@ -129,7 +131,9 @@ class Predictor:
         columns = [modalities.index(name) for name in players]
         contributions[:, columns] = above_mean.mean(axis=0).swapaxes(0, 1)
         error = float(standard_error(above_mean).max(initial=0.0))
-        return VideoPrediction(np.asarray(timestamps_us), values, self._attention(outputs), contributions, error)
+        return VideoPrediction(
+            np.asarray(timestamps_us), values, _values(outputs), self._attention(outputs), contributions, error
+        )
 
     def _combined(self, video_id: str, outputs: Sequence[_Output], timestamps_us: Times) -> Floats:
         """The ensemble's curves (F, C)."""
@@ -180,6 +184,10 @@ class Predictor:
             precision=checkpoint.precision,
             batch_frames=self._batch_size,
         )
+
+
+def _values(outputs: Sequence[_Output]) -> Floats:
+    return np.stack([output.values for output in outputs])
 
 
 def _as_stored(video_id: str, modality: str, rows: TrackRows) -> TrackRows:

@@ -16,7 +16,7 @@ from av.frame import Frame
 from av.stream import Disposition
 
 from mgn_ma.media.encryption import ENCRYPTED, is_encrypted
-from mgn_ma.media.errors import AudioError, MediaError, VideoError
+from mgn_ma.media.errors import AudioError, MediaError, NoAudioError, VideoError
 
 MICROSECONDS = 1_000_000
 
@@ -121,11 +121,12 @@ def audio_stream(container: InputContainer, path: str) -> av.AudioStream:
     """The audio stream that a player would play.
 
     Raises:
-        AudioError: if there is none, or none that can be decoded.
+        NoAudioError: if there is none.
+        AudioError: if there is none that can be decoded.
     """
     streams = list(container.streams.audio)
     if not streams:
-        raise AudioError(path, "has no audio stream")
+        raise NoAudioError(path, "has no audio stream")
     stream: av.AudioStream = _decodable(streams, container.streams.best("audio"), AudioError(path, NO_DECODER))
     return stream
 

@@ -33,5 +33,9 @@ class AudioError(MediaError):
     """The file has no audio that can be decoded."""
 
 
+class NoAudioError(AudioError):
+    """The file has no audio stream."""
+
+
 class CaptionsError(MediaError):
     """The file holds no captions in a format that is understood."""

@@ -11,13 +11,13 @@ from mgn_ma.media.digest import digest
 from mgn_ma.media.errors import CaptionsError, MediaError
 from mgn_ma.media.folder import CaptionsFile, MediaFiles, VideoInfo, choose_captions, read_info
 from mgn_ma.media.probe import probe
-from mgn_ma.media.subtitles import Captions, read_captions
+from mgn_ma.media.subtitles import Captions, MadeBy, read_captions
 
 logger = logging.getLogger(__name__)
 
 LONGEST_S = 6 * 3600.0
 """What is read of a video if nothing else is said. A file of a kilobyte may claim a year, and gets a row each 1/6 s."""
-CaptionsOrigin = Literal["uploaded", "automatic", "unknown"]
+CaptionsOrigin = Literal["uploaded", "unknown"] | MadeBy
 """Who made captions: a person, a machine, or nobody knows."""
 AVAILABLE = "available"
 UNAVAILABLE = "unavailable"

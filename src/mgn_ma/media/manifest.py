@@ -69,8 +69,8 @@ def build_manifest(
         One row a video, split by split, in the order of the annotations: ``video_id``, ``split``, ``status``,
         ``reason`` ("" if available), ``note``, ``path``, ``digest``, ``duration_us``, ``fps``, ``width``, ``height``
         (as displayed), ``has_audio``, ``audio_duration_us``, ``captions_path``, ``captions_digest``,
-        ``captions_origin`` (``uploaded``, ``automatic`` or ``unknown``), ``title``, ``n_frames`` (annotated ones) and
-        ``n_frames_past_end`` (those of them after the video's end).
+        ``captions_origin`` (``uploaded``, ``automatic``, ``transcribed`` or ``unknown``), ``title``, ``n_frames``
+        (annotated ones) and ``n_frames_past_end`` (those of them after the video's end).
 
     Raises:
         SplitError: if a video is in two splits, or not one video is available.

@@ -13,6 +13,8 @@ from mgn_ma.media.errors import CaptionsError, MediaError
 from mgn_ma.media.json3 import Events, read_json3
 from mgn_ma.media.whole_file import read_whole
 
+TRANSCRIBED = "Transcribed by mgn_ma"
+"""How the first note of a WebVTT file begins that the pipeline `transcription` wrote."""
 LONGEST_OPEN_CUE_US = 5_000_000
 """How long a cue without a usable end lasts at most; the next cue ends it before."""
 
@@ -23,11 +25,15 @@ _TIMING = re.compile(rf"^\s*{_TIME}\s*-->(?:\s*{_TIME}(?!\d))?")
 _BLOCKS = ("NOTE", "STYLE", "REGION")
 MOST_BYTES = 64 << 20
 """A file of more is no captions: an hour of them has some 100 kB."""
+_NOTE_OF_TRANSCRIPTION = re.compile(rf"^NOTE\s+{TRANSCRIBED}", re.MULTILINE)
 _WORD_TIME = re.compile(r"<\d+:\d[\d:.]*>")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?\d[\d:.]*>|\{\\[^{}]*\}")
 # One way only to match any text, so that no text makes them slow.
 _SOUND = re.compile(r"(?:\s*(?:\[[^\[\]]*\]|\([^()]*\)|[♪♫♬#*]))+\s*")
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\x00"))
+
+
+MadeBy = Literal["automatic", "transcribed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,15 @@ class Captions(Sequence[Cue]):
         dropped: cues that could not be understood: no start, or no text beside an unreadable time.
         repaired: cues whose end was missing or not after their start, and was put at the next cue's start.
         merged: cues that only repeated what was on screen already, and went into the one before.
-        made_by: who made them, where the file tells: words with times of their own are YouTube's recognition of speech.
+        made_by: who made them, where the file tells: the pipeline `transcription` leaves a note, and words with times
+            of their own are YouTube's recognition of speech.
     """
 
     cues: tuple[Cue, ...]
     dropped: int = 0
     repaired: int = 0
     merged: int = 0
-    made_by: Literal["automatic"] | None = None
+    made_by: MadeBy | None = None
 
     @property
     def speech(self) -> tuple[Cue, ...]:
@@ -109,6 +116,12 @@ def read_captions(path: str) -> Captions:
         raise CaptionsError(path, str(error)) from error
 
 
+def webvtt_time(time_us: int) -> str:
+    """A time as WebVTT writes it, rounded down to the millisecond: ``00:00:01.500``."""
+    seconds, milliseconds = divmod(time_us // 1000, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{milliseconds:03d}"
+
+
 def decode_text(data: bytes) -> str:
     """Text of a caption file in UTF-8, UTF-16 or Windows-1252."""
     for mark, encoding in (
@@ -142,8 +155,13 @@ def parse_captions(text: str) -> Captions:
     raw.sort(key=lambda cue: cue.start_us)
     ended, repaired = _with_ends(raw)
     cues, merged = _merge(ended)
-    made_by: Literal["automatic"] | None = "automatic" if _WORD_TIME.search(text) else None
-    return Captions(tuple(cues), dropped=dropped, repaired=repaired, merged=merged, made_by=made_by)
+    return Captions(tuple(cues), dropped=dropped, repaired=repaired, merged=merged, made_by=_made_by(text))
+
+
+def _made_by(text: str) -> MadeBy | None:
+    if _NOTE_OF_TRANSCRIPTION.search(text):
+        return "transcribed"
+    return "automatic" if _WORD_TIME.search(text) else None
 
 
 def _of_events(events: Events) -> Captions:

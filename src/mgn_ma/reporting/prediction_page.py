@@ -29,7 +29,8 @@ from mgn_ma.media.fetch import is_remote
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
 from mgn_ma.modalities import BY_NAME
-from mgn_ma.reporting.exports import chapters
+from mgn_ma.redaction import redacted
+from mgn_ma.reporting.exports import chapters, markers
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
 
 if TYPE_CHECKING:
@@ -127,12 +128,12 @@ class PageFolder:
         self._entries: list[Mapping[str, object]] = []
 
     def add(self, video: PredictedVideo) -> Path | None:
-        """Write a predicted video's page and chapters, if pages are wanted, and the video if it has to be beside."""
+        """Write a video's page, chapters and markers, if pages are wanted, and the video if it has to be beside."""
         outcome, n_moments = video.outcome, len(video.moments)
         entry = {
             "title": outcome.source.title or "" if outcome.source else "",
             "video_id": outcome.video.video_id,
-            "duration": _clock(outcome.source.duration_us or 0) if outcome.source else "",
+            "duration": clock_text(outcome.source.duration_us or 0) if outcome.source else "",
             "moments": "1 moment" if n_moments == 1 else f"{n_moments} moments",
         }
         if not self._settings.write:
@@ -140,9 +141,11 @@ class PageFolder:
             return None
         name, pages = file_name_of(outcome.video.video_id), self.root / PAGES
         pages.mkdir(parents=True, exist_ok=True)
-        page = self._page(video, self._address(outcome, pages, name))
+        page = self._page(video, browser_address(outcome, self._settings, pages, name))
         Folder(pages).write(f"{name}.html", render_page(page).encode())
         Folder(pages).write(f"{name}.vtt", chapters(video.moments).encode())
+        for suffix, content in self._markers(video, name).items():
+            Folder(pages).write(f"{name}{suffix}", content.encode())
         self._entries.append(entry | {"href": f"{PAGES}/{quote(name)}.html"})
         return pages / f"{name}.html"
 
@@ -154,6 +157,12 @@ class PageFolder:
     def index(self) -> str:
         """The page that lists all that were added, in their order."""
         return render_index(self._entries)
+
+    def _markers(self, video: PredictedVideo, name: str) -> dict[str, str]:
+        outcome, path = video.outcome, video.outcome.video.path
+        address = redacted(path) if is_remote(path) else Path(path).absolute().as_uri()
+        duration_us = (outcome.source.duration_us or 0) if outcome.source else 0
+        return markers(video.moments, name, address, duration_us, outcome.fps)
 
     def _page(self, video: PredictedVideo, address: str | None) -> PageVideo:
         outcome, prediction, source = video.outcome, video.outcome.prediction, video.outcome.source
@@ -167,7 +176,9 @@ class PageFolder:
             timestamps_us=prediction.timestamps_us,
             curve_range=(targets.minimum, targets.maximum),
             curves=dict(zip(targets.names, prediction.values.T, strict=True)),
-            attention={_label(name): shares for name, shares in zip(modalities, prediction.attention.T, strict=True)},
+            attention={
+                modality_label(name): shares for name, shares in zip(modalities, prediction.attention.T, strict=True)
+            },
             moments=[
                 PageMoment(
                     expression=moment.expression,
@@ -177,7 +188,7 @@ class PageFolder:
                     value=moment.value,
                     height=moment.height,
                     contributions={
-                        _label(name): value
+                        modality_label(name): value
                         for name, value in contributions_at(prediction, self._bundle, moment).items()
                     },
                     thumbnail=pictures.get(moment.peak_us),
@@ -196,26 +207,27 @@ class PageFolder:
         peaks_us = [moment.peak_us for moment in moments]
         return take_thumbnails(source.video_path, peaks_us, self._settings.thumbnail_width, self._execution)
 
-    def _address(self, outcome: VideoOutcome, pages: Path, name: str) -> str | None:
-        """Where the browser finds the video: in the page, or beside it."""
-        if outcome.source is None or outcome.source.video_path is None:
-            return None
-        video = Path(outcome.source.video_path)
-        kind = _TYPES.get(video.suffix.lower(), "video/mp4")
-        if video.stat().st_size <= self._settings.embed_up_to_mib * 2**20:
-            return f"data:{kind};base64,{base64.b64encode(video.read_bytes()).decode('ascii')}"
-        if self._settings.beside == "link" and not is_remote(outcome.video.path):
-            relative = os.path.relpath(Path(outcome.video.path).absolute(), pages.absolute())
-            return quote(os.fsencode(relative))
-        copy = pages / f"{name}{video.suffix if video.suffix[1:].isalnum() else ''}"
-        if not (copy.exists() and filecmp.cmp(copy, video)):
-            with atomic_path(copy) as unfinished:
-                shutil.copyfile(video, unfinished)
-                os.utime(unfinished, ns=(video.stat().st_atime_ns, video.stat().st_mtime_ns))
-        return quote(copy.name)
+
+def browser_address(outcome: VideoOutcome, settings: PageSettings, pages: Path, name: str) -> str | None:
+    """Where the browser finds a video from a page in ``pages``: in the page itself, or beside it as ``name``."""
+    if outcome.source is None or outcome.source.video_path is None:
+        return None
+    video = Path(outcome.source.video_path)
+    kind = _TYPES.get(video.suffix.lower(), "video/mp4")
+    if video.stat().st_size <= settings.embed_up_to_mib * 2**20:
+        return f"data:{kind};base64,{base64.b64encode(video.read_bytes()).decode('ascii')}"
+    if settings.beside == "link" and not is_remote(outcome.video.path):
+        relative = os.path.relpath(Path(outcome.video.path).absolute(), pages.absolute())
+        return quote(os.fsencode(relative))
+    copy = pages / f"{name}{video.suffix if video.suffix[1:].isalnum() else ''}"
+    if not (copy.exists() and filecmp.cmp(copy, video)):
+        with atomic_path(copy) as unfinished:
+            shutil.copyfile(video, unfinished)
+            os.utime(unfinished, ns=(video.stat().st_atime_ns, video.stat().st_mtime_ns))
+    return quote(copy.name)
 
 
-def _label(modality: str) -> str:
+def modality_label(modality: str) -> str:
     """What readers take a modality for; a model may read one that this machine has no package for."""
     return (modality in BY_NAME and BY_NAME[modality].label) or modality
 
@@ -239,15 +251,17 @@ def _score_facts(scores: Mapping[str, Any]) -> dict[str, str]:
 
 def _video_facts(outcome: VideoOutcome) -> dict[str, str]:
     assert outcome.source is not None  # noqa: S101
-    facts = {"Length": _clock(outcome.source.duration_us or 0)}
+    facts = {"Length": clock_text(outcome.source.duration_us or 0)}
     if outcome.lacking:
-        facts["Predicted without"] = "; ".join(f"{_label(name)} ({reason})" for name, reason in outcome.lacking.items())
+        facts["Predicted without"] = "; ".join(
+            f"{modality_label(name)} ({reason})" for name, reason in outcome.lacking.items()
+        )
     if outcome.notes:
         facts["Note"] = "; ".join(outcome.notes)
     return facts
 
 
-def _clock(time_us: int) -> str:
+def clock_text(time_us: int) -> str:
     """As players show it: whole seconds that have passed; of less than ten, tenths."""
     if time_us < 10_000_000:
         return f"{time_us // 100_000 / 10:.1f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mgn_ma.media.subtitles import webvtt_time
 from mgn_ma.sample.speech import MUSIC, SpokenLine
 
 _HEADER = "WEBVTT\nKind: captions\nLanguage: en\n"
@@ -35,15 +36,10 @@ def automatic_captions(lines: Sequence[SpokenLine]) -> str:
 
 def _typed(line: SpokenLine) -> str:
     later = "".join(
-        f"<{_clock(start)}><c> {word}</c>" for word, start in zip(line.words[1:], line.starts_us[1:], strict=True)
+        f"<{webvtt_time(start)}><c> {word}</c>" for word, start in zip(line.words[1:], line.starts_us[1:], strict=True)
     )
     return line.words[0] + later
 
 
 def _cue(start_us: int, end_us: int, upper: str, lower: str) -> str:
-    return f"{_clock(start_us)} --> {_clock(end_us)} {_SETTINGS}\n{upper}\n{lower}\n"
-
-
-def _clock(microseconds: int) -> str:
-    seconds, milliseconds = divmod(microseconds // 1000, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{milliseconds:03d}"
+    return f"{webvtt_time(start_us)} --> {webvtt_time(end_us)} {_SETTINGS}\n{upper}\n{lower}\n"

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer, AutoVideoProcessor
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -41,7 +42,7 @@ _FEATURES: dict[Kind, str] = {
     "clip": "get_video_features",
 }
 """Methods of models of two kinds of input."""
-_UNLOADABLE = (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError, ImportError)
+UNLOADABLE = (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError, ImportError, SafetensorError)
 """What transformers raises for files that don't fit, in no particular order."""
 
 _POOLER = re.compile(r"^(\w+\.)?pooler\.")
@@ -123,7 +124,7 @@ def load_encoder(need: WeightsNeed, kind: Kind, pooling: Pooling) -> Encoder:
     if weights.suffix == ".bin":
         # Only for its refusal of pickled code, in our words.
         read_state_dict(weights)
-    _require_known(weights.parent)
+    require_known(weights.parent)
     model, report = _from_directory(weights.parent)
     unfit = {
         "missing": [key for key in report["missing_keys"] if pooling == "pooled" or not _POOLER.search(key)],
@@ -145,7 +146,12 @@ def _is_inside(key: str, model: nn.Module) -> bool:
     return key.partition(".")[0] in {*parts, model.base_model_prefix}
 
 
-def _require_known(directory: Path) -> None:
+def require_known(directory: Path) -> None:
+    """Refuse an architecture that transformers doesn't have, or that needs code of its own.
+
+    Raises:
+        WeightsError: with what is near to it.
+    """
     try:
         settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         kind = str(settings.get("model_type"))
@@ -172,12 +178,12 @@ def _from_directory(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except _UNLOADABLE as error:
-        raise WeightsError(f"{directory} can't be loaded as an encoder: {_in_a_line(error)}") from error
+    except UNLOADABLE as error:
+        raise WeightsError(f"{directory} can't be loaded as an encoder: {in_a_line(error)}") from error
     return network, report
 
 
-def _in_a_line(error: Exception) -> str:
+def in_a_line(error: Exception) -> str:
     """The first sentence: what follows lists everything that transformers knows, or advises to run code."""
     return " ".join(str(error).split()).partition(". ")[0][:300]
 
@@ -191,8 +197,8 @@ def load_processor(need: WeightsNeed, kind: Kind) -> Any:
     directory = verified(need).parent
     try:
         processor = _PROCESSORS[kind].from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    except _UNLOADABLE as error:
-        raise WeightsError(f"{directory} prepares no {kind}: {_in_a_line(error)}") from error
+    except UNLOADABLE as error:
+        raise WeightsError(f"{directory} prepares no {kind}: {in_a_line(error)}") from error
     if kind == "sound" and not hasattr(processor, "sampling_rate"):
         raise WeightsError(f"{directory} prepares no sound: {type(processor).__name__} has no sampling rate")
     return processor
@@ -237,10 +243,10 @@ def width_of(encoder: Encoder, inputs: Mapping[str, Tensor], kind: Kind) -> int:
     try:
         with torch.inference_mode():
             return int(encoder(**inputs).shape[1])
-    except (*_UNLOADABLE, IndexError) as error:
+    except (*UNLOADABLE, IndexError) as error:
         name = type(encoder.model).__name__
         raise WeightsError(
-            f"{name} makes no vector of {kind} by this pooling: {_in_a_line(error)}; set another `pooling` or encoder"
+            f"{name} makes no vector of {kind} by this pooling: {in_a_line(error)}; set another `pooling` or encoder"
         ) from error
 
 
@@ -255,8 +261,8 @@ def load_tokenizer(need: WeightsNeed, max_tokens: int) -> Tokenize:
     directory = verified(need).parent
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    except _UNLOADABLE as error:
-        raise WeightsError(f"{directory} has no tokenizer that can be loaded: {_in_a_line(error)}") from error
+    except UNLOADABLE as error:
+        raise WeightsError(f"{directory} has no tokenizer that can be loaded: {in_a_line(error)}") from error
     if tokenizer.pad_token is None:
         raise WeightsError(f"the tokenizer in {directory} has no padding token: that is no BERT-like encoder")
     limit = min(max_tokens, tokenizer.model_max_length)

@@ -1,4 +1,4 @@
-"""List and fetch the pretrained weights of the configured extractors.
+"""List and fetch the pretrained weights of the configured extractors, and of transcription where it names any.
 
 Weights live where an extractor's configuration says, which may be the cache of a model hub that is shared with other
 projects; that is why these nodes, alone of all, write beside the catalog.
@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from mgn_ma.configuration import Configuration
-from mgn_ma.extractors.pretrained import NetworkConfig, WeightsError, WeightsNeed, file_sha256, locate
+from mgn_ma.extractors.pretrained import FrozenNetwork, WeightsError, WeightsNeed, file_sha256, locate
 from mgn_ma.extractors.weights import problems_of
 from mgn_ma.features.settings import Modalities
+from mgn_ma.transcription.config import TranscriptionConfig
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,9 @@ class WeightsSettings(Configuration):
     fetch: bool = False
 
 
-def obtain_weights(modalities: Modalities, settings: WeightsSettings) -> pd.DataFrame:
+def obtain_weights(
+    modalities: Modalities, settings: WeightsSettings, transcription: TranscriptionConfig
+) -> pd.DataFrame:
     """Fetch what is absent, if asked to, and say how it stands with each set of weights.
 
     Returns:
@@ -38,8 +41,8 @@ def obtain_weights(modalities: Modalities, settings: WeightsSettings) -> pd.Data
         ``USABLE``, or why it can't be used and what to do about it.
     """
     rows: dict[WeightsNeed, dict[str, Any]] = {}
-    for modality, config in modalities.configs().items():
-        if not isinstance(config, NetworkConfig):
+    for modality, config in (*modalities.configs().items(), ("transcription", transcription)):
+        if not isinstance(config, FrozenNetwork):
             continue
         for need in config.weights_needed():
             if need not in rows:

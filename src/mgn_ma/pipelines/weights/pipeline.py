@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 obtain_weights,
-                inputs=["params:modalities", "params:weights"],
+                inputs=["params:modalities", "params:weights", "params:transcription"],
                 outputs="weights_account",
                 name="obtain_weights",
             ),

@@ -1,20 +1,10 @@
-"use strict";
 (() => {
-  const byId = (id) => document.getElementById(id);
-  const data = JSON.parse(byId("data").textContent);
   const times = data.timestamps_us.map((t) => t / 1e6);
   const video = byId("video"), chart = byId("chart"), canvas = byId("lanes"), cursor = byId("cursor");
   const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#56b4e9", "#d55e00", "#999999"];
 
   const [lowest, highest] = data.curve_range;
-  const digits = Math.min(Math.max(3 - Math.floor(Math.log10(highest - lowest)), 0), 12);
-  const valueText = (v) => v.toFixed(digits);
-
-  function unpack(text, low, high) {
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const view = new DataView(bytes.buffer);
-    return Float64Array.from({length: bytes.length / 2}, (_, i) => low + (high - low) * view.getUint16(2 * i, true) / data.full_scale);
-  }
+  const valueText = valueTextOf(lowest, highest);
   const unpackAll = (packed, low, high) => Object.entries(packed).map(([name, text]) => ({name, values: unpack(text, low, high), shown: true}));
   const expressions = unpackAll(data.curves, lowest, highest), modalities = unpackAll(data.attention, 0, 1);
   const overview = {name: "all together", values: unpack(data.overview, 0, highest - lowest)};
@@ -24,18 +14,9 @@
   let virtualTime = 0;
 
   const now = () => (video && video.readyState > 0 ? video.currentTime : virtualTime);
-  const clockText = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`;
   const signed = (v) => `${v < 0 ? "−" : "+"}${valueText(Math.abs(v))}`;
 
-  /* Last index whose time is at or before t; rows hold until the next one. */
-  function indexAt(t) {
-    let low = 0, high = times.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (times[middle] <= t + 1e-6) low = middle; else high = middle - 1;
-    }
-    return low;
-  }
+  const indexAt = (t) => lastAt(times, t);
 
   function seek(t) {
     const bounded = Math.min(Math.max(t, 0), end);
@@ -52,16 +33,6 @@
     const laneHeight = narrow ? 34 : 40, left = narrow ? 0 : 118, right = narrow ? 0 : 46;
     const height = (Math.max(shown.length, 1) + 1) * laneHeight + 22;
     layout = {left, narrow, width: Math.max(chart.clientWidth - left - right, 10), laneHeight, shown, lanes: [overview, ...shown], height};
-  }
-  /* A canvas of the chart's width, cleared, in units of a pixel of the page. */
-  function contextOf(surface, height) {
-    const ratio = window.devicePixelRatio || 1;
-    surface.width = Math.round(chart.clientWidth * ratio);
-    surface.height = Math.round(height * ratio);
-    surface.style.height = `${height}px`;
-    const context = surface.getContext("2d");
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    return context;
   }
   const x = (t) => layout.left + (t / end) * layout.width;
 
@@ -112,7 +83,7 @@
   }
 
   function drawAttention() {
-    const height = 60, context = contextOf(byId("shares"), height);
+    const height = 60, context = contextOf(byId("shares"), chart.clientWidth, height);
     for (let c = 0; c < layout.width; c++) {
       const i = indexAt((c / layout.width) * end);
       let y = height;
@@ -126,8 +97,7 @@
   }
 
   function drawAxis(context, colours) {
-    const wish = end / (layout.width / 90);
-    const unit = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600].find((u) => u >= wish) || 7200;
+    const unit = tickUnit(end, layout.width);
     context.fillStyle = colours.faint; context.textBaseline = "middle";
     for (let t = 0; t < end; t += unit) {
       context.fillRect(x(t), layout.height - 20, 1, 4);
@@ -137,11 +107,8 @@
 
   function draw() {
     measure();
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    const colours = {curve: colour("--curve"), fill: colour("--curve-fill"), ink: colour("--ink"), faint: colour("--faint"),
-      line: colour("--line"), mark: colour("--mark")};
-    const context = contextOf(canvas, layout.height);
+    const colours = themeColours();
+    const context = contextOf(canvas, chart.clientWidth, layout.height);
     context.font = `13px ${getComputedStyle(document.body).fontFamily}`;
     layout.lanes.forEach((lane, i) => drawLane(context, colours, lane, i * layout.laneHeight));
     if (!layout.shown.length) { context.fillStyle = colours.faint; context.fillText("No curve is switched on.", 8, layout.laneHeight + 22); }
@@ -186,12 +153,6 @@
   function animate() { follow(); if (video && !video.paused && !video.ended) requestAnimationFrame(animate); }
 
   /* ---- controls ---- */
-  function element(name, className, text) {
-    const made = document.createElement(name);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
   for (const expression of expressions) {
     const label = element("label"), box = element("input");
     box.type = "checkbox"; box.checked = true; box.name = expression.name;

@@ -94,7 +94,7 @@ def _json_for_script(value: object) -> Markup:
     return Markup(text)  # noqa: S704
 
 
-def _packed(values: npt.NDArray[np.floating], low: float = 0.0, high: float = 1.0) -> str:
+def packed(values: npt.NDArray[np.floating], low: float = 0.0, high: float = 1.0) -> str:
     """(F,) numbers in ``low``..``high`` as base64 of little-endian 16-bit integers."""
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
@@ -134,19 +134,24 @@ def render_page(video: PageVideo) -> str:
             raise ValueError(f"video {video.video_id}: {name} has {len(values)} values for {n_frames} timestamps")
     low, high = video.curve_range
     data = {
-        "overview": _packed(_overview(list(video.curves.values())), 0.0, high - low),
+        "overview": packed(_overview(list(video.curves.values())), 0.0, high - low),
         "timestamps_us": [int(t) for t in video.timestamps_us],
-        "curves": {name: _packed(values, *video.curve_range) for name, values in video.curves.items()},
-        "attention": {name: _packed(values) for name, values in video.attention.items()},
+        "curves": {name: packed(values, *video.curve_range) for name, values in video.curves.items()},
+        "attention": {name: packed(values) for name, values in video.attention.items()},
         "moments": [_moment_for_script(moment) for moment in video.moments],
         "captions": [[int(start), int(end), text] for start, end, text in video.captions],
         "curve_range": video.curve_range,
         "full_scale": FULL_SCALE,
     }
-    style, script = _asset("page.css"), _asset("page.js")
-    policy = content_policy(scripts=[script], styles=[style], more="img-src data:; media-src 'self' file: data: blob:")
-    template = _environment().get_template("video.html")
-    return template.render(video=video, policy=policy, style=style, script=script, data=_json_for_script(data))
+    return with_script("video.html", "page.js", data, video=video)
+
+
+def with_script(template: str, script: str, data: Mapping[str, object], **context: object) -> str:
+    """A page of curves that a script of its own draws from data."""
+    style, code = _asset("page.css"), _asset("common.js") + _asset(script)
+    policy = content_policy(scripts=[code], styles=[style], more="img-src data:; media-src 'self' file: data: blob:")
+    made = _environment().get_template(template)
+    return made.render(policy=policy, style=style, script=code, data=_json_for_script(data), **context)
 
 
 def render_index(entries: Sequence[Mapping[str, object]]) -> str:
