@@ -147,6 +147,8 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     ask("the end of runs that were killed", lambda: end_killed_runs(MlflowClient(), experiment_id))
     tags |= {_HOST_TAG: socket.gethostname(), _PROCESS_TAG: str(os.getpid())}
     run = MlflowClient().create_run(experiment_id, tags=tags, run_name=name)
+    # What MLflow does not get is told by `ask`; the thread of the system metrics would tell it with the password in it.
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
     mlflow.start_run(run_id=run.info.run_id)
     return TrackedRun(run.info.run_id, experiment_id, name, adopted=False)
 
