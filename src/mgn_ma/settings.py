@@ -24,7 +24,7 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 
 from kedro.config import OmegaConfigLoader  # noqa: E402
 
-from mgn_ma.hooks import ErrorHooks, OneWriterHooks, SummaryHooks, TrackingHooks  # noqa: E402
+from mgn_ma.hooks import ErrorHooks, OneWriterHooks, SummaryHooks, TrackingHooks, VizStatusHooks  # noqa: E402
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
@@ -36,6 +36,6 @@ CONFIG_LOADER_ARGS = {
 }
 # The last one registered is asked first: a run that is refused is not tracked, tracking is checked before work, and the
 # summary is what a run ends with.
-HOOKS = (SummaryHooks(), TrackingHooks(), ErrorHooks(), OneWriterHooks())
+HOOKS = (VizStatusHooks(), SummaryHooks(), TrackingHooks(), ErrorHooks(), OneWriterHooks())
 # Where kedro-mlflow is installed beside this project, a run must not be two.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro_mlflow")

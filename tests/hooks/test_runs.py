@@ -98,6 +98,18 @@ def test_a_run_that_lasts_has_system_metrics(project):
     assert not any(name.startswith("system/") for name in project.runs[0].data.metrics)
 
 
+def test_kedro_viz_keeps_the_status_of_the_last_whole_run(project):
+    status = project.path / ".viz/kedro_pipeline_events.json"
+    of_the_chain = status.read_text()
+    assert '"dataset": "evaluation"' in of_the_chain
+    for part, code in ((["--pipelines", "fails"], 1), (["--namespaces", "stage"], 0)):
+        ended = project.kedro("run", *part)
+        assert (ended.code, "Workflow tracking" in ended.output) == (code, False)
+        assert status.read_text() == of_the_chain
+    project.kedro("run", "--pipelines", "fails,__default__")
+    assert status.read_text() != of_the_chain
+
+
 def test_the_guard_would_have_seen_a_call_home(project):
     """The control of the test above: with the switches turned round, libraries do try."""
     on = {"DO_NOT_TRACK": "", "KEDRO_DISABLE_TELEMETRY": "", "MLFLOW_DISABLE_TELEMETRY": "false"}
