@@ -15,11 +15,12 @@ import pytest
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.extractors.registry import parse_config
 from mgn_ma.features.extraction import extract
-from mgn_ma.features.inspection import inspect_videos, take_thumbnails
+from mgn_ma.features.inspection import inspect_videos, take_pictures, take_thumbnails
 from mgn_ma.features.plan import ExtractionSettings, make_plan
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.track import Track, TrackFailure
 from mgn_ma.features.view import ModalityOnDisk
+from mgn_ma.media.errors import VideoError
 from mgn_ma.media.folder import MediaFiles
 from mgn_ma.media.manifest import manifest_of_files
 
@@ -87,6 +88,9 @@ def test_a_frame_that_fills_the_memory_costs_its_video(videos: dict[str, Path], 
     assert len(found["good"].rows) == 24
     assert take_thumbnails(str(videos["bomb"]), [0], 64, limited) == {}
     assert list(take_thumbnails(str(videos["good"]), [0], 64, limited)) == [0]
+    with pytest.raises(VideoError, match="needs more memory than a worker may have"):
+        take_pictures(str(videos["bomb"]), 1_000_000, limited)
+    assert len(take_pictures(str(videos["good"]), 1_000_000, limited).pictures)
 
 
 def test_what_takes_too_long_is_given_up(videos: dict[str, Path], tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Two cuts of a rendered film and two models of one film, compared from the files to the results."""
 
+import base64
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -95,7 +97,23 @@ def test_two_models_on_one_film_are_compared_frame_by_frame(bundle, film, tmp_pa
     assert (table["in"] == "both").all() and (table["a_timestamp_us"] == table["b_timestamp_us"]).all()
     np.testing.assert_allclose(table["difference"].to_numpy(), ((y - x) / 2).ravel(), atol=1e-5)
     page = (tmp_path / "comparison.html").read_text()
-    assert page.count("<video ") == 1 and "the 2 and 2 members" in page
+    assert page.count("<video ") == 1 and "the 2 and 2 members" in page and "what both have" not in page
+    # With two members an interval is wider than all values can be: the page has its width all the same.
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    margins = np.frombuffer(base64.b64decode(data["curves"]["pain"]["margin"]), "<u2") / 65535 * data["widest"]
+    of_pain = table[table["expression"] == "pain"]
+    assert (of_pain["high"] - of_pain["low"]).max() > 2
+    np.testing.assert_allclose(margins, (of_pain["high"] - of_pain["low"]) / 2, atol=1e-4)
+
+
+def test_what_is_odd_about_a_side_is_told(bundle, film, two_cuts, tmp_path):
+    captions = tmp_path / "gone.vtt"
+    videos = [VideoInput("a", str(film), str(captions)), VideoInput("b", str(two_cuts / "cut.mp4"))]
+    compare([(bundle, "the model")], videos, tmp_path)
+    summary, page = json.loads((tmp_path / "comparison.json").read_text()), (tmp_path / "comparison.html").read_text()
+    assert "gone.vtt" in summary["a"]["notes"] and summary["b"]["notes"] == ""
+    assert "Note on A" in page and "Note on B" not in page
+    assert summary["b"]["without"].startswith("sound (the video has no audio)") and "B predicted without" in page
 
 
 def test_one_member_has_no_interval_and_the_page_says_so(bundle, film, tmp_path):

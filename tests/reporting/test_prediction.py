@@ -6,8 +6,11 @@ import os
 import re
 import shutil
 from dataclasses import replace
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
+import opentimelineio as otio
 import pandas as pd
 import pytest
 
@@ -121,6 +124,21 @@ def test_a_page_shows_the_moments_with_pictures_and_embeds_the_video(tables, fol
         assert [m["expression"] for m in shown] == [m["expression"] for m in moments]
         assert all(m["thumbnail"].startswith("data:image/jpeg;base64,/9j/") for m in shown)
         assert set(shown[0]["contributions"]) == {"picture", "sound", "captions", "whole video"}
+
+
+def test_an_editors_program_finds_the_video_and_its_moments(tables, films, folder):
+    for video_id, moments in tables.moments["videos"].items():
+        (clip,) = otio.adapters.read_from_file(str(folder / "pages" / f"{video_id}.otio")).find_clips()
+        assert url2pathname(urlsplit(clip.media_reference.target_url).path) == str(films / f"{video_id}.mp4")
+        assert [marker.name for marker in clip.markers] == [moment["expression"] for moment in moments]
+        assert clip.markers[0].marked_range.start_time.rate == 25
+        assert (folder / "pages" / f"{video_id}.edl").read_text().count("* LOC:") == len(moments)
+
+
+def test_without_the_extra_there_are_no_markers(bundle, films, tmp_path, monkeypatch):
+    monkeypatch.setattr("mgn_ma.reporting.exports.find_spec", lambda name: None)
+    predict(bundle, [min(films.glob("*.mp4"))], tmp_path)
+    assert {path.suffix for path in (tmp_path / "pages").iterdir()} == {".html", ".vtt"}
 
 
 def test_a_large_video_is_copied_or_linked(bundle, films, tmp_path):

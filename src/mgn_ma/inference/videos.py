@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,6 +101,7 @@ class VideoOutcome:
         reason: why there is no prediction, else "".
         lacking: modality -> why the prediction does without it.
         notes: what is odd but not fatal.
+        fps: average frames a second of the file; 0.0 where unknown.
     """
 
     video: VideoInput
@@ -109,6 +110,7 @@ class VideoOutcome:
     reason: str = ""
     lacking: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    fps: float = 0.0
 
 
 class VideoPredictor:
@@ -170,6 +172,7 @@ class VideoPredictor:
         views, plans = self._extracted(manifest, store)
         found = {source.video_id: source for source in sources(manifest)}
         rows = manifest.set_index("video_id")
+        fps = rows["fps"].to_dict()
         for local in group:
             if local.files is None:
                 yield VideoOutcome(local.video, reason=local.problem)
@@ -178,7 +181,8 @@ class VideoPredictor:
             else:
                 found_out = (local.video.note, local.problem, str(rows.at[local.name, "note"]))
                 notes = [note for note in found_out if note]
-                yield self._outcome(local.video, found[local.name], views, plans, notes, explain=explain)
+                outcome = self._outcome(local.video, found[local.name], views, plans, notes, explain=explain)
+                yield replace(outcome, fps=fps[local.name])
 
     def _extracted(
         self, manifest: pd.DataFrame, store: TrackStore

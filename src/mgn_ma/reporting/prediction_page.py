@@ -29,7 +29,8 @@ from mgn_ma.media.fetch import is_remote
 from mgn_ma.media.source import VideoSource
 from mgn_ma.media.subtitles import read_captions
 from mgn_ma.modalities import BY_NAME
-from mgn_ma.reporting.exports import chapters
+from mgn_ma.redaction import redacted
+from mgn_ma.reporting.exports import chapters, markers
 from mgn_ma.reporting.page import PageMoment, PageVideo, render_index, render_page
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class PageFolder:
         self._entries: list[Mapping[str, object]] = []
 
     def add(self, video: PredictedVideo) -> Path | None:
-        """Write a predicted video's page and chapters, if pages are wanted, and the video if it has to be beside."""
+        """Write a video's page, chapters and markers, if pages are wanted, and the video if it has to be beside."""
         outcome, n_moments = video.outcome, len(video.moments)
         entry = {
             "title": outcome.source.title or "" if outcome.source else "",
@@ -143,6 +144,8 @@ class PageFolder:
         page = self._page(video, browser_address(outcome, self._settings, pages, name))
         Folder(pages).write(f"{name}.html", render_page(page).encode())
         Folder(pages).write(f"{name}.vtt", chapters(video.moments).encode())
+        for suffix, content in self._markers(video, name).items():
+            Folder(pages).write(f"{name}{suffix}", content.encode())
         self._entries.append(entry | {"href": f"{PAGES}/{quote(name)}.html"})
         return pages / f"{name}.html"
 
@@ -154,6 +157,12 @@ class PageFolder:
     def index(self) -> str:
         """The page that lists all that were added, in their order."""
         return render_index(self._entries)
+
+    def _markers(self, video: PredictedVideo, name: str) -> dict[str, str]:
+        outcome, path = video.outcome, video.outcome.video.path
+        address = redacted(path) if is_remote(path) else Path(path).absolute().as_uri()
+        duration_us = (outcome.source.duration_us or 0) if outcome.source else 0
+        return markers(video.moments, name, address, duration_us, outcome.fps)
 
     def _page(self, video: PredictedVideo, address: str | None) -> PageVideo:
         outcome, prediction, source = video.outcome, video.outcome.prediction, video.outcome.source

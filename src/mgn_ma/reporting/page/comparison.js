@@ -23,7 +23,7 @@
   const span = highest - lowest;
   const lanes = Object.entries(data.curves).map(([name, packed]) => ({
     name, of: [unpack(packed.a, lowest, highest), unpack(packed.b, lowest, highest)],
-    difference: unpack(packed.difference, -span, span), margin: packed.margin && unpack(packed.margin, 0, span),
+    difference: unpack(packed.difference, -span, span), margin: packed.margin && unpack(packed.margin, 0, data.widest),
   }));
   const has = (i, k) => passages[data.row_passage[i]].sides[k].has;
   let now = 0, lead = 0;

@@ -57,13 +57,16 @@ def render_comparison(page: PageComparison) -> str:
     """The page as HTML text that needs no network and no other file but the videos."""
     comparison, (low, high) = page.comparison, page.curve_range
     span = high - low
+    margins = np.nan_to_num(comparison.difference.margin)
+    # With few members an interval may be wider than the range of the values.
+    widest = float(max(margins.max(), span))
     has_margin = np.isfinite(comparison.whole.margin).all()
     curves = {
         name: {
             "a": packed(np.nan_to_num(comparison.a[:, c], nan=low), low, high),
             "b": packed(np.nan_to_num(comparison.b[:, c], nan=low), low, high),
             "difference": packed(np.nan_to_num(comparison.difference.value[:, c]), -span, span),
-            "margin": packed(np.nan_to_num(comparison.difference.margin[:, c]), 0.0, span) if has_margin else None,
+            "margin": packed(margins[:, c], 0.0, widest) if has_margin else None,
         }
         for c, name in enumerate(page.expressions)
     }
@@ -74,6 +77,7 @@ def render_comparison(page: PageComparison) -> str:
         "b_us": comparison.b_us.tolist(),
         "curves": curves,
         "curve_range": page.curve_range,
+        "widest": widest,
         "full_scale": FULL_SCALE,
     }
     context = {
