@@ -14,6 +14,8 @@ disable_telemetry()  # before Kedro loads its plugins, which read the switches o
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# Processors, memory, disk and network while a run works, every ten seconds: a shorter run has none.
+os.environ.setdefault("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
 # To find out that this is no job of Databricks, MLflow would import IPython with every run.
 os.environ.setdefault("MLFLOW_ENABLE_SGC_RUN_RESUMPTION_FOR_DATABRICKS_JOBS", "false")
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
