@@ -22,6 +22,7 @@ from mgn_ma.features.view import TrackView
 from mgn_ma.inference.predictor import Predictor
 from mgn_ma.tracking.registry import ModelRegistry
 from mgn_ma.tracking.versions import CHALLENGER
+from mgn_ma.training.packed import PackedSplit
 
 pytestmark = pytest.mark.slow
 
@@ -153,6 +154,25 @@ def test_the_run_is_tracked_with_a_nested_run_a_member(undisturbed):
     assert [point.step for point in curve] == [1, 2]
     evaluation = json.loads(newest(project / "data/sample/08_reporting/evaluation.json").read_text())
     assert parent.data.metrics["validation/ensemble"] == pytest.approx(evaluation["validation"]["ensemble"], abs=1e-12)
+
+
+def test_the_run_says_which_data_it_read_and_how_each_video_is_predicted(undisturbed):
+    project, _ = undisturbed
+    uri = f"sqlite:///{project}/mlflow.db"
+    (run,) = (run for run in mlflow.MlflowClient(uri).search_runs(["1"]) if "env" in run.data.tags)
+    read = {entry.dataset.name: entry for entry in run.inputs.dataset_inputs}
+    assert read.keys() == {"train_input", "validation_input", "holdout_input", "test_input"}
+    for name, entry in read.items():
+        split = PackedSplit(project / mlflow.data.get_source(entry.dataset).uri)
+        assert split.folder == project / "data/sample/05_model_input" / name.removesuffix("_input")
+        assert split.description.fingerprint.startswith(entry.dataset.digest)
+        profile = {"num_rows": len(split.timestamps_us), "num_videos": len(split.offsets) - 1}
+        assert json.loads(entry.dataset.profile) == profile
+        assert [tag.value for tag in entry.tags] == [split.description.split]
+    mlflow.set_tracking_uri(uri)
+    table = mlflow.MlflowClient().load_table("1", "ensemble_scores.json", run_ids=[run.info.run_id])
+    saved = pd.read_csv(project / "data/sample/08_reporting/ensemble_scores.csv")
+    pd.testing.assert_frame_equal(table, saved, check_dtype=False)
 
 
 def test_the_registered_ensemble_predicts_from_tracks_what_the_chain_predicted(undisturbed):

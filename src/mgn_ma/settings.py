@@ -14,6 +14,8 @@ disable_telemetry()  # before Kedro loads its plugins, which read the switches o
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# Processors, memory, disk and network while a run works, every ten seconds: a shorter run has none.
+os.environ.setdefault("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
 # To find out that this is no job of Databricks, MLflow would import IPython with every run.
 os.environ.setdefault("MLFLOW_ENABLE_SGC_RUN_RESUMPTION_FOR_DATABRICKS_JOBS", "false")
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
@@ -22,7 +24,7 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 
 from kedro.config import OmegaConfigLoader  # noqa: E402
 
-from mgn_ma.hooks import ErrorHooks, OneWriterHooks, SummaryHooks, TrackingHooks  # noqa: E402
+from mgn_ma.hooks import ErrorHooks, OneWriterHooks, SummaryHooks, TrackingHooks, VizStatusHooks  # noqa: E402
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
@@ -34,6 +36,6 @@ CONFIG_LOADER_ARGS = {
 }
 # The last one registered is asked first: a run that is refused is not tracked, tracking is checked before work, and the
 # summary is what a run ends with.
-HOOKS = (SummaryHooks(), TrackingHooks(), ErrorHooks(), OneWriterHooks())
+HOOKS = (VizStatusHooks(), SummaryHooks(), TrackingHooks(), ErrorHooks(), OneWriterHooks())
 # Where kedro-mlflow is installed beside this project, a run must not be two.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro_mlflow")

@@ -69,7 +69,7 @@ def register_pipelines():
     return {
         "__default__": Pipeline(
             [
-                Node(fingerprint, None, "data_fingerprint"),
+                Node(fingerprint, None, "data_fingerprint", namespace="stage"),
                 Node(train, ["params:training", "tracker"], "evaluation", name="train"),
             ]
         ),

@@ -55,7 +55,7 @@ def test_an_unknown_entry_is_named(settled):
 
 def test_names_and_commands_say_what_was_run():
     whole = {"pipeline_names": ["sample_data", "__default__"], "env": "sample"}
-    assert run_name(whole) == "__default__+sample_data [sample]"
+    assert run_name(whole) == "chain+sample_data [sample]"
     assert command(whole) == "kedro run --env sample --pipelines __default__,sample_data"
     part = {
         "pipeline_names": None,
@@ -63,7 +63,7 @@ def test_names_and_commands_say_what_was_run():
         "from_nodes": ["train", "report members"],
         "load_versions": {"members": "2026-01-01T00.00.00.000Z"},
     }
-    assert run_name(part) == "__default__ (part) [base]"
+    assert run_name(part) == "chain (part) [base]"
     assert command(part) == (
         "kedro run --from-nodes 'train,report members' --load-versions members:2026-01-01T00.00.00.000Z"
     )

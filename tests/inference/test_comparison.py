@@ -67,6 +67,16 @@ def test_a_passage_put_in_and_another_size_and_coarser_and_darker(film, other, e
     assert passages_of(film, cut)[0] == [(0, 2, 0, 2), (2, 2, 2, 2.8), (2, end, 2.8, round(end + 0.8, 3))]
 
 
+@pytest.mark.parametrize(("rate", "exact_us"), [(30, 40_000), (12, 83_333)])
+def test_at_another_frame_rate_passages_are_exact_to_a_frame_of_the_slower(film, tmp_path, rate, exact_us):
+    cut = recut(tmp_path / "cut.mp4", [(film, 0, 2.0), (film, 3.0, 4.0)], rate=rate)
+    passages, told_us = passages_of(film, cut)
+    assert told_us == exact_us
+    shared = [p for p in passages if p[0] < p[1] and p[2] < p[3]]
+    for found, expected in zip(shared, [(0, 2, 0, 2), (3, 4, 2, 3)], strict=True):
+        assert found == pytest.approx(expected, abs=exact_us / 1e6)
+
+
 def test_encoded_again_it_is_all_the_same(film, end, tmp_path):
     assert passages_of(film, recut(tmp_path / "again.mp4", [(film, 0, 99)], crf=36))[0] == [(0, end, 0, end)]
 

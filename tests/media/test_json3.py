@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mgn_ma.media.errors import CaptionsError
 from mgn_ma.media.subtitles import LONGEST_OPEN_CUE_US, Cue, parse_captions, read_captions
@@ -113,27 +111,3 @@ def test_other_json_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_no_events_are_no_cues() -> None:
     assert parse_captions('\ufeff\n{"events": []}').cues == ()
-
-
-ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just([]) | st.just({})
-PIECES = st.fixed_dictionaries({}, optional={"utf8": st.text(max_size=5) | ODD, "tOffsetMs": st.integers() | ODD})
-EVENTS = st.fixed_dictionaries(
-    {},
-    optional={
-        "tStartMs": st.integers(0, 50_000) | ODD,
-        "dDurationMs": st.integers(-500, 5_000) | ODD,
-        "segs": st.lists(PIECES | ODD, max_size=3) | ODD,
-        "wWinId": st.integers(0, 2) | ODD,
-        "aAppend": st.just(1),
-    },
-)
-
-
-@given(st.lists(EVENTS | ODD, max_size=12))
-def test_whatever_the_events_the_cues_are_in_order(events: list[Any]) -> None:
-    captions = parse_captions(text_of(*events))
-    starts = [cue.start_us for cue in captions]
-    assert starts == sorted(starts)
-    assert all(0 <= cue.start_us < cue.end_us and cue.text == " ".join(cue.text.split()) != "" for cue in captions)
-    assert all(cue.text.encode() for cue in captions)
-    assert len(captions) + captions.dropped <= len(events)

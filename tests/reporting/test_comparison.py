@@ -106,6 +106,16 @@ def test_two_models_on_one_film_are_compared_frame_by_frame(bundle, film, tmp_pa
     np.testing.assert_allclose(margins, (of_pain["high"] - of_pain["low"]) / 2, atol=1e-4)
 
 
+def test_what_is_odd_about_a_side_is_told(bundle, film, two_cuts, tmp_path):
+    captions = tmp_path / "gone.vtt"
+    videos = [VideoInput("a", str(film), str(captions)), VideoInput("b", str(two_cuts / "cut.mp4"))]
+    compare([(bundle, "the model")], videos, tmp_path)
+    summary, page = json.loads((tmp_path / "comparison.json").read_text()), (tmp_path / "comparison.html").read_text()
+    assert "gone.vtt" in summary["a"]["notes"] and summary["b"]["notes"] == ""
+    assert "Note on A" in page and "Note on B" not in page
+    assert summary["b"]["without"].startswith("sound (the video has no audio)") and "B predicted without" in page
+
+
 def test_one_member_has_no_interval_and_the_page_says_so(bundle, film, tmp_path):
     recipe = bundle.description.recipe.model_copy(update={"members": ("member_1",), "weights": (1.0,)})
     single = dataclasses.replace(

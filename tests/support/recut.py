@@ -3,22 +3,32 @@
 import av
 
 
-def recut(path, passages, *, size=None, crf=28, brightness=1.0):
-    """Write the frames of (video, start, end) passages, times in seconds, one after another, without sound."""
+def recut(path, passages, *, rate=None, size=None, crf=28, brightness=1.0):
+    """Write the frames of (video, start, end) passages, times in seconds, one after another, without sound.
+
+    At another rate each new frame is the old one that is shown then.
+    """
     with av.open(str(path), "w") as made:
         stream, n_frames = None, 0
         for video, start, end in passages:
             with av.open(str(video)) as source:
                 pictures = source.streams.video[0]
                 if stream is None:
-                    stream = made.add_stream("libx264", rate=pictures.average_rate, options={"crf": str(crf)})
+                    stream = made.add_stream("libx264", rate=rate or pictures.average_rate, options={"crf": str(crf)})
                     stream.width, stream.height = size or (pictures.width, pictures.height)
                     stream.pix_fmt = "yuv420p"
-                for frame in source.decode(pictures):
-                    if start <= frame.time + 1e-6 < end:
-                        image = frame.to_ndarray(format="rgb24", width=stream.width, height=stream.height)
-                        again = av.VideoFrame.from_ndarray((image * brightness).astype("uint8"), format="rgb24")
-                        again.pts, n_frames = n_frames, n_frames + 1
-                        made.mux(stream.encode(again))
+                frames = {frame.time: frame for frame in source.decode(pictures) if start <= frame.time + 1e-6 < end}
+                for frame in _at_rate(frames, rate) if rate else frames.values():
+                    image = frame.to_ndarray(format="rgb24", width=stream.width, height=stream.height)
+                    again = av.VideoFrame.from_ndarray((image * brightness).astype("uint8"), format="rgb24")
+                    again.pts, n_frames = n_frames, n_frames + 1
+                    made.mux(stream.encode(again))
         made.mux(stream.encode(None))
     return path
+
+
+def _at_rate(frames, rate):
+    times = sorted(frames)
+    step = times[1] - times[0]
+    for k in range(round((times[-1] + step - times[0]) * rate)):
+        yield frames[max(time for time in times if time <= times[0] + k / rate + 1e-6)]

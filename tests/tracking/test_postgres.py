@@ -56,7 +56,7 @@ class TestChain:
     def test_its_run_and_its_members_are_in_the_database(self, chain, database):
         project, _ = chain
         statuses = dict(rows(database, "SELECT name, status FROM runs"))
-        assert statuses.keys() >= {"__default__+sample_data [sample]", "member_1", "member_2"}
+        assert statuses.keys() >= {"chain+sample_data [sample]", "member_1", "member_2"}
         assert set(statuses.values()) == {"FINISHED"}
         client = MlflowClient(database)
         runs = client.search_runs([client.get_experiment_by_name("mgn_ma").experiment_id])

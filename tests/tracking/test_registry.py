@@ -42,6 +42,26 @@ def test_a_registered_ensemble_is_the_challenger_and_says_what_it_is(registry):
     assert registry.client.get_logged_model(output.model_id).status == "READY"
 
 
+def test_a_registered_ensemble_is_found_by_its_scores(registry):
+    registry.register(bundle())
+    experiment = registry.client.get_run(registry.run_id).info.experiment_id
+    (model,) = registry.client.search_logged_models([experiment], "metrics.validation_score > 0.4")
+    assert [(metric.key, metric.value, metric.run_id) for metric in model.metrics] == [
+        ("validation_score", 0.5, registry.run_id)
+    ]
+    assert registry.client.search_logged_models([experiment], "metrics.validation_score > 0.6") == []
+
+
+def test_a_version_that_mlflow_copies_to_another_model_is_the_same_ensemble(registry):
+    version = registry.register(bundle())
+    copied = registry.client.copy_model_version(version.uri, "mgn-ma-production")
+    registry.client.set_registered_model_alias("mgn-ma-production", CHAMPION, copied.version)
+    for uri in ("models:/mgn-ma-production/1", "models:/mgn-ma-production@champion"):
+        assert registry.named_bundle(uri)[0].digest() == bundle().digest()
+    assert copied.tags == registry.client.get_model_version("mgn-ma", "1").tags
+    assert registry.holder(CHAMPION) is None
+
+
 def test_the_same_ensemble_is_no_second_version(registry):
     first, other = registry.register(bundle()), registry.register(bundle(noise=0.1))
     again = registry.register(bundle())

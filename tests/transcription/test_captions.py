@@ -45,8 +45,8 @@ def test_a_file_is_as_written_until_it_is_touched(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"status": "failed", "odd": 1}', "\xff"])
 def test_a_damaged_record_is_none(tmp_path: Path, content: str) -> None:
     record = Record("failed", "why", None, "f", "", 1.5)
-    write_record(tmp_path, "-v", record)
-    assert read_record(tmp_path, "-v") == record
-    (tmp_path / ".transcription/-v.json").write_bytes(content.encode("latin-1"))
-    assert read_record(tmp_path, "-v") is None
-    assert read_record(tmp_path, "w") is None
+    write_record(tmp_path / "-v.w.en.vtt", record)
+    assert read_record(tmp_path / "-v.w.en.vtt") == record
+    assert read_record(tmp_path / "-v.w.de.vtt") is None
+    (tmp_path / ".transcription/-v.w.en.json").write_bytes(content.encode("latin-1"))
+    assert read_record(tmp_path / "-v.w.en.vtt") is None

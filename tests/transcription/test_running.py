@@ -189,6 +189,15 @@ def test_a_failure_costs_its_video_only_and_not_what_was_written_before(videos: 
     assert (videos.folder / "a.en.vtt").read_bytes() != written
 
 
+def test_each_language_has_captions_of_its_own(videos: Videos) -> None:
+    videos.add("a")
+    for language in ("en", "de", "en"):
+        videos.change(language=language)
+        assert videos.transcribe("a")["a"] == ("transcribed", "")
+    assert videos.heard() == ["a", "a"]
+    assert {path.name for path in videos.folder.glob("*.vtt")} == {"a.en.vtt", "a.de.vtt"}
+
+
 def test_what_is_found_to_be_silent_loses_the_captions_that_were_written(videos: Videos) -> None:
     videos.add("a")
     videos.transcribe("a")
@@ -227,7 +236,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(videos: Videos) -> None:
 def test_without_a_record_captions_are_somebody_else_s_and_a_record_without_captions_is_nothing(videos: Videos) -> None:
     videos.add("a")
     videos.transcribe("a")
-    record = videos.folder / ".transcription/a.json"
+    record = videos.folder / ".transcription/a.en.json"
     kept = record.read_bytes()
     record.unlink()
     assert videos.status("a")["a"] == ("has captions", "a.en.vtt")
@@ -262,6 +271,6 @@ def test_a_fingerprint_is_of_what_changes_the_words(tiny_whisper: Path) -> None:
 def test_digests_are_of_whole_files(videos: Videos) -> None:
     videos.add("a")
     videos.transcribe("a")
-    record = json.loads((videos.folder / ".transcription/a.json").read_text())
+    record = json.loads((videos.folder / ".transcription/a.en.json").read_text())
     assert record["captions_sha256"] == hashlib.sha256((videos.folder / "a.en.vtt").read_bytes()).hexdigest()
     assert Status("a", record["status"]).is_wanted is False

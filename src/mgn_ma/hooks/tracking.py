@@ -37,6 +37,8 @@ DETAILS = frozenset({"expressions", "calibration", "methods", "reactions"})
 """Its tables by expression and by method: hundreds of numbers, which are read in the report and not compared by run."""
 FINGERPRINT = "data_fingerprint"
 """The dataset that says by a hash which data a run was made with."""
+VIDEO_TABLE = "ensemble_scores"
+"""The dataset with a row a video, which MLflow's page shows as a table."""
 _ERROR_LENGTH = 2000
 
 
@@ -71,6 +73,7 @@ class TrackingHooks:
         self._own_uri: str | None = None
         self._run: TrackedRun | None = None
         self._catalog: CatalogProtocol[Any, Any] | None = None
+        self._inputs: set[str] = set()
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -111,6 +114,7 @@ class TrackingHooks:
 
         name = self._config.run_name or run_name(run_params)
         self._catalog = catalog
+        self._inputs.clear()
         self._run = start_run(os.environ[URI_VARIABLE], self._config.experiment, name, self._project_path)
         # Kedro gives the runner's repr, with an address in memory.
         runner = str(run_params.get("runner")).partition(" object")[0].rpartition(".")[2]
@@ -139,6 +143,18 @@ class TrackingHooks:
             self._run.activate()
 
     @hook_impl
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Say which packed splits the run reads."""
+        if self._run is None or dataset_name in self._inputs:
+            return
+        from mgn_ma.training.packed import PackedSplit  # with numpy, which a start can do without
+
+        if isinstance(data, PackedSplit):
+            self._inputs.add(dataset_name)
+            place = str(data.folder).removeprefix(f"{self._project_path}/")
+            self._run.log_input(dataset_name, data, place)
+
+    @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Keep what belongs beside the run: the data's fingerprint, the scores, and each file that is tracked."""
         if self._run is None or self._catalog is None:
@@ -147,6 +163,8 @@ class TrackingHooks:
             self._run.set_tag(FINGERPRINT, _fingerprint(data))
         if dataset_name == METRICS_REPORT:
             self._run.log_report(data, leave_out=DETAILS)
+        if dataset_name == VIDEO_TABLE:
+            self._run.log_table(data, VIDEO_TABLE)
         dataset = self._catalog.get(dataset_name)
         file = saved_file(dataset) if (metadata(dataset).get("mgn_ma") or {}).get("track") else None
         if file is not None:
@@ -179,9 +197,12 @@ def parameters(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[s
 
 
 def run_name(run_params: Mapping[str, Any]) -> str:
-    """What a run is found by: its pipelines and its environment, and whether it was a part of them."""
+    """What a run is found by: its pipelines and its environment, and whether it was a part of them.
+
+    The default pipeline is called the chain.
+    """
     # Kedro gives them in an order that changes from one process to the next.
-    pipelines = "+".join(sorted(run_params.get("pipeline_names") or ["__default__"]))
+    pipelines = "+".join(sorted(run_params.get("pipeline_names") or ["__default__"])).replace("__default__", "chain")
     part = any(run_params.get(key) for key in _SLICES)
     return f"{pipelines}{' (part)' if part else ''} [{run_params.get('env') or 'base'}]"
 

@@ -53,7 +53,7 @@ class Passage:
 def find_passages(a: PictureTrack, b: PictureTrack, a_us: int, b_us: int) -> tuple[list[Passage], int]:
     """All of two cuts in passages, in order, and how exact their ends are, in microseconds.
 
-    Between shared passages what only A has comes before what only B has. The ends are exact to a picture of the faster
+    Between shared passages what only A has comes before what only B has. The ends are exact to a picture of the slower
     of both, where the pictures around them are not alike.
 
     Args:
@@ -85,7 +85,7 @@ def find_passages(a: PictureTrack, b: PictureTrack, a_us: int, b_us: int) -> tup
             passages.append(Passage(after.a_start_us, after.a_start_us, before.b_end_us, after.b_start_us))
         if after.is_shared:
             passages.append(after)
-    return passages, round(1e6 / rate_hz)
+    return passages, round(1e6 / min(a.rate_hz, b.rate_hz, rate_hz))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class _Predicted:
     pictures: PictureTrack | None
     source: str | None
     lacking: str
+    notes: str
 
 
 def compare_predictions(
@@ -137,6 +138,7 @@ def _predicted(
                 else None,
                 None if number else browser_address(outcome, PageSettings(), output, outcome.source.video_id),
                 "; ".join(f"{modality_label(name)} ({reason})" for name, reason in outcome.lacking.items()),
+                "; ".join(outcome.notes),
             )
 
 
@@ -152,6 +154,7 @@ def _described(predicted: _Predicted) -> dict[str, Any]:
         "members": len(predicted.side.members),
         "duration_us": predicted.duration_us,
         "without": predicted.lacking,
+        "notes": predicted.notes,
     }
 
 
@@ -210,13 +213,15 @@ def _facts(a: _Predicted, b: _Predicted, passages: Sequence[Passage], videos: Se
         facts["Length"] = f"A {clock_text(a.duration_us)}, B {clock_text(b.duration_us)}"
         in_both = sum(p.a_end_us - p.a_start_us for p in passages if p.is_shared)
         facts["In both"] = clock_text(in_both)
-        facts["Only in A"] = clock_text(a.duration_us - in_both)
-        facts["Only in B"] = clock_text(b.duration_us - in_both)
+        facts["Only in A"] = clock_text(max(a.duration_us - in_both, 0))
+        facts["Only in B"] = clock_text(max(b.duration_us - in_both, 0))
     else:
         facts["Length"] = clock_text(a.duration_us)
     for letter, side in (("A", a), ("B", b)):
         if side.lacking:
             facts[f"{letter} predicted without"] = side.lacking
+        if side.notes:
+            facts[f"Note on {letter}"] = side.notes
     return facts
 
 

@@ -6,10 +6,11 @@ same steps are taken one by one.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import mlflow.pyfunc
-from mlflow.entities import LoggedModel, LoggedModelOutput, Run
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
@@ -18,6 +19,7 @@ from mgn_ma.files import Folder
 from mgn_ma.inference.bundle import Bundle, save_bundle
 from mgn_ma.temporary import temporary_folder
 from mgn_ma.tracking.signature import input_example, signature
+from mgn_ma.tracking.version_tags import scores_of
 
 _CODE = Path(__file__).with_name("served_code.py")
 
@@ -32,6 +34,11 @@ def log_bundle(client: MlflowClient, run: Run, name: str, bundle: Bundle) -> Log
             write_model(bundle, folder / "model", described)
             client.log_model_artifacts(model.model_id, str(folder / "model"))
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        now = int(time.time() * 1000)
+        scores = scores_of(bundle).items()
+        client.log_batch(
+            run_id, [Metric(key, score, now, 0, model_id=model.model_id, run_id=run_id) for key, score in scores]
+        )
     except BaseException:
         client.finalize_logged_model(model.model_id, "FAILED")
         raise

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import os
 import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
-from mlflow.entities import LifecycleStage, LoggedModelStatus
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, LoggedModelStatus
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.default_context import DefaultRunContext
 from mlflow.tracking.context.system_environment_context import SystemEnvironmentContext
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from mgn_ma.redaction import redacted
 from mgn_ma.temporary import temporary_folder
 from mgn_ma.tracking.outage import ask, ask_again, limit_retries
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
 from mgn_ma.tracking.server import SQLITE, artifact_location, check, database_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mgn_ma.training.packed import PackedSplit
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +53,8 @@ class TrackedRun:
     def activate(self) -> None:
         """Make it the active run of this thread, too."""
         if mlflow.active_run() is None:
-            ask("in which thread it works", lambda: mlflow.start_run(run_id=self.run_id))
+            # Its system metrics are those of the process, and are taken in the thread that began it.
+            ask("in which thread it works", lambda: mlflow.start_run(run_id=self.run_id, log_system_metrics=False))
 
     def log_parameters(self, values: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
         """Keep what is known before the first node."""
@@ -72,6 +79,23 @@ class TrackedRun:
             local = folder / Path(path).name
             filesystem.get_file(path, str(local))
             ask(path, lambda: MlflowClient().log_artifact(self.run_id, str(local), "reports"))
+
+    def log_input(self, name: str, split: PackedSplit, place: str) -> None:
+        """Say that the run reads a packed split: its digest, where it stands, how large it is; no data are copied.
+
+        Args:
+            name: in the catalog.
+            place: of its folder.
+        """
+        described = split.description
+        profile = {"num_rows": split.n_frames, "num_videos": len(described.video_ids)}
+        dataset = Dataset(name, described.arrays, "local", json.dumps({"uri": place}), profile=json.dumps(profile))
+        read = DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, described.split)])
+        ask(f"the input {name}", lambda: MlflowClient().log_inputs(self.run_id, [read]))
+
+    def log_table(self, table: pd.DataFrame, name: str) -> None:
+        """Keep a table that MLflow's page shows, and compares between runs."""
+        ask(f"the table {name}", lambda: MlflowClient().log_table(self.run_id, table, f"{name}.json"))
 
     def end(self, status: str) -> None:
         """Close the run, and any that was left open under it, as FINISHED, FAILED or KILLED."""
@@ -123,6 +147,8 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
     ask("the end of runs that were killed", lambda: end_killed_runs(MlflowClient(), experiment_id))
     tags |= {_HOST_TAG: socket.gethostname(), _PROCESS_TAG: str(os.getpid())}
     run = MlflowClient().create_run(experiment_id, tags=tags, run_name=name)
+    # What MLflow does not get is told by `ask`; the thread of the system metrics would tell it with the password in it.
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
     mlflow.start_run(run_id=run.info.run_id)
     return TrackedRun(run.info.run_id, experiment_id, name, adopted=False)
 

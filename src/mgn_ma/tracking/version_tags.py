@@ -16,12 +16,21 @@ DIGEST_TAG = "bundle_digest"
 """By which the same ensemble is found again."""
 
 
+def scores_of(bundle: Bundle) -> dict[str, float]:
+    """What is known of how well it predicts, ``validation_score`` and ``holdout_score``."""
+    scores = bundle.description.scores
+    found = {
+        "validation_score": scores.get("validation"),
+        "holdout_score": (scores.get("holdout") or {}).get("estimate"),
+    }
+    return {name: float(score) for name, score in found.items() if score is not None}
+
+
 def tags_of(bundle: Bundle) -> dict[str, str]:
     """Tags of a version: its scores with their intervals, its data, its input and its code."""
     description = bundle.description
     scores, tags = description.scores, {DIGEST_TAG: bundle.digest()}
-    if scores.get("validation") is not None:
-        tags["validation_score"] = f"{scores['validation']:.4f}"
+    tags |= {name: f"{score:.4f}" for name, score in scores_of(bundle).items()}
     interval = scores.get("interval") or {}
     if interval.get("low") is not None:
         tags["validation_interval"] = f"{interval['low']:.4f} to {interval['high']:.4f}"
@@ -29,7 +38,7 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
         tags["validation_videos"] = str(interval["n_videos"])
     holdout = scores.get("holdout") or {}
     if holdout.get("estimate") is not None:
-        tags |= {"holdout_score": f"{holdout['estimate']:.4f}", "holdout_videos": str(holdout["n_videos"])}
+        tags["holdout_videos"] = str(holdout["n_videos"])
     if holdout.get("low") is not None:
         tags["holdout_interval"] = f"{holdout['low']:.4f} to {holdout['high']:.4f}"
     tags |= {

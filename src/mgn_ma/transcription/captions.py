@@ -14,7 +14,7 @@ from mgn_ma.files import write_atomically
 from mgn_ma.media.subtitles import TRANSCRIBED, Cue, webvtt_time
 
 RECORDS = ".transcription"
-"""Folder beside the videos with what came of each one that was listened to."""
+"""Folder beside the videos with what came of each one that was listened to, by language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,21 @@ class Record:
     seconds: float = 0.0
 
 
-def read_record(folder: Path, video_id: str) -> Record | None:
-    """What an earlier run found out; ``None`` where there was none, or its record is damaged."""
+def read_record(captions: Path) -> Record | None:
+    """What came of the video that captions are to lie beside; ``None``: no run has tried, or its record is damaged."""
     try:
-        return Record(**json.loads(_record_path(folder, video_id).read_text(encoding="utf-8")))
+        return Record(**json.loads(_record_path(captions).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def write_record(folder: Path, video_id: str, record: Record) -> None:
+def write_record(captions: Path, record: Record) -> None:
     """Keep what came of a video for later runs."""
-    write_atomically(_record_path(folder, video_id), json.dumps(asdict(record)).encode())
+    write_atomically(_record_path(captions), json.dumps(asdict(record)).encode())
 
 
-def _record_path(folder: Path, video_id: str) -> Path:
-    return folder / RECORDS / f"{video_id}.json"
+def _record_path(captions: Path) -> Path:
+    return captions.parent / RECORDS / f"{captions.stem}.json"
 
 
 def is_as_written(captions: Path, record: Record | None) -> bool:

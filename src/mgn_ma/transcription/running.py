@@ -118,7 +118,8 @@ def statuses(video_ids: Iterable[str], folder: Path, config: TranscriptionConfig
 
 def _status(video_id: str, folder: Path, files: MediaFolder, config: TranscriptionConfig, fingerprint: str) -> Status:
     found = files.files(video_id, (config.language,))
-    ours, record = folder / _name(video_id, config), read_record(folder, video_id)
+    ours = folder / _name(video_id, config)
+    record = read_record(ours)
     written = is_as_written(ours, record)
     others = [Path(file.path).name for file in found.captions if Path(file.path).name != ours.name]
     if ours.exists() and not written:
@@ -156,7 +157,7 @@ def _keep(
     fingerprint: str,
 ) -> None:
     place = folder / _name(video_id, config)
-    before = read_record(folder, video_id)
+    before = read_record(place)
     if place.exists() and not is_as_written(place, before):
         return  # somebody has written it meanwhile
     status, reason, content = "transcribed", "", b""
@@ -174,7 +175,7 @@ def _keep(
         captions_sha256 = before.captions_sha256  # what other settings have written stays
     # The record comes first: captions without one would be somebody else's.
     record = Record(status, reason, video_digest, fingerprint, captions_sha256, round(outcome.seconds, 3))
-    write_record(folder, video_id, record)
+    write_record(place, record)
     if content:
         write_atomically(place, content)
     elif status != "failed":
