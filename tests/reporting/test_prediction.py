@@ -18,6 +18,7 @@ from mgn_ma.execution import ExecutionConfig
 from mgn_ma.inference.finding import find_videos
 from mgn_ma.inference.moments import MomentsConfig
 from mgn_ma.inference.videos import VideoPredictor
+from mgn_ma.media.probe import probe
 from mgn_ma.reporting.prediction import (
     PredictionError,
     PredictionSettings,
@@ -131,7 +132,7 @@ def test_an_editors_program_finds_the_video_and_its_moments(tables, films, folde
         (clip,) = otio.adapters.read_from_file(str(folder / "pages" / f"{video_id}.otio")).find_clips()
         assert url2pathname(urlsplit(clip.media_reference.target_url).path) == str(films / f"{video_id}.mp4")
         assert [marker.name for marker in clip.markers] == [moment["expression"] for moment in moments]
-        assert clip.markers[0].marked_range.start_time.rate == 25
+        assert clip.markers[0].marked_range.start_time.rate == probe(str(films / f"{video_id}.mp4")).fps
         assert (folder / "pages" / f"{video_id}.edl").read_text().count("* LOC:") == len(moments)
 
 

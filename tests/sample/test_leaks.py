@@ -45,4 +45,4 @@ def test_a_track_tells_of_the_signal_that_it_carries_and_of_no_other(
         if sample_leaks.CARRIER[signal] != track:
             assert abs(found) < 0.1, signal
         elif track != "subtitle":  # of so few words none is met twice: tests/sample/test_captions.py
-            assert found > 0.9
+            assert found > 0.85
