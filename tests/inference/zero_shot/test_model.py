@@ -134,13 +134,14 @@ def test_an_expression_without_a_prompt_for_a_modality_gets_nothing_of_it(prompt
 
 @pytest.mark.slow
 def test_films_are_predicted_by_tiny_encoders_of_pictures_and_sounds(zero_shot, films, tmp_path):
-    for outcome in VideoPredictor(zero_shot).predict(find_videos(str(min(films.glob("*.mp4")))), tmp_path, explain=True):
-        found = outcome.prediction
-        assert found is not None, outcome.reason
-        assert not outcome.lacking
-        above = found.values - found.values.mean(axis=0)
-        assert np.abs(above).max() > 0.01
-        np.testing.assert_allclose(found.contributions.sum(axis=1), above, atol=1e-5)
+    videos = find_videos(str(min(films.glob("*.mp4"))))
+    (outcome,) = VideoPredictor(zero_shot).predict(videos, tmp_path, explain=True)
+    found = outcome.prediction
+    assert found is not None, outcome.reason
+    assert not outcome.lacking
+    above = found.values - found.values.mean(axis=0)
+    assert np.abs(above).max() > 0.01
+    np.testing.assert_allclose(found.contributions.sum(axis=1), above, atol=1e-5)
 
 
 def test_without_consent_nothing_is_fetched_and_both_downloads_are_named(tmp_path, monkeypatch):
