@@ -131,6 +131,18 @@ class ZeroShotConfig(Configuration):
         return Targets(names=tuple(self.prompts), minimum=self.minimum, maximum=self.maximum)
 
 
+class ZeroShotSettings(Configuration):
+    """The parameter ``zero_shot``.
+
+    Attributes:
+        prompts: a file with other prompts or encoders; ``None`` for the package's.
+        fetch_weights: agrees that encoders which are absent are fetched from the model hub.
+    """
+
+    prompts: str | None = None
+    fetch_weights: bool = False
+
+
 def read_config(file: str | Path | None = None) -> ZeroShotConfig:
     """The prompts of this package, or of a file, whose top-level entries replace those of the package.
 

@@ -14,12 +14,19 @@ from mgn_ma.extractors.registry import build
 from mgn_ma.extractors.weights import fetch
 from mgn_ma.inference.model import BundleError, ExtractorContract
 from mgn_ma.inference.zero_shot.arithmetic import direction
-from mgn_ma.inference.zero_shot.config import PromptedEncoder, ZeroShotConfig
+from mgn_ma.inference.zero_shot.config import PromptedEncoder, ZeroShotConfig, ZeroShotSettings, read_config
 from mgn_ma.inference.zero_shot.model import ZeroShot, ZeroShotDescription
 
 logger = logging.getLogger(__name__)
 
-FLAG = "--fetch-weights"
+
+def make_configured(settings: ZeroShotSettings) -> ZeroShot:
+    """The model that the parameters describe; see `make_zero_shot`.
+
+    Raises:
+        PromptsError: the file of prompts can't be used.
+    """
+    return make_zero_shot(read_config(settings.prompts), may_fetch=settings.fetch_weights)
 
 
 def make_zero_shot(config: ZeroShotConfig, *, may_fetch: bool = False) -> ZeroShot:
@@ -63,8 +70,9 @@ def _obtain(config: ZeroShotConfig, *, may_fetch: bool) -> None:
     if absent:
         raise WeightsError(
             "the model zero-shot needs encoders that are not on this machine:\n  " + "\n  ".join(absent) + "\n"
-            f"`mgn-ma predict --model zero-shot {FLAG} …` downloads them from the Hugging Face hub into its cache on "
-            "this machine, once; the videos stay here. Or name others, or folders with copies, in a file for --prompts"
+            "`mgn-ma predict --model zero-shot --fetch-weights …` (in a pipeline `--params zero_shot.fetch_weights=true`) "
+            "downloads them from the Hugging Face hub into its cache on this machine, once; the videos stay here. Or "
+            "name others, or folders with copies, in a file of prompts"
         )
 
 
