@@ -84,5 +84,7 @@ def test_an_ensemble_that_was_not_chosen_has_a_line_where_it_is_scored():
         "  other: base       0.300",
     ]
     lines = list(summary(report, None, None))
+    undefined = {"score": None, "fitted": {"all": {"lag_s": 0.0, "lag_interval": [0.0, 0.0]}}}
+    assert list(summary(report | {"reactions": {"centred": undefined}}, None, None)) == lines
     assert lines[1:3] == of_ensembles
     assert lines[3:6] == ["On 8 test videos, which chose nothing:", *of_ensembles]

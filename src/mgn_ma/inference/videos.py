@@ -31,7 +31,7 @@ from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, make_plan, 
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.grid import grid_timestamps_us
-from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.model import Model
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
 from mgn_ma.media.folder import CaptionsFile, MediaFiles, plain_title
@@ -114,7 +114,7 @@ class VideoOutcome:
 
 
 class VideoPredictor:
-    """A loaded ensemble with the extractors that it needs, which run as ``execution`` says.
+    """A loaded model with the extractors that it needs, which run as ``execution`` says.
 
     Raises:
         ExtractorMismatchError: an extractor would not make the tracks that the bundle was trained on.
@@ -123,18 +123,16 @@ class VideoPredictor:
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: Model,
         settings: VideoSettings | None = None,
         execution: ExecutionConfig | None = None,
     ) -> None:
-        from mgn_ma.inference.predictor import Predictor
-
         self.bundle = bundle
         self._settings = settings or VideoSettings()
         self._execution = execution or ExecutionConfig()
         self._extractors = checked_extractors(bundle, self._settings.weights)
         self._weights_are_checked = False
-        self._predictor = Predictor(bundle, device=self._settings.device)
+        self._predictor = bundle.predictor(self._settings.device)
 
     def predict(
         self, videos: Sequence[VideoInput], store: str | Path | None = None, *, explain: bool = False
@@ -227,7 +225,7 @@ class VideoPredictor:
         return VideoOutcome(video, source, prediction, "", lacking, notes)
 
 
-def checked_extractors(bundle: Bundle, weights: str | None = None) -> dict[str, ExtractorConfig]:
+def checked_extractors(bundle: Model, weights: str | None = None) -> dict[str, ExtractorConfig]:
     """The extractors of a bundle by modality, each found to be the one that the bundle was trained with.
 
     For ``weights`` see :class:`VideoSettings`.
