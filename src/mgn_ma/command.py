@@ -218,6 +218,30 @@ def new(
     typer.echo("  mgn-ma doctor                                                # what your own data still lack")
 
 
+@app.command("annotations")
+def take_annotations(
+    name: Annotated[str, typer.Argument(metavar="FORMAT", help="mediaeval-2018, vce or mr-hisum.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data set as it is published.")],
+    env: Annotated[
+        str | None, typer.Option(help="Environment of the project around this folder. Default: base.")
+    ] = None,
+) -> None:
+    """Take the annotations of another data set than EEV into the project around this folder, and link its videos.
+
+    Writes annotations at 6 Hz, the labels of the test set, and the parameter `targets`; nothing is written over.
+    """
+    from mgn_ma.hooks.errors import for_environment
+    from mgn_ma.import_annotations import FORMATS, import_annotations
+
+    if name not in FORMATS:
+        raise UsageError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+    project = _project()
+    if project is None:
+        raise UsageError("no project is around this folder: call this in one (`mgn-ma new DIR` lays one out)")
+    typer.echo(import_annotations(project, name, folder.resolve(), env))
+    typer.echo(for_environment("Next: kedro run --pipelines ingestion", env))
+
+
 @app.command()
 def doctor(
     env: Annotated[str | None, typer.Option(help="Environment of the project around this folder: sample, say.")] = None,

@@ -85,5 +85,7 @@ def test_each_of_several_ensembles_has_a_line_where_it_is_scored():
         "    late            0.400  predicts, as the best on validation",
     ]
     lines = list(summary(report, None, None))
+    undefined = {"score": None, "fitted": {"all": {"lag_s": 0.0, "lag_interval": [0.0, 0.0]}}}
+    assert list(summary(report | {"reactions": {"centred": undefined}}, None, None)) == lines
     assert lines[1:4] == of_ensembles
     assert lines[4:8] == ["On 8 test videos, which chose nothing:", *of_ensembles]

@@ -136,7 +136,8 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
             yield from _each_ensemble(rows, report["ensemble"])
     reactions = report["reactions"]
     fitted = reactions[REACTION]["fitted"]["all"]
-    if fitted["lag_interval"][0] is not None:
+    # Labels that never change within a video have no score, whatever is fitted to them.
+    if reactions[REACTION]["score"] is not None and fitted["lag_interval"][0] is not None:
         low, high = fitted["lag_interval"]
         yield (
             f"Viewers react {fitted['lag_s']:.1f} s later [{low:.1f}, {high:.1f}]; with that (ensembling.reaction: "
