@@ -125,7 +125,7 @@ def test_nothing_is_read_for_it_unless_the_parameter_says_so(tmp_path):
 def test_prompts_for_other_targets_than_the_labels_are_refused(tmp_path):
     none = pd.DataFrame()
     arguments = Targets(names=("valence",)), ExecutionConfig(), none, str(tmp_path), none, none, None
-    with pytest.raises(EvaluationError, match=r"the prompts are for amusement, .*, and the targets are valence: name a"):
+    with pytest.raises(EvaluationError, match=r"the prompts are for amusement, .*, and the targets are valence"):
         predict_zero_shot(ZeroShotSettings(), EvaluationConfig(zero_shot=True), *arguments)
 
 
