@@ -24,7 +24,13 @@ REPORT = "evaluation"
 PAGE = "figures_page"
 REACTION = "centred"
 """Whose delay is told: an average of both sides delays nothing by itself."""
-ROWS = {"oracle": "oracle", "ensemble": "ensemble", "time_only": "time only", "shuffled": "shuffled labels"}
+ROWS = {
+    "oracle": "oracle",
+    "ensemble": "ensemble",
+    "time_only": "time only",
+    "zero_shot": "zero-shot",
+    "shuffled": "shuffled labels",
+}
 """What a summary shows: keys of the report's intervals, and what a reader knows them as."""
 
 
