@@ -127,13 +127,13 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
             members = f"  members {min(scores):.3f} to {max(scores):.3f}" if scores and key == "ensemble" else ""
             yield f"  {name:<16} {_score(row)}{members}"
             if key == "ensemble":
-                yield from _each_ensemble(intervals, report["ensemble"])
+                yield from _other_ensembles(intervals, report["ensemble"])
     for split, name in (("holdout", "hold-out"), ("test", "test")):
         if report[split] is not None:
             rows = report[split]["intervals"]
             yield f"On {rows['ensemble']['n_videos']} {name} videos, which chose nothing:"
             yield f"  {'ensemble':<16} {_score(rows['ensemble'])}"
-            yield from _each_ensemble(rows, report["ensemble"])
+            yield from _other_ensembles(rows, report["ensemble"])
     reactions = report["reactions"]
     fitted = reactions[REACTION]["fitted"]["all"]
     # Labels that never change within a video have no score, whatever is fitted to them.
@@ -152,12 +152,12 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
     yield f"  kedro viz run{chosen} --include-hooks       # the pipelines as a graph, in the browser"
 
 
-def _each_ensemble(intervals: Mapping[str, Any], chosen: str) -> Iterator[str]:
-    """A line for each of several ensembles."""
+def _other_ensembles(intervals: Mapping[str, Any], chosen: str) -> Iterator[str]:
+    """A line for each ensemble that was not chosen."""
     for key, row in intervals.items():
         of, _, name = key.partition(" ")
-        if of == "ensemble" and name:
-            yield f"    {name:<14} {_score(row)}" + ("  predicts, as the best on validation" if name == chosen else "")
+        if of == "ensemble" and name not in {"", chosen}:
+            yield f"  {f'other: {name}':<16} {_score(row)}"
 
 
 def _score(row: Mapping[str, Any]) -> str:
