@@ -64,6 +64,12 @@ def test_every_pipeline_that_a_page_runs_exists():
     assert missing <= {("README.md", "NAME")}
 
 
+def test_every_picture_is_there_and_shown():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = {name for page in pages for name in re.findall(r"images/(\w+\.png)", page.read_text(encoding="utf-8"))}
+    assert shown == {path.name for path in (ROOT / "docs/images").glob("*.png")}
+
+
 @pytest.mark.parametrize(
     "line",
     [
