@@ -5,8 +5,6 @@ import logging
 import pandas as pd
 
 from mgn_ma.execution import ExecutionConfig
-from mgn_ma.extractors.device import advised_precision, resolve_device
-from mgn_ma.extractors.pretrained import NetworkConfig
 from mgn_ma.features.estimate import as_table, estimate, log_estimate
 from mgn_ma.features.plan import ExtractionSettings
 from mgn_ma.features.settings import Modalities
@@ -30,6 +28,9 @@ def estimate_extraction(
     Returns:
         One row a modality: what is there, what is to be done, and what that will take.
     """
+    from mgn_ma.extractors.device import advised_precision, resolve_device
+    from mgn_ma.extractors.pretrained import NetworkConfig
+
     plans = [plan_extraction(manifest, modalities, settings, folder) for folder in on_disk]
     table = as_table(estimate(plan, execution, settings.calibration_seconds) for plan in plans)
     log_estimate(table, execution)
