@@ -21,7 +21,7 @@ endif
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test trust lint format types architecture unit coverage viz mlflow-ui docs lock clean help packages
+.PHONY: run test trust lint format types architecture unit coverage viz mlflow-ui docs pictures lock clean help packages
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 13) and f"mgn_ma needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}: call make with PYTHON=python3.12, say")'
@@ -89,6 +89,9 @@ mlflow-ui: $(READY) ## Look at the runs in MLflow
 docs: $(READY) ## Build the documentation into site/
 	$(BIN)/python docs/parameters.py
 	$(BIN)/zensical build --strict
+
+pictures: $(READY) packages ## Take the pictures of docs/images anew, after `make run`
+	$(BIN)/python docs/pictures.py
 
 ##@ Keep
 format: $(READY) ## Format the code and strip the notebooks

@@ -174,7 +174,10 @@ def test_similarity_to_words_needs_no_project_and_says_what_it_is(prompts_file, 
     assert moments["model"].startswith("zero-shot (")
     assert moments["caution"] == "not validated: similarity to words, not viewers' faces"
     contributions = pd.read_parquet(elsewhere / "out" / "contributions.parquet")
-    assert {"contribution_image_awe", "contribution_audio_awe"} <= set(contributions)
+    awe = pd.read_parquet(elsewhere / "out" / "curves.parquet")["awe"]
+    parts = contributions[["contribution_image_awe", "contribution_audio_awe"]]
+    assert (parts.abs().max() > 0).all()
+    assert parts.sum(axis=1).tolist() == pytest.approx((awe - awe.mean()).tolist(), abs=1e-5)
 
 
 @pytest.mark.parametrize(

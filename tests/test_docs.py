@@ -1,6 +1,7 @@
 """The documentation builds strictly, leads to every page, and knows every parameter."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,12 @@ def test_a_broken_link_stops_the_build(site, tmp_path):
     (broken / "docs/media.md").write_text("[nowhere](nowhere.md)")
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
     assert subprocess.run(command, cwd=broken, capture_output=True, check=False).returncode != 0
+
+
+def test_every_picture_is_there_and_shown():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = {name for page in pages for name in re.findall(r"images/(\w+\.png)", page.read_text(encoding="utf-8"))}
+    assert shown == {path.name for path in (ROOT / "docs/images").glob("*.png")}
 
 
 @pytest.mark.parametrize(

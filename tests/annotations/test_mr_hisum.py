@@ -6,6 +6,8 @@ import re
 import numpy as np
 import published
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mgn_ma.annotations.mr_hisum import TARGETS, read
 from mgn_ma.annotations.published import PublishedDataError, frame_tables
@@ -88,3 +90,27 @@ def test_a_faulty_file_is_named(folder, name, content, message):
     (folder / name).write_text(content)
     with pytest.raises(PublishedDataError, match=re.escape(message)):
         list(read(folder))
+
+
+ODD = st.none() | st.integers() | st.floats() | st.text(max_size=3) | st.just([]) | st.just({})
+NAMES = st.sampled_from(["video_1", "video_2", "/", ".", ""]) | st.text(max_size=3)
+SPLITS = st.fixed_dictionaries(
+    dict.fromkeys(["train_keys", "val_keys", "test_keys"], st.lists(NAMES | ODD, max_size=3))
+)
+WORDS = ["video_id", "youtube_id", "video_1", "video_2", "aaaaaaaaaaa", ",", ",", "\n", "\n", '"', "\0", "../"]
+TABLES = st.lists(st.sampled_from(WORDS), max_size=30).map("".join) | st.lists(
+    st.tuples(NAMES, st.sampled_from(["a", "b", "", ".", "é"])), max_size=3
+).map(lambda rows: "\n".join(["video_id,youtube_id", *map(",".join, rows)]))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SPLITS | ODD, TABLES)
+def test_any_split_and_table_are_videos_or_a_line_that_names_a_file(folder, split, table):
+    (folder / "mr_hisum_split.json").write_text(json.dumps(split))
+    (folder / "metadata.csv").write_text(table)
+    try:
+        videos = list(read(folder))
+    except PublishedDataError as error:
+        assert str(folder) in str(error)
+        return
+    assert all(len(video.labels) == 4 for video in videos)

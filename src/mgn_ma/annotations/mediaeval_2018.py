@@ -30,7 +30,9 @@ def read(folder: Path) -> Iterator[LabelledVideo]:
     Raises:
         PublishedDataError: there are no labels, or a file of them is faulty.
     """
-    files = [(file, named) for file in sorted(folder.rglob("*.txt")) if (named := _LABELS.fullmatch(file.name))]
+    # The visual features beside the labels are text files, too: many a second of every movie.
+    labels = sorted(folder.rglob("MEDIAEVAL18_*_Valence-Arousal.txt"))
+    files = [(file, named) for file in labels if (named := _LABELS.fullmatch(file.name))]
     if not files:
         raise PublishedDataError(f"{folder}: there is no MEDIAEVAL18_NN_Valence-Arousal.txt in it or below")
     movies = {file.stem: file for file in folder.rglob("MEDIAEVAL18_*.mp4")}

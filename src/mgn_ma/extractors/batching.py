@@ -14,11 +14,10 @@ import torch
 from mgn_ma.extractors.base import ExtractionError, TrackRows
 from mgn_ma.extractors.device import LESS_MEMORY, is_out_of_memory, release_memory
 from mgn_ma.extractors.prefetch import Prefetch
-from mgn_ma.extractors.reading import decoder_threads, grid_rows, path_and_duration
+from mgn_ma.extractors.reading import ReadFrames, grid_rows, path_and_duration, read_on_cpu
 from mgn_ma.grid import grid_timestamps_us
-from mgn_ma.media.geometry import FrameGeometry, Image
+from mgn_ma.media.geometry import FrameGeometry
 from mgn_ma.media.source import VideoSource
-from mgn_ma.media.video import iter_frames_at
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +79,13 @@ class Batches:
         )
 
 
+def batch_of(frames: Sequence[Any], device: torch.device) -> torch.Tensor:
+    """B frames, all arrays or all tensors, to a tensor on the device; arrays go there as the bytes that they are."""
+    if isinstance(frames[0], torch.Tensor):
+        return torch.stack(list(frames)).to(device)
+    return torch.from_numpy(np.stack(frames)).to(device, non_blocking=True)
+
+
 def vectors_of(
     values: Iterable[Any], forward: Callable[[Sequence[Any]], torch.Tensor], batches: Batches, *, lacking: str
 ) -> npt.NDArray[np.float32]:
@@ -107,7 +113,8 @@ def grid_vectors(
     geometry: FrameGeometry,
     forward: Callable[[Sequence[Any]], torch.Tensor],
     batches: Batches,
-    prepare: Callable[[Image], Any] = lambda frame: frame,
+    prepare: Callable[[Any], Any] = lambda frame: frame,
+    read: ReadFrames = read_on_cpu,
 ) -> TrackRows:
     """One row for each timestamp of the 6 Hz grid at which a frame is shown.
 
@@ -117,6 +124,7 @@ def grid_vectors(
         forward: B values to (B, D).
         batches: how many at a time.
         prepare: a frame to a value, in the thread that reads.
+        read: what decodes.
 
     Raises:
         ExtractionError: there is no file, no frame is shown, or not even one value fits into memory.
@@ -127,7 +135,7 @@ def grid_vectors(
 
     def values() -> Iterator[Any]:
         times_us = grid_timestamps_us(duration_us).tolist()
-        for time_us, frame in iter_frames_at(path, times_us, geometry, threads=decoder_threads()):
+        for time_us, frame in read(path, times_us, geometry):
             timestamps_us.append(time_us)
             yield prepare(frame)
 

@@ -209,6 +209,19 @@ class NetworkConfig(FrozenNetwork, ExtractorConfig):
     batch_size: PositiveInt = 32
 
 
+class FrameNetworkConfig(NetworkConfig):
+    """What the configuration of an extractor has whose network takes frames as they are decoded.
+
+    Attributes:
+        decoder: what decodes the video: the CPU, or the CUDA device that the network runs on, which no frame leaves.
+            Colours agree to the rounding (``docs/media.md``), so that neither makes another track.
+    """
+
+    NOT_IN_FINGERPRINT: ClassVar[frozenset[str]] = ExtractorConfig.NOT_IN_FINGERPRINT | {"decoder"}
+
+    decoder: Literal["cpu", "cuda"] = "cpu"
+
+
 def identity(need: WeightsNeed) -> str:
     """What tells these weights from all others: a digest of content, or ``random:<seed>``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,9 @@ from mgn_ma.media.video import iter_frames_at
 
 Edge = Literal["repeat", "zeros"]
 """What stands in for frames before the first and after the last one: the nearest frame again, or black."""
+
+ReadFrames = Callable[[str, Iterable[int], FrameGeometry], Iterator[tuple[int, Any]]]
+"""`mgn_ma.media.video.iter_frames_at`, wherever it is done: (H, W, 3) uint8 RGB, an array or a tensor on a device."""
 
 
 def path_and_duration(video: VideoSource) -> tuple[str, int]:
@@ -41,6 +44,11 @@ def decoder_threads() -> int:
     return int(share) if share.isdigit() else 0
 
 
+def read_on_cpu(path: str, timestamps_us: Iterable[int], geometry: FrameGeometry) -> Iterator[tuple[int, Image]]:
+    """`mgn_ma.media.video.iter_frames_at` with the worker's share of the cores."""
+    return iter_frames_at(path, timestamps_us, geometry, threads=decoder_threads())
+
+
 def grid_rows(timestamps_us: npt.NDArray[np.int64], vectors: npt.NDArray[np.floating[Any]]) -> TrackRows:
     """Rows of the 6 Hz grid, each of which holds until the next timestamp of the grid."""
     return TrackRows(timestamps_us, grid_time(frames_before(timestamps_us) + 1), vectors)
@@ -56,6 +64,7 @@ class FramesOfVideo:
         n_edge: how many edge frames there are before and after.
         edge: what they are.
         prepare: what is handed on of a frame.
+        read: what decodes.
 
     Attributes:
         n_shown: how many frames the video showed, edges not counted; known once the last one was read.
@@ -68,7 +77,8 @@ class FramesOfVideo:
         step_us: int,
         n_edge: tuple[int, int],
         edge: Edge = "repeat",
-        prepare: Callable[[Image], Any] = lambda frame: frame,
+        prepare: Callable[[Any], Any] = lambda frame: frame,
+        read: ReadFrames = read_on_cpu,
     ) -> None:
         self._video = video
         self._geometry = geometry
@@ -76,14 +86,15 @@ class FramesOfVideo:
         self._n_before, self._n_after = n_edge
         self._edge = edge
         self._prepare = prepare
+        self._read = read
         self.n_shown: int | None = None
 
     def __iter__(self) -> Iterator[Any]:
         path, duration_us = path_and_duration(self._video)
         times_us = range(0, duration_us, self._step_us)
         n_shown = 0
-        image: Image | None = None
-        for _, image in iter_frames_at(path, times_us, self._geometry, threads=decoder_threads()):
+        image: Any = None
+        for _, image in self._read(path, times_us, self._geometry):
             value = self._prepare(image)
             if n_shown == 0:
                 yield from itertools.repeat(self._edge_like(image, value), self._n_before)
@@ -93,5 +104,5 @@ class FramesOfVideo:
         if image is not None:
             yield from itertools.repeat(self._edge_like(image, value), self._n_after)
 
-    def _edge_like(self, image: Image, value: Any) -> Any:
-        return value if self._edge == "repeat" else self._prepare(np.zeros_like(image))
+    def _edge_like(self, image: Any, value: Any) -> Any:
+        return value if self._edge == "repeat" else self._prepare(image * 0)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kedro.framework.cli.utils import KedroCliError
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
@@ -24,7 +23,13 @@ REPORT = "evaluation"
 PAGE = "figures_page"
 REACTION = "centred"
 """Whose delay is told: an average of both sides delays nothing by itself."""
-ROWS = {"oracle": "oracle", "ensemble": "ensemble", "time_only": "time only", "shuffled": "shuffled labels"}
+ROWS = {
+    "oracle": "oracle",
+    "ensemble": "ensemble",
+    "time_only": "time only",
+    "zero_shot": "zero-shot",
+    "shuffled": "shuffled labels",
+}
 """What a summary shows: keys of the report's intervals, and what a reader knows them as."""
 
 
@@ -48,10 +53,8 @@ class SummaryHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Let Kedro tell of every node where it is called as ``kedro --verbose``."""
+        """Remember whose the run is."""
         self._project_path, self._env = Path(context.project_path), context.env
-        if KedroCliError.VERBOSE_ERROR:
-            logging.getLogger("kedro").setLevel(logging.INFO)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

@@ -186,15 +186,11 @@ class VideoPredictor:
         self, manifest: pd.DataFrame, store: TrackStore
     ) -> tuple[dict[str, TrackView], dict[str, ExtractionPlan]]:
         settings = ExtractionSettings(retry_failed=self._settings.retry_failed)
-        places = {name: ModalityOnDisk(store, name) for name in self._extractors}
-        plans = {name: make_plan(manifest, config, places[name], settings) for name, config in self._extractors.items()}
+        plans = plan_tracks(manifest, self._extractors, store, settings)
         if not self._weights_are_checked and any(plan.todo for plan in plans.values()):
             require_weights(self._extractors)
             self._weights_are_checked = True
-        for plan in plans.values():
-            for result in extract(plan, self._execution):
-                store.keep(result)
-        return {name: places[name].view(plan.selection) for name, plan in plans.items()}, plans
+        return make_tracks(plans, store, self._execution), plans
 
     def _outcome(
         self,
@@ -223,6 +219,25 @@ class VideoPredictor:
             error = f"contributions are estimates, with a standard error of {prediction.standard_error:.2g} at most"
             notes = [*notes, error]
         return VideoOutcome(video, source, prediction, "", lacking, notes)
+
+
+def plan_tracks(
+    manifest: pd.DataFrame, extractors: Mapping[str, ExtractorConfig], store: TrackStore, settings: ExtractionSettings
+) -> dict[str, ExtractionPlan]:
+    """By modality, which tracks of a manifest's videos are not in a store yet."""
+    return {
+        name: make_plan(manifest, config, ModalityOnDisk(store, name), settings) for name, config in extractors.items()
+    }
+
+
+def make_tracks(
+    plans: Mapping[str, ExtractionPlan], store: TrackStore, execution: ExecutionConfig
+) -> dict[str, TrackView]:
+    """Carry plans out and keep what comes; by modality, what is there in the end."""
+    for plan in plans.values():
+        for result in extract(plan, execution):
+            store.keep(result)
+    return {name: ModalityOnDisk(store, name).view(plan.selection) for name, plan in plans.items()}
 
 
 def checked_extractors(bundle: Model, weights: str | None = None) -> dict[str, ExtractorConfig]:

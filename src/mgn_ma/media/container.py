@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import av
 import fsspec
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.frame import Frame
 from av.stream import Disposition
@@ -32,11 +33,12 @@ WITHOUT_PRESENTATION_TIMES = frozenset({"avi"})
 
 
 @contextmanager
-def open_container(path: str) -> Iterator[InputContainer]:
+def open_container(path: str, hwaccel: HWAccel | None = None) -> Iterator[InputContainer]:
     """Open a media container for reading.
 
     Args:
         path: local path or fsspec URL (``s3://…``), which is then read through fsspec.
+        hwaccel: what decodes its video streams where it can; ``None`` for the CPU.
 
     Raises:
         MediaError: if it isn't there, is empty, or is no media container; the reason says which. While the container is
@@ -45,7 +47,9 @@ def open_container(path: str) -> Iterator[InputContainer]:
     with ExitStack() as stack:
         source = _source(path, stack)
         try:
-            container = av.open(source, "r", options={"format_whitelist": _FORMATS}, metadata_errors="replace")
+            container = av.open(
+                source, "r", options={"format_whitelist": _FORMATS}, metadata_errors="replace", hwaccel=hwaccel
+            )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise MediaError(path, _open_reason(path, error), transient=isinstance(error, OSError)) from error
         try:

@@ -64,11 +64,14 @@ class FrameGeometry(Configuration):
 
     def crop(self, image: Image) -> Image:
         """The central part that is kept of a scaled frame."""
+        return image[self.kept(image.shape[0]), self.kept(image.shape[1])]
+
+    def kept(self, length: int) -> slice:
+        """What :meth:`crop` keeps of a side of this length."""
         if self.kind in ("fit", "whole"):
-            return image
-        top = round((image.shape[0] - self.size) / 2)
-        left = round((image.shape[1] - self.size) / 2)
-        return image[top : top + self.size, left : left + self.size]
+            return slice(0, length)
+        first = round((length - self.size) / 2)
+        return slice(first, first + self.size)
 
 
 class Framer:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from typing import TypeVar
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from mgn_ma.media.clock import PresentationClock
@@ -28,6 +30,8 @@ from mgn_ma.media.selection import AnyPacket, PacketSelector
 _DEFAULT_RATE = Fraction(25)
 _INDEXED_BY_TIME = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 _SKIPS_EXACTLY = frozenset({"h264", "hevc"})
+
+Made = TypeVar("Made")
 
 
 def iter_frames_at(
@@ -53,25 +57,50 @@ def iter_frames_at(
         MediaError: if the file can't be opened.
         ValueError: if the timestamps don't ascend.
     """
+    yield from iter_shown(path, timestamps_us, lambda aspect: Framer(geometry, aspect).array, threads=threads)
+
+
+def iter_shown(
+    path: str,
+    timestamps_us: Iterable[int],
+    framer: Callable[[Fraction | None], Callable[[av.VideoFrame], Made]],
+    *,
+    threads: int = 0,
+    hwaccel: HWAccel | None = None,
+) -> Iterator[tuple[int, Made]]:
+    """:func:`iter_frames_at`, whatever is made of a frame and wherever it is decoded.
+
+    Args:
+        path: local path or fsspec URL.
+        timestamps_us: ascending microseconds of presentation time.
+        framer: a stream's sample aspect ratio to what turns a frame into what is yielded.
+        threads: of the decoder; 0 lets FFmpeg take one a core.
+        hwaccel: what decodes where it can; ``None`` for the CPU.
+
+    Raises:
+        VideoError: if the file has no video stream, or no frame of it can be decoded.
+        MediaError: if the file can't be opened.
+        ValueError: if the timestamps don't ascend.
+    """
     wanted_us = np.fromiter(timestamps_us, dtype=np.int64)
     if np.any(np.diff(wanted_us) < 0):
         raise ValueError(f"{path}: timestamps must ascend")
-    with open_container(path) as container:
+    with open_container(path, hwaccel) as container:
         stream = video_stream(container, path)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         clock = _clock(container, stream)
-        framer = Framer(geometry, stream.sample_aspect_ratio)
-        yield from _shown_at(wanted_us, _decode(container, stream, wanted_us, clock), clock, framer, path)
+        make = framer(stream.sample_aspect_ratio)
+        yield from _shown_at(wanted_us, _decode(container, stream, wanted_us, clock), clock, make, path)
 
 
 def _shown_at(
     wanted_us: npt.NDArray[np.int64],
     frames: Iterator[av.VideoFrame],
     clock: PresentationClock,
-    framer: Framer,
+    make: Callable[[av.VideoFrame], Made],
     path: str,
-) -> Iterator[tuple[int, Image]]:
+) -> Iterator[tuple[int, Made]]:
     times = wanted_us.tolist()
     position = 0
     shown: av.VideoFrame | None = None
@@ -80,9 +109,9 @@ def _shown_at(
         if time_us is None:
             continue
         if shown is not None and position < len(times) and times[position] < time_us:
-            image = framer.array(shown)
+            made = make(shown)
             while position < len(times) and times[position] < time_us:
-                yield times[position], image
+                yield times[position], made
                 position += 1
         shown = frame
         if position == len(times):
@@ -92,9 +121,9 @@ def _shown_at(
             raise VideoError(path, "not one frame of its video can be decoded")
         return
     if times[position] < clock.end_us:
-        image = framer.array(shown)
+        made = make(shown)
         while position < len(times) and times[position] < clock.end_us:
-            yield times[position], image
+            yield times[position], made
             position += 1
 
 

@@ -10,10 +10,8 @@ from mgn_ma.extractors.base import TrackRows
 from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.files import Folder
 from mgn_ma.grid import grid_time
-from mgn_ma.inference.finding import find_videos
 from mgn_ma.inference.model import DESCRIPTION, BundleError, ExtractorContract, load_model
 from mgn_ma.inference.predictor import TracksMismatchError
-from mgn_ma.inference.videos import VideoPredictor
 from mgn_ma.inference.zero_shot.config import Scaling, read_config
 from mgn_ma.inference.zero_shot.making import make_zero_shot
 from mgn_ma.inference.zero_shot.model import CAUTION, DIRECTIONS, ZeroShot, ZeroShotDescription
@@ -130,18 +128,6 @@ def test_an_expression_without_a_prompt_for_a_modality_gets_nothing_of_it(prompt
     made = make_zero_shot(quiet)
     assert made.directions["image"][0].any() and not made.directions["image"][1].any()
     assert made.directions["audio"][1].any() and not made.directions["audio"][0].any()
-
-
-@pytest.mark.slow
-def test_films_are_predicted_by_tiny_encoders_of_pictures_and_sounds(zero_shot, films, tmp_path):
-    videos = find_videos(str(min(films.glob("*.mp4"))))
-    (outcome,) = VideoPredictor(zero_shot).predict(videos, tmp_path, explain=True)
-    found = outcome.prediction
-    assert found is not None, outcome.reason
-    assert not outcome.lacking
-    above = found.values - found.values.mean(axis=0)
-    assert np.abs(above).max() > 0.01
-    np.testing.assert_allclose(found.contributions.sum(axis=1), above, atol=1e-5)
 
 
 def test_without_consent_nothing_is_fetched_and_both_downloads_are_named(tmp_path, monkeypatch):

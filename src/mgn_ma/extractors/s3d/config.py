@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import PositiveInt
 
 from mgn_ma.extractors.base import Source
-from mgn_ma.extractors.pretrained import NetworkConfig, PublicWeights
+from mgn_ma.extractors.pretrained import FrameNetworkConfig, PublicWeights
 
 if TYPE_CHECKING:
     from mgn_ma.extractors.s3d.network import S3D
@@ -24,7 +24,7 @@ WEIGHTS = PublicWeights(
 )
 
 
-class S3DConfig(NetworkConfig):
+class S3DConfig(FrameNetworkConfig):
     """Action features, 512-D: 32 frames at 10 fps around each timestamp of the 6 Hz grid (paper, section 2.1.2).
 
     Attributes:

@@ -7,14 +7,12 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mgn_ma.extractors.batching import Batches
+from mgn_ma.extractors.batching import Batches, batch_of
 from mgn_ma.extractors.device import place
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.extractors.s3d.network import S3D, WINDOW_FRAMES
@@ -55,11 +53,11 @@ class DenseS3D:
         self._batches = Batches(batch_size, self._device, "window")
         self._pieces = Batches(frames_per_batch(batch_size), self._device, "frame")
 
-    def vectors(self, frames: Iterable[npt.NDArray[np.uint8]], starts: Iterable[int]) -> Iterator[Tensor]:
+    def vectors(self, frames: Iterable[Any], starts: Iterable[int]) -> Iterator[Tensor]:
         """Vectors of the windows that start at the frames named, in that order, a few at a time.
 
         Args:
-            frames: (H, W, 3) uint8 RGB, a fixed step apart; H and W even. May be endless.
+            frames: (H, W, 3) uint8 RGB, arrays or tensors, a fixed step apart; H and W even. May be endless.
             starts: indices of frames, strictly ascending, maybe endless: a window without all its frames has no vector.
 
         Yields:
@@ -74,9 +72,9 @@ class DenseS3D:
         pieces = self._pieces.map(partial(self._through_stem, stream), wanted)
         yield from self._batches.map(self._through_trunk, itertools.chain.from_iterable(pieces))
 
-    def _through_stem(self, stream: WindowStream, frames: Sequence[npt.NDArray[np.uint8]]) -> list[Window]:
+    def _through_stem(self, stream: WindowStream, frames: Sequence[Any]) -> list[Window]:
         with torch.inference_mode():
-            return stream.push(torch.from_numpy(np.stack(frames)).to(self._device))
+            return stream.push(batch_of(frames, self._device))
 
     def _through_trunk(self, windows: Sequence[Window]) -> Tensor:
         with torch.inference_mode():

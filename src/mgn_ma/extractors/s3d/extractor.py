@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, TrackRows
+from mgn_ma.extractors.cuda_frames import reader
 from mgn_ma.extractors.device import resolve_device
 from mgn_ma.extractors.prefetch import Prefetch
-from mgn_ma.extractors.reading import Edge, FramesOfVideo
+from mgn_ma.extractors.reading import Edge, FramesOfVideo, ReadFrames, read_on_cpu
 from mgn_ma.extractors.s3d.config import S3DConfig
 from mgn_ma.extractors.s3d.dense import DenseS3D, frames_per_batch
 from mgn_ma.extractors.s3d.network import FRAME_SIZE, WIDTH, WINDOW_FRAMES
@@ -37,16 +38,18 @@ class S3DExtractor(Extractor):
     def __init__(self, config: S3DConfig) -> None:
         self._edge = config.edge
         self._n_frames = frames_per_batch(config.batch_size)
+        device = resolve_device(config.device)
+        self._read = reader(config.decoder, device)
         self._dense = DenseS3D(
             config.load(),
-            device=resolve_device(config.device),
+            device=device,
             precision=config.precision,
             batch_size=config.batch_size,
         )
 
     def extract(self, video: VideoSource) -> TrackRows:
         """One row for each grid timestamp at which a frame is shown."""
-        frames = frames_of(video, self._edge)
+        frames = frames_of(video, self._edge, self._read)
         with Prefetch(frames, 2 * self._n_frames) as ahead:
             vectors = list(self._dense.vectors(ahead, window_starts(video.duration_us)))
         n_rows = sum(map(len, vectors))
@@ -60,9 +63,9 @@ class S3DExtractor(Extractor):
         return TrackRows(bounds[:-1], bounds[1:], fetched)
 
 
-def frames_of(video: VideoSource, edge: Edge) -> FramesOfVideo:
+def frames_of(video: VideoSource, edge: Edge, read: ReadFrames = read_on_cpu) -> FramesOfVideo:
     """The frames of a video at 10 fps, with half a window of edge frames before and after."""
-    return FramesOfVideo(video, GEOMETRY, FRAME_STEP_US, (_HALF_WINDOW, _HALF_WINDOW), edge)
+    return FramesOfVideo(video, GEOMETRY, FRAME_STEP_US, (_HALF_WINDOW, _HALF_WINDOW), edge, read=read)
 
 
 def window_starts(duration_us: int | None) -> Iterator[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import PositiveInt, model_validator
 
 from mgn_ma.extractors.base import Source
-from mgn_ma.extractors.pretrained import NetworkConfig, Pretrained, PublicWeights
+from mgn_ma.extractors.pretrained import FrameNetworkConfig, Pretrained, PublicWeights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ INCEPTION_RESNET_V2 = PublicWeights(
 )
 
 
-class TimmConfig(NetworkConfig):
+class TimmConfig(FrameNetworkConfig):
     """What the settings of every network of timm have in common.
 
     Attributes:

@@ -70,7 +70,7 @@ def _obtain(config: ZeroShotConfig, *, may_fetch: bool) -> None:
     if absent:
         raise WeightsError(
             "the model zero-shot needs encoders that are not on this machine:\n  " + "\n  ".join(absent) + "\n"
-            "`mgn-ma predict --model zero-shot --fetch-weights …` (in a pipeline `--params zero_shot.fetch_weights=true`) "
+            "`mgn-ma predict --model zero-shot --fetch-weights …` (in a run `--params zero_shot.fetch_weights=true`) "
             "downloads them from the Hugging Face hub into its cache on this machine, once; the videos stay here. Or "
             "name others, or folders with copies, in a file of prompts"
         )
