@@ -180,6 +180,17 @@ def test_similarity_to_words_needs_no_project_and_says_what_it_is(prompts_file, 
     assert parts.sum(axis=1).tolist() == pytest.approx((awe - awe.mean()).tolist(), abs=1e-5)
 
 
+@pytest.mark.slow
+def test_two_cuts_are_compared_by_similarity_to_the_words_of_a_file(prompts_file, films, elsewhere, capsys):
+    film = min(films.glob("*.mp4"))
+    recut(elsewhere / "cut.mp4", [(film, 1.0, 99)])
+    asked = ["--model", "zero-shot", "--prompts", prompts_file]
+    assert call("compare", film, "cut.mp4", "-o", "out", *asked) == 0
+    assert capsys.readouterr().out.startswith("only in A: 0:00.00 to 0:01.00")
+    sides = json.loads((elsewhere / "out" / "comparison.json").read_text())
+    assert all(sides[letter]["model"].startswith("zero-shot (") for letter in "ab")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -188,8 +199,9 @@ def test_similarity_to_words_needs_no_project_and_says_what_it_is(prompts_file, 
         (["--model", "zero-shot", "--prompts", "no.yml"], "no.yml: can't be read"),
     ],
 )
-def test_prompts_that_can_not_be_used_are_said_in_one_line(elsewhere, capsys, arguments, message):
-    assert call("predict", "x.mp4", "-o", "out", *arguments) == 1
+@pytest.mark.parametrize("command", [["predict", "x.mp4"], ["compare", "x.mp4", "y.mp4"]], ids=lambda words: words[0])
+def test_prompts_that_can_not_be_used_are_said_in_one_line(elsewhere, capsys, command, arguments, message):
+    assert call(*command, "-o", "out", *arguments) == 1
     said = capsys.readouterr().err
     assert said.startswith("Error: ") and said.count("\n") == 1
     assert message in said

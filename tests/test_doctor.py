@@ -31,7 +31,7 @@ def told(findings, about):
 def test_in_no_project_machine_and_disk_are_looked_at(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     findings = list(examine(None))
-    assert [finding.about for finding in findings] == ["software", "device", "disk", "project"]
+    assert [finding.about for finding in findings] == ["software", "device", "disk", "zero-shot", "project"]
     assert all(finding.good for finding in findings)
 
 
@@ -55,6 +55,24 @@ def test_weights_that_are_absent_are_named_with_the_way_to_them(tmp_path, look, 
     assert "image: no file model.safetensors" in told(findings, "weights")[0].said
 
 
+def test_encoders_of_zero_shot_that_are_absent_are_no_fault_and_prompts_that_can_not_be_read_are_one(
+    tmp_path, look, monkeypatch, prompts_file
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no_hub"))
+    project = make_project(tmp_path / "project", TINY)
+    (absent,) = told(look(project, "sample"), "zero-shot")
+    assert absent.good
+    assert "audio: laion/clap-htsat-unfused would be fetched with --fetch-weights" in absent.said
+    parameters = project / "conf/local/parameters.yml"
+    parameters.write_text(f"zero_shot: {{prompts: {prompts_file}}}")
+    (here,) = told(look(project, "local"), "zero-shot")
+    assert here.said == f"image: {prompts_file.parent}/clip is here; audio: {prompts_file.parent}/clap is here"
+    parameters.write_text("zero_shot: {prompts: no.yml}")
+    (unread,) = told(look(project, "local"), "zero-shot")
+    assert not unread.good
+    assert "no.yml: can't be read" in unread.said
+
+
 def test_an_unknown_environment_ends_the_look_at_the_project(tmp_path, look):
     *_, last = look(make_project(tmp_path / "project", TINY), "nope")
     assert str(last) == "no  project       there is no environment 'nope'; there are base, local, sample, smoke"
@@ -71,7 +89,7 @@ def test_a_full_disk_and_a_broken_library_are_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(doctor, "LEAST_FREE", 1 << 60)
     monkeypatch.setattr(doctor, "LIBRARIES", ("no_such_library",))
-    software, _, disk, _ = examine(None)
+    software, _, disk, *_ = examine(None)
     assert not software.good
     assert "no_such_library" in software.said
     assert not disk.good

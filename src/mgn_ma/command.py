@@ -42,6 +42,16 @@ CHAMPION = "models:/mgn-ma@champion"
 ZERO_SHOT = "zero-shot"
 """The model that needs no training; a folder of that name is ./zero-shot."""
 
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")]
+Prompts = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Of zero-shot: YAML with other prompts or encoders.")
+]
+FetchWeights = Annotated[
+    bool, typer.Option("--fetch-weights", help="Of zero-shot: download encoders that are not here yet.")
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that read videos.")]
+MaxSeconds = Annotated[float, typer.Option(min=1, help="A longer video is not read.")]
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
@@ -73,16 +83,12 @@ def predict(
             help="Files, folders, patterns, lists (.txt, .csv) or URLs. Put -- before names that start with a dash.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
+    output: Output,
     model: Annotated[
         str, typer.Option(help="models:/mgn-ma@champion, models:/mgn-ma/3, the folder of a bundle, or zero-shot.")
     ] = CHAMPION,
-    prompts: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of zero-shot: YAML with other prompts or encoders.")
-    ] = None,
-    fetch_weights: Annotated[
-        bool, typer.Option("--fetch-weights", help="Of zero-shot: download encoders that are not here yet.")
-    ] = False,
+    prompts: Prompts = None,
+    fetch_weights: FetchWeights = False,
     tracking_uri: Annotated[
         str | None,
         typer.Option(
@@ -100,8 +106,8 @@ def predict(
     weights: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder with the weights of the model's extractors.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read videos.")] = 1,
-    max_seconds: Annotated[float, typer.Option(min=1, help="A longer video is not read.")] = 6 * 3600,
+    workers: Workers = 1,
+    max_seconds: MaxSeconds = 6 * 3600,
 ) -> None:
     """Predict what viewers of videos express: curves at 6 Hz, moments, why they happen, and a page a video.
 
@@ -128,8 +134,7 @@ def predict(
         replace(video, captions=captions or video.captions, title=title if title is not None else video.title)
         for video in found
     ]
-    if model != ZERO_SHOT and (prompts is not None or fetch_weights):
-        raise UsageError(f"--prompts and --fetch-weights are of --model {ZERO_SHOT}, and the model is {model}")
+    _require_zero_shot([model], prompts, fetch_weights)
     _require_writable(output)
     fetch = FetchConfig(private_hosts=hosts_of([*videos, captions or ""]))
     reading = VideoSettings(weights=weights, fetch=fetch, max_seconds=max_seconds)
@@ -160,17 +165,19 @@ def compare(
     videos: Annotated[
         list[str], typer.Argument(metavar="VIDEO", help="Two cuts of a video; with two models, one video.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
+    output: Output,
     model: Annotated[
         list[str] | None,
         typer.Option(help="As of predict; given twice, A is the first one and B the second."),
     ] = None,
+    prompts: Prompts = None,
+    fetch_weights: FetchWeights = False,
     tracking_uri: Annotated[str | None, typer.Option(help="As of predict.")] = None,
     weights: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder with the weights of the models' extractors.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read videos.")] = 1,
-    max_seconds: Annotated[float, typer.Option(min=1, help="A longer video is not read.")] = 6 * 3600,
+    workers: Workers = 1,
+    max_seconds: MaxSeconds = 6 * 3600,
 ) -> None:
     """Compare two cuts of a video, A and B, or what two models say of one video.
 
@@ -192,11 +199,12 @@ def compare(
             "compare takes two videos and one --model, or one video and two: "
             f"there are {len(found)} videos and {len(models)} models"
         )
+    _require_zero_shot(models, prompts, fetch_weights)
     _require_writable(output)
     reading = VideoSettings(weights=weights, fetch=FetchConfig(private_hosts=hosts_of(videos)), max_seconds=max_seconds)
     with claimed(output, "mgn-ma compare", ["the comparison", "the predictions"]):
         remove_unfinished(output, below=False)
-        bundles = [_load(name, tracking_uri) for name in models]
+        bundles = [_load(name, tracking_uri, prompts, may_fetch=fetch_weights) for name in models]
         passages = compare_predictions(bundles, found, reading, ExecutionConfig(workers=workers), output)
     if len(found) == 2:
         for passage in passages:
@@ -281,9 +289,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _load(
-    model: str, tracking_uri: str | None, prompts: Path | None = None, *, may_fetch: bool = False
-) -> tuple[Model, str]:
+def _require_zero_shot(models: Sequence[str], prompts: Path | None, fetch_weights: bool) -> None:
+    if ZERO_SHOT not in models and (prompts is not None or fetch_weights):
+        said = f"the model is {models[0]}" if len(models) == 1 else f"the models are {' and '.join(models)}"
+        raise UsageError(f"--prompts and --fetch-weights are of --model {ZERO_SHOT}, and {said}")
+
+
+def _load(model: str, tracking_uri: str | None, prompts: Path | None, *, may_fetch: bool) -> tuple[Model, str]:
     if model == ZERO_SHOT:
         from mgn_ma.inference.zero_shot.config import read_config
         from mgn_ma.inference.zero_shot.making import make_zero_shot

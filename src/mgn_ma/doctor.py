@@ -7,6 +7,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ def examine(project: Path | None, env: str | None = None) -> Iterator[Finding]:
     yield _tried("device", _device)
     yield _disk(project / "data" if project else Path.cwd())
     if project is None:
+        yield _tried("zero-shot", _zero_shot)
         yield Finding("project", True, "none around this folder: weights, data and models are those of a project")
         return
     yield from _of_project(project, env)
@@ -108,6 +110,7 @@ def _of_project(project: Path, env: str | None) -> Iterator[Finding]:
         if context is None:
             return
         yield from _weights(context.params["modalities"].configs())
+        yield _tried("zero-shot", partial(_zero_shot, context.params["zero_shot"].prompts))
         yield _data(context)
         yield _tried("models", lambda: _models(os.environ["MLFLOW_TRACKING_URI"]))  # which a hook has settled
 
@@ -124,6 +127,19 @@ def _weights(configs: Mapping[str, ExtractorConfig]) -> Iterator[Finding]:
         yield Finding(
             "weights", not problems, f"{modality}: {'; '.join(problems.values()) or f'{config.name} is ready'}"
         )
+
+
+def _zero_shot(prompts: str | None = None) -> str:
+    """Where its encoders stand: one that is not here is no fault, for only who asks for this model needs it."""
+    from mgn_ma.inference.zero_shot.config import read_config
+    from mgn_ma.inference.zero_shot.making import lacking, name_of
+
+    said = []
+    for modality, encoder in read_config(prompts).encoders.items():
+        needs = lacking(encoder)
+        fetched = "would be fetched with --fetch-weights" if needs and needs[0].address else "is not here"
+        said.append(f"{modality}: {name_of(encoder)} {fetched if needs else 'is here'}")
+    return "; ".join(said)
 
 
 def _data(context: Any) -> Finding:

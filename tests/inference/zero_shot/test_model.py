@@ -137,7 +137,7 @@ def test_without_consent_nothing_is_fetched_and_both_downloads_are_named(tmp_pat
         make_zero_shot(read_config())
     for encoder in read_config().encoders.values():
         assert f"{encoder.of_moments.pretrained.hub} ({encoder.about})" in str(raised.value)
-    assert "mgn-ma predict --model zero-shot --fetch-weights" in str(raised.value)
+    assert "`--model zero-shot --fetch-weights`" in str(raised.value)
 
 
 def test_with_consent_what_is_absent_is_fetched(monkeypatch, prompts_file):

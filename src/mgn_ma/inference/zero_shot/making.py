@@ -56,24 +56,33 @@ def make_zero_shot(config: ZeroShotConfig, *, may_fetch: bool = False) -> ZeroSh
 def _obtain(config: ZeroShotConfig, *, may_fetch: bool) -> None:
     absent = []
     for modality, encoder in config.encoders.items():
-        needs = (*encoder.of_moments.weights_needed(), *encoder.of_texts.weights_needed())
-        lacking = [need for need in needs if not _is_here(need)]
-        if not lacking:
+        needs = lacking(encoder)
+        if not needs:
             continue
-        where = encoder.of_moments.pretrained.hub or lacking[0].place
         if not may_fetch:
-            absent.append(f"{modality}: {where}" + (f" ({encoder.about})" if encoder.about else ""))
+            absent.append(f"{modality}: {name_of(encoder)}" + (f" ({encoder.about})" if encoder.about else ""))
             continue
-        logger.info("fetching %s from the model hub", where)
-        for need in lacking:
+        logger.info("fetching %s from the model hub", name_of(encoder))
+        for need in needs:
             fetch(need)
     if absent:
         raise WeightsError(
             "the model zero-shot needs encoders that are not on this machine:\n  " + "\n  ".join(absent) + "\n"
-            "`mgn-ma predict --model zero-shot --fetch-weights …` (in a run `--params zero_shot.fetch_weights=true`) "
+            "`--model zero-shot --fetch-weights` (in a run `--params zero_shot.fetch_weights=true`) "
             "downloads them from the Hugging Face hub into its cache on this machine, once; the videos stay here. Or "
             "name others, or folders with copies, in a file of prompts"
         )
+
+
+def lacking(encoder: PromptedEncoder) -> list[WeightsNeed]:
+    """What is not on this machine of an encoder's weights; nothing is loaded, and nobody is asked."""
+    needs = (*encoder.of_moments.weights_needed(), *encoder.of_texts.weights_needed())
+    return [need for need in needs if not _is_here(need)]
+
+
+def name_of(encoder: PromptedEncoder) -> str:
+    """The repository that an encoder's weights come from, or the folder that they are in."""
+    return encoder.of_moments.pretrained.hub or encoder.of_moments.weights_needed()[0].place
 
 
 def _is_here(need: WeightsNeed) -> bool:
