@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from clips import SIZES, render
 from mgn_ma.extractors.audio_patches import log_mel_patches
-from mgn_ma.extractors.device import cpu_has_bfloat16, dtype_of, place, resolve_device
+from mgn_ma.extractors.device import MEASURED_S, dtype_of, measured_speeds, place, resolve_device
 from mgn_ma.extractors.pretrained import Precision
 from mgn_ma.extractors.registry import build, parse_config
 from mgn_ma.extractors.s3d.extractor import frames_of, window_starts
@@ -233,7 +233,7 @@ def main() -> None:
             "cores": usable_cpus(),
             "threads": torch.get_num_threads(),
             "device": str(device),
-            "bfloat16 arithmetic": cpu_has_bfloat16() if device.type == "cpu" else True,
+            "GFLOP/s of a convolution": measured_speeds(device, MEASURED_S),
             "torch": torch.__version__,
             "numpy": np.__version__,
         },

@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mgn_ma.extractors.device import cpu_has_bfloat16
 from mgn_ma.extractors.s3d.dense import DenseS3D
 from mgn_ma.extractors.s3d.network import MIXED, S3D, Conv, SeparableConv, max_pool_same
 from mgn_ma.extractors.s3d.stem import SharedStem
@@ -172,7 +171,7 @@ def ways(
     if bfloat16:
         dense = DenseS3D(network, batch_size=batch_size, precision="bfloat16")
         # Consecutive windows, or there would be nothing to share; all of them where that doesn't take hours.
-        chosen = starts if cpu_has_bfloat16() else starts[: max(1, few // 4)]
+        chosen = starts if torch.cpu.get_capabilities()["avx512_bf16"] else starts[: max(1, few // 4)]
         steps.append(Way("+ bfloat16", chosen, dense.vectors(iter(frames), chosen)))
     return steps
 
@@ -341,14 +340,16 @@ def main() -> None:
         "cpu": cpu_name(),
         "threads": arguments.threads,
         "torch": torch.__version__,
-        "cpu_has_bfloat16": cpu_has_bfloat16(),
+        "avx512_bf16": torch.cpu.get_capabilities()["avx512_bf16"],
         "load_before": os.getloadavg()[0],
     }
     print(
         f"{machine}\n{len(starts)} windows of {WINDOW} frames, {SIZE} x {SIZE}: {arguments.seconds} s at 6 Hz",
         flush=True,
     )
-    with_bfloat16 = arguments.bfloat16 == "yes" or (arguments.bfloat16 == "auto" and cpu_has_bfloat16())
+    with_bfloat16 = arguments.bfloat16 == "yes" or (
+        arguments.bfloat16 == "auto" and torch.cpu.get_capabilities()["avx512_bf16"]
+    )
     report: dict[str, Any] = {"machine": machine, "seconds_of_video": arguments.seconds}
     with torch.inference_mode():
         steps = ways(network, frames, starts, arguments.few, arguments.batch_size, bfloat16=with_bfloat16)

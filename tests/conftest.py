@@ -36,6 +36,38 @@ def bundle_folder(bundle, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def prompts_file(tmp_path_factory):
+    """The package's prompts with tiny untrained encoders, CLIP and CLAP, as a user's file of prompts names them."""
+    import yaml
+    from tiny_encoders import save_with_letters
+
+    folder = tmp_path_factory.mktemp("zero_shot")
+    encoders = {
+        modality: {
+            "extractor": extractor,
+            "settings": {"pretrained": str(save_with_letters(name, folder / name)), "device": "cpu", **settings},
+            "tolerance_us": 1_000_000,
+        }
+        for modality, extractor, name, settings in (
+            ("image", "hf_image", "clip", {}),
+            ("audio", "hf_audio", "clap", {"window_us": 1_000_000, "hop_us": 1_000_000}),
+        )
+    }
+    file = folder / "prompts.yml"
+    file.write_text(yaml.safe_dump({"encoders": encoders}, sort_keys=False))
+    return file
+
+
+@pytest.fixture(scope="session")
+def zero_shot(prompts_file):
+    """Similarity to words as untrained encoders see it, which says nothing of a video and goes every way."""
+    from mgn_ma.inference.zero_shot.config import read_config
+    from mgn_ma.inference.zero_shot.making import make_zero_shot
+
+    return make_zero_shot(read_config(prompts_file))
+
+
+@pytest.fixture(scope="session")
 def films(tmp_path_factory):
     """Two rendered videos of four seconds, with sound, captions and a title; the folder, to be read only."""
     from mgn_ma.sample.config import SampleConfig

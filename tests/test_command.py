@@ -1,5 +1,6 @@
 """The command as a user calls it, outside of any project, with a bundle's folder."""
 
+import json
 import logging
 import os
 import shutil
@@ -156,6 +157,39 @@ def test_two_cuts_are_compared_and_their_passages_told(bundle_folder, films, els
 )
 def test_what_can_not_be_compared_is_said_in_one_line(elsewhere, capsys, arguments, message):
     assert call("compare", *arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ") and said.count("\n") == 1
+    assert message in said
+
+
+@pytest.mark.slow
+def test_similarity_to_words_needs_no_project_and_says_what_it_is(prompts_file, films, elsewhere, capsys):
+    film = min(films.glob("*.mp4"))
+    assert call("predict", film, "-o", "out", "--model", "zero-shot", "--prompts", prompts_file) == 0
+    assert f"{film.stem}: 4." in capsys.readouterr().out
+    caution = "not validated: similarity to words, not viewers&#39; faces"
+    page = (elsewhere / "out" / "pages" / f"{film.stem}.html").read_text()
+    assert f'<p class="caution">{caution}</p>' in page
+    moments = json.loads((elsewhere / "out" / "moments.json").read_text())
+    assert moments["model"].startswith("zero-shot (")
+    assert moments["caution"] == "not validated: similarity to words, not viewers' faces"
+    contributions = pd.read_parquet(elsewhere / "out" / "contributions.parquet")
+    awe = pd.read_parquet(elsewhere / "out" / "curves.parquet")["awe"]
+    parts = contributions[["contribution_image_awe", "contribution_audio_awe"]]
+    assert (parts.abs().max() > 0).all()
+    assert parts.sum(axis=1).tolist() == pytest.approx((awe - awe.mean()).tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prompts", "p.yml"], "--prompts and --fetch-weights are of --model zero-shot, and the model is models:/"),
+        (["--model", "m", "--fetch-weights"], "are of --model zero-shot, and the model is m"),
+        (["--model", "zero-shot", "--prompts", "no.yml"], "no.yml: can't be read"),
+    ],
+)
+def test_prompts_that_can_not_be_used_are_said_in_one_line(elsewhere, capsys, arguments, message):
+    assert call("predict", "x.mp4", "-o", "out", *arguments) == 1
     said = capsys.readouterr().err
     assert said.startswith("Error: ") and said.count("\n") == 1
     assert message in said

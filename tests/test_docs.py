@@ -1,6 +1,7 @@
 """The documentation builds strictly, leads to every page, and knows every parameter."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from kedro.framework.project import pipelines
+from kedro.framework.startup import bootstrap_project
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,6 +52,16 @@ def test_a_broken_link_stops_the_build(site, tmp_path):
     (broken / "docs/media.md").write_text("[nowhere](nowhere.md)")
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
     assert subprocess.run(command, cwd=broken, capture_output=True, check=False).returncode != 0
+
+
+def test_every_pipeline_that_a_page_runs_exists():
+    bootstrap_project(ROOT)
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
+    command = re.compile(r"--pipelines\s+(\w[\w,]*)")
+    commands = {(page.name, names) for page in pages for names in command.findall(page.read_text(encoding="utf-8"))}
+    assert len(commands) > 40
+    missing = {(page, name) for page, names in commands for name in names.split(",") if name not in pipelines}
+    assert missing <= {("README.md", "NAME")}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from nbclient import NotebookClient
-from tiny_project import CHAIN, TINY, kedro, make_project, newest, start
+from tiny_project import CHAIN, ROOT, TINY, kedro, make_project, newest, start
 
 from mgn_ma.eev.targets import EEV
 from mgn_ma.features.store import TrackStore
@@ -196,12 +196,31 @@ def test_the_registered_ensemble_predicts_from_tracks_what_the_chain_predicted(u
         np.testing.assert_allclose(found, frames[list(EEV.names)].to_numpy(), rtol=0, atol=1e-5)
 
 
-def test_the_notebook_runs_on_a_finished_run(undisturbed, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "figures", "said"),
+    [
+        ("1_the_data_set", 5, "available"),
+        ("2_what_the_features_see", 3, "patches"),
+        ("3_reading_a_result", 5, "time_only"),
+        ("4_comparing_runs", 2, "p_not_higher"),
+    ],
+)
+def test_a_notebook_runs_on_a_finished_run(undisturbed, monkeypatch, name, figures, said):
     project, _ = undisturbed
     monkeypatch.chdir(project / "notebooks")
-    notebook = nbformat.read("a_finished_run.ipynb", as_version=4)
+    # A kernel has none of this process's settings for MLflow.
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    notebook = nbformat.read(f"{name}.ipynb", as_version=4)
     NotebookClient(notebook, timeout=180, kernel_name="python3").execute()
-    assert any("ensemble" in str(o.get("data", "")) for cell in notebook.cells for o in cell.get("outputs", []))
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs) == figures
+    assert any(said in str(output.get("data", "")) for output in outputs)
+    assert not [output["text"] for output in outputs if output.get("name") == "stderr"]
+
+
+def test_every_notebook_is_run():
+    run = test_a_notebook_runs_on_a_finished_run.pytestmark[0].args[1]
+    assert sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")) == [name for name, *_ in run]
 
 
 def test_predictions_are_probabilities_for_every_frame_of_the_available_videos(undisturbed):

@@ -67,7 +67,7 @@ def nodes_of(finished, run_here, monkeypatch):
 FIGURES = {f"reporting.{name}" for name in ("choose_example_video", "draw_attention", "draw_curves", "draw_page")}
 MANIFEST = {f"ingestion.{name}" for name in ("validate_train", "validate_validation", "validate_test", "list_videos")}
 COMBINING = {"ensembling.combine_members", "ensembling.calibrate"}
-EVALUATION = {"evaluation.score_members", "evaluation.report_members"}
+EVALUATION = {f"evaluation.{name}" for name in ("predict_zero_shot", "score_members", "report_members")}
 
 
 @pytest.mark.slow

@@ -35,10 +35,12 @@ from mgn_ma.terminal import escape_unprintable  # noqa: E402
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mgn_ma.inference.bundle import Bundle
+    from mgn_ma.inference.model import Model
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 CHAMPION = "models:/mgn-ma@champion"
+ZERO_SHOT = "zero-shot"
+"""The model that needs no training; a folder of that name is ./zero-shot."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -73,8 +75,14 @@ def predict(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")],
     model: Annotated[
-        str, typer.Option(help="models:/mgn-ma@champion, models:/mgn-ma/3, or the folder of a bundle.")
+        str, typer.Option(help="models:/mgn-ma@champion, models:/mgn-ma/3, the folder of a bundle, or zero-shot.")
     ] = CHAMPION,
+    prompts: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of zero-shot: YAML with other prompts or encoders.")
+    ] = None,
+    fetch_weights: Annotated[
+        bool, typer.Option("--fetch-weights", help="Of zero-shot: download encoders that are not here yet.")
+    ] = False,
     tracking_uri: Annotated[
         str | None,
         typer.Option(
@@ -97,6 +105,8 @@ def predict(
 ) -> None:
     """Predict what viewers of videos express: curves at 6 Hz, moments, why they happen, and a page a video.
 
+    The model zero-shot needs no training and no project: it compares moments with words, and nobody has validated it.
+
     DIR gets curves.parquet, curves.csv, seconds.csv, attention.parquet, contributions.parquet, moments.json,
     account.csv, index.html and pages/. A second call with the same DIR does not read again what it has read. Exit
     status 1: a video could not be predicted (the others are), or none could.
@@ -118,13 +128,15 @@ def predict(
         replace(video, captions=captions or video.captions, title=title if title is not None else video.title)
         for video in found
     ]
+    if model != ZERO_SHOT and (prompts is not None or fetch_weights):
+        raise UsageError(f"--prompts and --fetch-weights are of --model {ZERO_SHOT}, and the model is {model}")
     _require_writable(output)
     fetch = FetchConfig(private_hosts=hosts_of([*videos, captions or ""]))
     reading = VideoSettings(weights=weights, fetch=fetch, max_seconds=max_seconds)
     with claimed(output, "mgn-ma predict", ["the predictions"]):
         for folder in (output, output / PAGES):
             remove_unfinished(folder, below=False)
-        bundle, name = _load(model, tracking_uri)
+        bundle, name = _load(model, tracking_uri, prompts, may_fetch=fetch_weights)
         tables = predict_videos(
             bundle,
             found,
@@ -206,6 +218,30 @@ def new(
     typer.echo("  mgn-ma doctor                                                # what your own data still lack")
 
 
+@app.command("annotations")
+def take_annotations(
+    name: Annotated[str, typer.Argument(metavar="FORMAT", help="mediaeval-2018, vce or mr-hisum.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data set as it is published.")],
+    env: Annotated[
+        str | None, typer.Option(help="Environment of the project around this folder. Default: base.")
+    ] = None,
+) -> None:
+    """Take the annotations of another data set than EEV into the project around this folder, and link its videos.
+
+    Writes annotations at 6 Hz, the labels of the test set, and the parameter `targets`; nothing is written over.
+    """
+    from mgn_ma.hooks.errors import for_environment
+    from mgn_ma.import_annotations import FORMATS, import_annotations
+
+    if name not in FORMATS:
+        raise UsageError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+    project = _project()
+    if project is None:
+        raise UsageError("no project is around this folder: call this in one (`mgn-ma new DIR` lays one out)")
+    typer.echo(import_annotations(project, name, folder.resolve(), env))
+    typer.echo(for_environment("Next: kedro run --pipelines ingestion", env))
+
+
 @app.command()
 def doctor(
     env: Annotated[str | None, typer.Option(help="Environment of the project around this folder: sample, say.")] = None,
@@ -245,7 +281,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _load(model: str, tracking_uri: str | None) -> tuple[Bundle, str]:
+def _load(
+    model: str, tracking_uri: str | None, prompts: Path | None = None, *, may_fetch: bool = False
+) -> tuple[Model, str]:
+    if model == ZERO_SHOT:
+        from mgn_ma.inference.zero_shot.config import read_config
+        from mgn_ma.inference.zero_shot.making import make_zero_shot
+
+        made = make_zero_shot(read_config(prompts), may_fetch=may_fetch)
+        return made, f"{ZERO_SHOT} ({made.digest()[:12]})"
     from mgn_ma.tracking.registry import ModelRegistry
     from mgn_ma.tracking.server import resolve_uri
 

@@ -74,11 +74,12 @@ def _software() -> str:
 def _device() -> str:
     import torch
 
-    from mgn_ma.extractors.device import resolve_device
+    from mgn_ma.extractors.device import advised_precision, resolve_device
 
     device = resolve_device("auto")
     name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
-    return f"{device.type}{name}; {usable_cpus()} processors and {usable_memory() / 2**30:.0f} GiB that may be used"
+    machine = f"{usable_cpus()} processors and {usable_memory() / 2**30:.0f} GiB that may be used"
+    return f"{device.type}{name}; {machine}; {advised_precision(device)}"
 
 
 def _disk(folder: Path) -> Finding:

@@ -63,9 +63,9 @@ def test_a_short_stage_gives_one_line(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     with Progress(500, "labels", stream=io.StringIO(), clock=clock) as meter:
         for _ in range(500):
-            clock.now += 0.02
+            clock.now += 0.024
             meter.update()
-    assert caplog.messages == ["labels: 500 of 500 (100%), 10 s taken"]
+    assert caplog.messages == ["labels: 500 of 500 (100%), 12 s taken"]
 
 
 def test_what_is_done_at_once_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

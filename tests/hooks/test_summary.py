@@ -66,7 +66,7 @@ def test_the_summary_names_scores_beside_controls_and_the_next_commands(env, opt
     assert without == lines[:5] + lines[7:]
 
 
-def test_each_of_several_ensembles_has_a_line_where_it_is_scored():
+def test_an_ensemble_that_was_not_chosen_has_a_line_where_it_is_scored():
     def row(score):
         return {"estimate": score, "low": None, "high": None, "n_videos": 8}
 
@@ -81,9 +81,10 @@ def test_each_of_several_ensembles_has_a_line_where_it_is_scored():
     }
     of_ensembles = [
         "  ensemble          0.400",
-        "    base            0.300",
-        "    late            0.400  predicts, as the best on validation",
+        "  other: base       0.300",
     ]
     lines = list(summary(report, None, None))
-    assert lines[1:4] == of_ensembles
-    assert lines[4:8] == ["On 8 test videos, which chose nothing:", *of_ensembles]
+    undefined = {"score": None, "fitted": {"all": {"lag_s": 0.0, "lag_interval": [0.0, 0.0]}}}
+    assert list(summary(report | {"reactions": {"centred": undefined}}, None, None)) == lines
+    assert lines[1:3] == of_ensembles
+    assert lines[3:6] == ["On 8 test videos, which chose nothing:", *of_ensembles]

@@ -56,10 +56,9 @@ def test_a_passage_cut_out_is_only_in_the_first_and_the_rest_is_aligned_to_the_f
 
 
 def test_a_passage_put_in_and_another_size_and_coarser_and_darker(film, other, end, tmp_path):
-    twenty_pictures = 20 / probe(str(other)).fps  # 0.8 s at the film's rate
     cut = recut(
         tmp_path / "cut.mp4",
-        [(film, 0, 2.0), (other, 1.0, 1.0 + twenty_pictures), (film, 2.0, 99)],
+        [(film, 0, 2.0), (other, 1.0, 1.8), (film, 2.0, 99)],
         size=(96, 96),
         crf=36,
         brightness=0.7,

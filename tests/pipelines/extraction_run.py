@@ -70,9 +70,9 @@ def run(data: Path, changes: dict[str, Any] | None = None, pipeline: Pipeline | 
     return built
 
 
-def estimate(data: Path) -> DataCatalog:
+def estimate(data: Path, changes: dict[str, Any] | None = None) -> DataCatalog:
     """Run the estimate."""
-    return run(data, pipeline=create_estimate())
+    return run(data, changes, create_estimate())
 
 
 if __name__ == "__main__":

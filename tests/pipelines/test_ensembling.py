@@ -19,7 +19,9 @@ from mgn_ma.evaluation.ensembling import METHODS, EnsemblingConfig
 from mgn_ma.evaluation.predictions import PredictionError
 from mgn_ma.evaluation.reaction import REACTIONS
 from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.execution import ExecutionConfig
 from mgn_ma.grid import grid_time
+from mgn_ma.inference.zero_shot.config import ZeroShotSettings
 from mgn_ma.pipelines import ensembling, evaluation, reporting
 from mgn_ma.training.config import EnsembleConfig
 
@@ -78,6 +80,9 @@ def run(folder, inputs, config=None, members=None):
         catalog[name] = MemoryDataset(data)
     catalog["params:evaluation"] = MemoryDataset(EvaluationConfig())
     catalog["params:targets"] = MemoryDataset(EEV)
+    catalog["params:zero_shot"] = MemoryDataset(ZeroShotSettings())
+    catalog["params:execution"] = MemoryDataset(ExecutionConfig())
+    catalog["manifest"] = MemoryDataset(pd.DataFrame())
     catalog["params:ensemble_members"] = MemoryDataset(members or EnsembleConfig(count=3))
     catalog["params:ensembling"] = MemoryDataset(config or EnsemblingConfig())
     report = reporting.create_pipeline().only_nodes("reporting.report_evaluation")

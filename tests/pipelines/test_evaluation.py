@@ -1,6 +1,7 @@
 """The evaluation pipeline on made-up members: what it reports, with a truth and without."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,20 @@ from current_data import beside
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from mgn_ma.eev.targets import EEV
+from mgn_ma.eev.targets import EEV, Targets
+from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.evaluation.metrics import SCORE_COLUMNS
 from mgn_ma.evaluation.scoring import EvaluationConfig
+from mgn_ma.execution import ExecutionConfig
+from mgn_ma.features.inspection import inspect_videos
 from mgn_ma.features.settings import Modalities
 from mgn_ma.grid import grid_time
+from mgn_ma.inference.videos import VideoInput, VideoPredictor
+from mgn_ma.inference.zero_shot.config import ZeroShotSettings
+from mgn_ma.media.folder import MediaFolder
+from mgn_ma.media.manifest import manifest_of_files
 from mgn_ma.pipelines.evaluation import create_pipeline
-from mgn_ma.pipelines.evaluation.nodes import report_members, score_members
+from mgn_ma.pipelines.evaluation.nodes import predict_zero_shot, report_members, score_members
 
 CONF = Path(__file__).parents[2] / "conf" / "base"
 TRUTHS = ("truth_validation", "truth_test", "truth_test_labels", "truth_videos")
@@ -66,6 +74,7 @@ def inputs():
             [(video_id, split, "calm" if n % 3 else "storm") for split in ids for n, video_id in enumerate(ids[split])],
             columns=["video_id", "split", "theme"],
         ),
+        "zero_shot_predictions": pd.DataFrame({"split": []}),
     }
 
 
@@ -92,6 +101,55 @@ def test_predictors_come_in_the_order_that_they_deserve(inputs):
     assert "unavailable" not in set(scores["video_id"])
     assert set(scores["theme"]) == {"calm", "storm"}
     json.dumps(report, allow_nan=False)
+
+
+def test_the_model_without_training_is_one_more_row_where_it_has_predicted(inputs):
+    tables = [inputs[f"labels_{split}"].assign(split=split) for split in ("validation", "holdout")]
+    report, scores = run(inputs | {"zero_shot_predictions": pd.concat(tables)})
+    for split in ("validation", "holdout"):
+        assert report[split]["zero_shot"] == pytest.approx(1.0)
+        assert report[split]["intervals"]["zero_shot"]["n_videos"] == 24
+        assert report[split]["expressions"]["awe"]["zero_shot"] == pytest.approx(1.0)
+        assert len(report[split]["members"]) == 3
+    assert report["test"]["zero_shot"] is None
+    assert set(scores[scores["predictor"] == "zero_shot"]["split"]) == {"validation", "holdout"}
+
+
+def test_nothing_is_read_for_it_unless_the_parameter_says_so(tmp_path):
+    settings = ZeroShotSettings(prompts="no such file")
+    none = pd.DataFrame()
+    arguments = EEV, ExecutionConfig(), none, str(tmp_path), none, none, None
+    assert predict_zero_shot(settings, EvaluationConfig(), *arguments).empty
+
+
+def test_prompts_for_other_targets_than_the_labels_are_refused(tmp_path):
+    none = pd.DataFrame()
+    arguments = Targets(names=("valence",)), ExecutionConfig(), none, str(tmp_path), none, none, None
+    with pytest.raises(EvaluationError, match=r"the prompts are for amusement, .*, and the targets are valence"):
+        predict_zero_shot(ZeroShotSettings(), EvaluationConfig(zero_shot=True), *arguments)
+
+
+@pytest.mark.slow
+def test_it_predicts_the_annotated_frames_of_films_as_it_predicts_new_videos(films, zero_shot, prompts_file, tmp_path):
+    folder = MediaFolder(str(films))
+    files = {path.stem: folder.files(path.stem) for path in sorted(films.glob("*.mp4"))}
+    inspect = partial(inspect_videos, execution=ExecutionConfig(), max_seconds=None)
+    manifest = manifest_of_files(files, inspect).assign(title="")
+    one, other = files
+    labels = frame_table([one], np.zeros((N_FRAMES, 15))).iloc[3:20]
+    known = frame_table(["no video"], np.zeros((N_FRAMES, 15)))
+    settings = ZeroShotSettings(prompts=str(prompts_file)), EvaluationConfig(zero_shot=True), EEV, ExecutionConfig()
+    found = predict_zero_shot(*settings, manifest, str(tmp_path), labels, labels.iloc[:0], known)
+    assert found["split"].value_counts().to_dict() == {"validation": 17, "test": N_FRAMES}
+    of_test = found.loc[found["split"] == "test", list(EEV.names)]
+    assert (of_test == 0.5).all(axis=None)
+    assert not list(tmp_path.rglob(f"*{other}*"))
+    (outcome,) = VideoPredictor(zero_shot).predict([VideoInput(one, files[one].video_path)], tmp_path)
+    # Smoothed and scaled over the frames that have labels: of the same course, not of the same size.
+    whole, of_labels = outcome.prediction.values[3:20], found.loc[found["split"] == "validation", list(EEV.names)]
+    moves = whole.std(axis=0) > 0.01
+    r = [np.corrcoef(whole[:, c], of_labels.iloc[:, c])[0, 1] for c in np.flatnonzero(moves)]
+    assert np.median(r) > 0.9
 
 
 def test_the_report_is_the_mean_of_the_scores(inputs):
@@ -134,13 +192,16 @@ def test_the_pipeline_runs_where_nobody_has_written_a_truth(inputs, tmp_path):
     for name in ("evaluation", "sample_data"):
         text = (CONF / name / "catalog.yml").read_text().replace("${globals:data}", str(tmp_path))
         entries |= yaml.safe_load(text)
-    used = {"truth_{part}", *create_pipeline().all_outputs()}
+    used = {"truth_{part}", "zero_shot_tracks_folder", *create_pipeline().all_outputs()}
     catalog = DataCatalog.from_config({name: entry for name, entry in entries.items() if name in used})
-    for name in set(inputs) - set(TRUTHS):
+    for name in set(inputs) - set(TRUTHS) - {"zero_shot_predictions"}:
         catalog[name] = MemoryDataset(inputs[name])
     for name, data in beside(inputs["member_predictions"]).items():
         catalog[name] = MemoryDataset(data)
     catalog["params:evaluation"] = MemoryDataset(EvaluationConfig())
     catalog["params:targets"] = MemoryDataset(EEV)
+    catalog["params:zero_shot"] = MemoryDataset(ZeroShotSettings())
+    catalog["params:execution"] = MemoryDataset(ExecutionConfig())
+    catalog["manifest"] = MemoryDataset(pd.DataFrame())
     SequentialRunner().run(create_pipeline(), catalog)
     assert catalog["member_evaluation"].load() == run(inputs | dict.fromkeys(TRUTHS))[0]

@@ -227,6 +227,17 @@ def test_the_estimate_says_what_is_to_come_and_keeps_nothing(
     assert done["kept"].tolist() == [5, 4, 5, 4, 5]
 
 
+def test_the_estimate_of_networks_says_which_precision_is_faster_here(
+    runs: Any, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        runs.estimate(data)
+        assert "is the faster one on" not in caplog.text
+        vggish = {"extractor": "vggish", "settings": {"vggish": {"pretrained": "random:0"}}}
+        runs.estimate(data, {"modalities.audio": vggish})
+    assert "is the faster one on" in caplog.text
+
+
 def test_the_size_that_is_estimated_is_about_the_size_that_comes(runs: Any, data: Path) -> None:
     table = runs.estimate(data).load("extraction_estimate").set_index("modality")
     built = runs.run(data)

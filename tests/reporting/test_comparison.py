@@ -12,6 +12,7 @@ from recut import recut
 
 from mgn_ma.eev.targets import Targets
 from mgn_ma.execution import ExecutionConfig
+from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.finding import find_videos
 from mgn_ma.inference.videos import VideoInput, VideoPredictor, VideoSettings
 from mgn_ma.media.probe import probe
@@ -144,3 +145,16 @@ def test_what_can_not_be_compared_is_said_in_words(bundle, film, tmp_path):
     ):
         compare([(bundle, "one"), (other, "two")], find_videos(str(film)), tmp_path)
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_model_that_nobody_has_validated_is_called_so(bundle, film, tmp_path):
+    class Unvalidated(Bundle):
+        caution = "not validated"
+
+    other = Unvalidated(bundle.description, bundle.members, bundle.video_network)
+    compare([(bundle, "one"), (other, "other")], [VideoInput("film", str(film))], tmp_path)
+    page = (tmp_path / "comparison.html").read_text()
+    assert "<dt>B is</dt><dd>not validated</dd>" in page
+    assert "<dt>A is</dt>" not in page
+    summary = json.loads((tmp_path / "comparison.json").read_text())
+    assert (summary["a"]["caution"], summary["b"]["caution"]) == ("", "not validated")

@@ -116,9 +116,10 @@ class TestExampleVideo:
     def test_nothing_to_choose_from(self, predictions, labels):
         with pytest.raises(FigureError, match="predictions"):
             choose_video(predictions[predictions["video_id"] == "of_test"], labels)
+
+    def test_without_any_score_the_first_is_chosen(self, predictions, labels):
         labels[list(EEV.names)] = 0.5
-        with pytest.raises(FigureError, match="score"):
-            choose_video(predictions, labels)
+        assert choose_video(predictions, labels).video_id == "-bad"
         assert choose_video(predictions, labels, "good").rank is None
 
     @pytest.mark.parametrize("has_score", [True, False])

@@ -6,7 +6,7 @@ import av
 def recut(path, passages, *, rate=None, size=None, crf=28, brightness=1.0):
     """Write the frames of (video, start, end) passages, times in seconds, one after another, without sound.
 
-    At another rate each new frame is the old one that is shown then.
+    They come at ``rate``, or that of the first; each new frame is the old one that is shown then.
     """
     with av.open(str(path), "w") as made:
         stream, n_frames = None, 0
@@ -14,11 +14,12 @@ def recut(path, passages, *, rate=None, size=None, crf=28, brightness=1.0):
             with av.open(str(video)) as source:
                 pictures = source.streams.video[0]
                 if stream is None:
-                    stream = made.add_stream("libx264", rate=rate or pictures.average_rate, options={"crf": str(crf)})
+                    rate = rate or pictures.average_rate
+                    stream = made.add_stream("libx264", rate=rate, options={"crf": str(crf)})
                     stream.width, stream.height = size or (pictures.width, pictures.height)
                     stream.pix_fmt = "yuv420p"
                 frames = {frame.time: frame for frame in source.decode(pictures) if start <= frame.time + 1e-6 < end}
-                for frame in _at_rate(frames, rate) if rate else frames.values():
+                for frame in _at_rate(frames, rate):
                     image = frame.to_ndarray(format="rgb24", width=stream.width, height=stream.height)
                     again = av.VideoFrame.from_ndarray((image * brightness).astype("uint8"), format="rgb24")
                     again.pts, n_frames = n_frames, n_frames + 1

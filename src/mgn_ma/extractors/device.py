@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeVar
+from timeit import timeit
+from typing import TypeVar, get_args
 
 import torch
 from torch import nn
@@ -19,6 +22,12 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "could not create a 
 
 LESS_MEMORY = "set `precision: bfloat16`, `device: cpu` or fewer `execution.workers`, or take a smaller network"
 """What to change where a network does not fit."""
+
+MEASURED_S, BRIEFLY_S = 2.0, 0.5
+"""How long precisions are timed where somebody asks which one to take, and before a network runs in bfloat16."""
+
+_IMAGES, _CHANNELS, _SIZE, _KERNEL = 4, 256, 17, 3
+"""Of the convolution that is timed; the middle of Inception-ResNet-v2 has such ones."""
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -78,16 +87,53 @@ def place(
         raise DeviceError(f"{device} has too little memory for {type(network).__name__}: {LESS_MEMORY}") from error
 
 
-@lru_cache(maxsize=1)
-def cpu_has_bfloat16() -> bool:
-    """Whether this CPU multiplies in bfloat16 (AVX512-BF16 or AMX), so that it pays."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+@lru_cache(maxsize=8)
+def measured_speeds(device: torch.device, seconds: float) -> dict[Precision, float]:
+    """How fast a convolution like those of the image networks is in each precision, in GFLOP/s.
+
+    What a processor says that it can do doesn't tell: with AVX512-BF16 and without AMX, bfloat16 may be the slower one.
+    Both take turns for so many ``seconds``, and the best pass of each counts.
+    """
+    passes = {precision: _convolution(device, dtype_of(precision)) for precision in get_args(Precision)}
+    best = {precision: timeit(run, number=1) for precision, run in passes.items()}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for precision, run in passes.items():
+            best[precision] = min(best[precision], timeit(run, number=1))
+    operations = 2 * _IMAGES * (_CHANNELS * _KERNEL * _SIZE) ** 2
+    return {precision: operations / of_one / 1e9 for precision, of_one in best.items()}
+
+
+def _convolution(device: torch.device, dtype: torch.dtype) -> Callable[[], float]:
+    layer = nn.Conv2d(_CHANNELS, _CHANNELS, _KERNEL, padding="same").to(device, dtype)
+    layer = layer.to(memory_format=torch.channels_last)
+    images = torch.zeros(_IMAGES, _CHANNELS, _SIZE, _SIZE).to(device, dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def run() -> float:
+        return float(layer(images)[0, 0, 0, 0])  # waits for the device
+
+    run()
+    return run
+
+
+def advised_precision(device: torch.device) -> str:
+    """Which precision is the faster one on a device, with both speeds, for people."""
+    speeds = measured_speeds(device, MEASURED_S)
+    told = ", ".join(f"{precision} {speed:,.0f} GFLOP/s" for precision, speed in speeds.items())
+    return f"`precision: {max(speeds, key=lambda precision: speeds[precision])}` is the faster one on {device} ({told})"
 
 
 @lru_cache(maxsize=8)
 def _warn_where_slow(device: torch.device) -> None:
-    if device.type == "cpu" and not cpu_has_bfloat16():
-        log.warning("this CPU has no bfloat16 arithmetic: precision bfloat16 is likely slower here than float32")
+    speeds = measured_speeds(device, BRIEFLY_S)
+    if speeds["bfloat16"] < speeds["float32"]:
+        log.warning(
+            "precision bfloat16 is slower than float32 on %s here (%.0f and %.0f GFLOP/s)",
+            device,
+            speeds["bfloat16"],
+            speeds["float32"],
+        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

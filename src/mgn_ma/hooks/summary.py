@@ -24,7 +24,13 @@ REPORT = "evaluation"
 PAGE = "figures_page"
 REACTION = "centred"
 """Whose delay is told: an average of both sides delays nothing by itself."""
-ROWS = {"oracle": "oracle", "ensemble": "ensemble", "time_only": "time only", "shuffled": "shuffled labels"}
+ROWS = {
+    "oracle": "oracle",
+    "ensemble": "ensemble",
+    "time_only": "time only",
+    "zero_shot": "zero-shot",
+    "shuffled": "shuffled labels",
+}
 """What a summary shows: keys of the report's intervals, and what a reader knows them as."""
 
 
@@ -121,16 +127,17 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
             members = f"  members {min(scores):.3f} to {max(scores):.3f}" if scores and key == "ensemble" else ""
             yield f"  {name:<16} {_score(row)}{members}"
             if key == "ensemble":
-                yield from _each_ensemble(intervals, report["ensemble"])
+                yield from _other_ensembles(intervals, report["ensemble"])
     for split, name in (("holdout", "hold-out"), ("test", "test")):
         if report[split] is not None:
             rows = report[split]["intervals"]
             yield f"On {rows['ensemble']['n_videos']} {name} videos, which chose nothing:"
             yield f"  {'ensemble':<16} {_score(rows['ensemble'])}"
-            yield from _each_ensemble(rows, report["ensemble"])
+            yield from _other_ensembles(rows, report["ensemble"])
     reactions = report["reactions"]
     fitted = reactions[REACTION]["fitted"]["all"]
-    if fitted["lag_interval"][0] is not None:
+    # Labels that never change within a video have no score, whatever is fitted to them.
+    if reactions[REACTION]["score"] is not None and fitted["lag_interval"][0] is not None:
         low, high = fitted["lag_interval"]
         yield (
             f"Viewers react {fitted['lag_s']:.1f} s later [{low:.1f}, {high:.1f}]; with that (ensembling.reaction: "
@@ -145,12 +152,12 @@ def summary(report: Mapping[str, Any], page: str | None, env: str | None) -> Ite
     yield f"  kedro viz run{chosen} --include-hooks       # the pipelines as a graph, in the browser"
 
 
-def _each_ensemble(intervals: Mapping[str, Any], chosen: str) -> Iterator[str]:
-    """A line for each of several ensembles."""
+def _other_ensembles(intervals: Mapping[str, Any], chosen: str) -> Iterator[str]:
+    """A line for each ensemble that was not chosen."""
     for key, row in intervals.items():
         of, _, name = key.partition(" ")
-        if of == "ensemble" and name:
-            yield f"    {name:<14} {_score(row)}" + ("  predicts, as the best on validation" if name == chosen else "")
+        if of == "ensemble" and name not in {"", chosen}:
+            yield f"  {f'other: {name}':<16} {_score(row)}"
 
 
 def _score(row: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from mgn_ma import __version__
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.evaluation.scoring import ENSEMBLE
 from mgn_ma.extractors.base import ExtractorConfig
-from mgn_ma.inference.bundle import Bundle, BundleDescription, BundleError, ExtractorContract
+from mgn_ma.inference.bundle import Bundle, BundleDescription
+from mgn_ma.inference.model import BundleError, ExtractorContract
 from mgn_ma.modalities import VIDEO
 from mgn_ma.training.checkpoints import Checkpoint, networks_fingerprint
 from mgn_ma.training.config import VideoLevelSettings
@@ -50,7 +51,7 @@ def assemble(
     read = read_by_members | set(video_network.inputs if video_network else ())
     description = BundleDescription(
         targets=next(iter(members.values())).description.targets,
-        extractors={name: contract(config) for name, config in extractors.items() if name in read},
+        extractors={name: ExtractorContract.of(config) for name, config in extractors.items() if name in read},
         video_level=video_level.model_copy(update={"device": "auto"}),
         recipe=recipe,
         trained_on=trained_on,
@@ -77,16 +78,6 @@ def require_of_members(members: Mapping[str, Checkpoint], **parts: str | None) -
                 f"the ensemble's {name} is of other members than there are now: run "
                 "`kedro run --pipelines evaluation,ensembling,reporting`"
             )
-
-
-def contract(config: ExtractorConfig) -> ExtractorContract:
-    """What has to be known of an extractor elsewhere; the device of this machine is not a part of it.
-
-    Raises:
-        WeightsError: its fingerprint depends on weights that are absent.
-    """
-    settings = config.model_dump(mode="json", exclude=set(config.NOT_IN_FINGERPRINT))
-    return ExtractorContract(settings=settings, fingerprint=config.fingerprint())
 
 
 def scores_of(evaluation: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,41 +9,28 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
-from mgn_ma.errors import MGNMAError
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
-from mgn_ma.extractors.registry import parse_config
 from mgn_ma.files import Folder
+from mgn_ma.inference.model import DESCRIPTION, BundleError, ExtractorContract, configs_of
 from mgn_ma.modalities import VIDEO
 from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from mgn_ma.training.config import VideoLevelSettings
 
+if TYPE_CHECKING:
+    from mgn_ma.inference.predictor import Predictor
+
 FORMAT: Final = 2
-DESCRIPTION = "bundle.json"
 _MEMBER_NAME = re.compile(r"\w[\w-]{,49}")
-
-
-class BundleError(MGNMAError):
-    """A bundle can't be made or read; the message says what does not belong together."""
-
-
-class ExtractorContract(Configuration):
-    """What makes one modality's tracks.
-
-    Attributes:
-        settings: the extractor's whole configuration, its name among it.
-        fingerprint: of that configuration and its weights, as they were when the members were trained.
-    """
-
-    settings: dict[str, Any]
-    fingerprint: str
 
 
 class BundleDescription(Configuration):
@@ -125,20 +112,51 @@ class Bundle:
         members = (self.members[name] for name in self.description.recipe.members)
         return tuple(dict.fromkeys(modality for member in members for modality in member.inputs))
 
-    def configs(self) -> dict[str, ExtractorConfig]:
-        """The extractors that have to run, by modality.
+    @property
+    def widths(self) -> dict[str, int]:
+        """Lengths of the vectors of the modalities that members read from tracks."""
+        networks = (self.members[name] for name in self.description.recipe.members)
+        return {name: read.width for network in networks for name, read in network.inputs.items() if name != VIDEO.name}
 
-        Raises:
-            BundleError: this version doesn't know one, or not with these settings.
-        """
-        configs = {}
-        for name, contract in self.description.extractors.items():
-            try:
-                settings = dict(contract.settings)
-                configs[name] = parse_config(settings.pop("name"), settings)
-            except (ValueError, KeyError) as error:
-                raise BundleError(f"{name}: the model's extractor is none of this version: {error}") from error
-        return configs
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of the members in the ensemble; they sum to 1."""
+        return self.description.recipe.weights
+
+    @property
+    def caution(self) -> str:
+        """Nothing: its scores say what it is worth."""
+        return ""
+
+    @property
+    def in_words(self) -> str:
+        """One sentence on what it is."""
+        recipe = self.description.recipe
+        return f"{len(recipe.members)} members, combined by {recipe.method}, reading {', '.join(self.modalities)}."
+
+    def configs(self) -> dict[str, ExtractorConfig]:
+        """The extractors that have to run, by modality; see `configs_of`."""
+        return configs_of(self.description.extractors)
+
+    def predictor(self, device: str = "auto") -> Predictor:
+        """The ensemble, loaded onto a device."""
+        from mgn_ma.inference.predictor import Predictor
+
+        return Predictor(self, device=device)
+
+    def reacted(
+        self, video_id: str, values: npt.NDArray[np.floating[Any]], timestamps_us: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.floating[Any]]:
+        """Viewers' reaction to curves (F, C) of a video."""
+        return self.description.recipe.reacted(video_id, values, timestamps_us)
+
+    def with_code_version(self, code_version: dict[str, str]) -> Bundle:
+        """The same, made by this code."""
+        return replace(self, description=self.description.model_copy(update={"code_version": code_version}))
+
+    def save(self, folder: Folder) -> None:
+        """Write it; see `save_bundle`."""
+        save_bundle(self, folder)
 
     def digest(self) -> str:
         """Hex digest of what it predicts with and was trained on: equal for the same ensemble, registered twice."""

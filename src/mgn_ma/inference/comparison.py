@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.model import Model
 from mgn_ma.inference.passages import Passage
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ class Side:
     weights: _Floats
 
     @classmethod
-    def of(cls, video_id: str, prediction: VideoPrediction, bundle: Bundle) -> Side:
+    def of(cls, video_id: str, prediction: VideoPrediction, bundle: Model) -> Side:
         """The side that a bundle's prediction of a video is."""
-        recipe, times = bundle.description.recipe, prediction.timestamps_us
-        members = np.stack([recipe.reacted(video_id, curves, times) for curves in prediction.members])
-        return cls(times, prediction.values.astype(np.float64), members.astype(np.float64), np.asarray(recipe.weights))
+        times = prediction.timestamps_us
+        members = np.stack([bundle.reacted(video_id, curves, times) for curves in prediction.members])
+        return cls(times, prediction.values.astype(np.float64), members.astype(np.float64), np.asarray(bundle.weights))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.shapley import Game, standard_error
 from mgn_ma.modalities import VIDEO
 from mgn_ma.models.mgn_ma import MGNMA
+from mgn_ma.training.checkpoints import Checkpoint
 from mgn_ma.training.gather import AlignedRows
-from mgn_ma.training.packed import PackedModality
 from mgn_ma.training.predict import CoalitionPredictions, Predictions, predict, predict_coalitions
 from mgn_ma.training.video_items import collect_vectors
 from mgn_ma.training.video_level import embed
@@ -91,12 +91,12 @@ class Predictor:
                 finite.
             TrainingError: times that are not on the 6 Hz grid, where a member looks along time.
         """
-        stored = {name: _as_stored(video_id, name, rows) for name, rows in tracks.items()}
+        stored = {name: as_stored(video_id, name, rows) for name, rows in tracks.items()}
         vector = self._embedded(video_id, stored)
         if vector is not None:
             stored[VIDEO.name] = vector
         for member in self.bundle.members.values():
-            _check_widths(video_id, stored, member.inputs)
+            check_widths(video_id, stored, _widths(member))
         if explain:
             return self._explained(video_id, stored, timestamps_us)
         outputs = [self._member(name, stored, timestamps_us, predict) for name in self._members]
@@ -157,7 +157,7 @@ class Predictor:
         inputs = self.bundle.video_network.inputs
         if not inputs.keys() & tracks.keys():
             return None
-        _check_widths(video_id, tracks, inputs)
+        check_widths(video_id, tracks, _widths(self.bundle.video_network))
         settings = self.bundle.description.video_level.model_copy(update={"device": str(self._device)})
         widths = {name: modality.width for name, modality in inputs.items()}
         items = collect_vectors(
@@ -168,7 +168,7 @@ class Predictor:
             settings.items,
         )
         (vector,) = embed(self._video_network, items, np.array([0]), settings)
-        return _as_stored(video_id, VIDEO.name, TrackRows.from_vector(vector))
+        return as_stored(video_id, VIDEO.name, TrackRows.from_vector(vector))
 
     def _member(
         self, name: str, tracks: Mapping[str, TrackRows], timestamps_us: Times, run: Callable[..., _Output]
@@ -190,19 +190,32 @@ def _values(outputs: Sequence[_Output]) -> Floats:
     return np.stack([output.values for output in outputs])
 
 
-def _as_stored(video_id: str, modality: str, rows: TrackRows) -> TrackRows:
-    """Vectors with the precision that training read them with."""
+def as_stored(video_id: str, modality: str, rows: TrackRows) -> TrackRows:
+    """Vectors with the precision that they have on disk, and that training read them with.
+
+    Raises:
+        TracksMismatchError: they are not finite.
+    """
     try:
         return TrackRows(rows.timestamps_us, rows.ends_us, narrow(rows.vectors, "float16"))
     except TrackError as error:
         raise TracksMismatchError(f"video {video_id}: its {modality} track can't be used: {error}") from error
 
 
-def _check_widths(video_id: str, tracks: Mapping[str, TrackRows], inputs: Mapping[str, PackedModality]) -> None:
-    for modality, contract in inputs.items():
+def check_widths(video_id: str, tracks: Mapping[str, TrackRows], widths: Mapping[str, int]) -> None:
+    """Refuse vectors of another length than ``widths`` has, by modality.
+
+    Raises:
+        TracksMismatchError: the message names the first.
+    """
+    for modality, width in widths.items():
         rows = tracks.get(modality)
-        if rows is not None and rows.vectors.shape[1] != contract.width:
+        if rows is not None and rows.vectors.shape[1] != width:
             raise TracksMismatchError(
                 f"video {video_id}: the {modality} track has vectors of {rows.vectors.shape[1]}, the model was trained "
-                f"on {contract.width}"
+                f"on {width}"
             )
+
+
+def _widths(network: Checkpoint) -> dict[str, int]:
+    return {name: read.width for name, read in network.inputs.items()}

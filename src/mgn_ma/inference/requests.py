@@ -15,12 +15,12 @@ from mgn_ma.configuration import Configuration
 from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, TrackRows
 from mgn_ma.grid import grid_timestamps_us
-from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.model import Model, ModelPredictor
 from mgn_ma.inference.videos import VideoInput, VideoPredictor
 from mgn_ma.media.fetch import is_within
 
 if TYPE_CHECKING:
-    from mgn_ma.inference.predictor import Predictor, VideoPrediction
+    from mgn_ma.inference.predictor import VideoPrediction
 
 TRACK_COLUMNS = ("video_id", "modality", "timestamp_us", "end_us", "vector")
 VIDEO_COLUMNS = ("video_id", "video", "captions", "title")
@@ -66,7 +66,7 @@ class RequestLimits(Configuration):
 
 
 def predict_tracks(
-    predictor: Predictor, rows: pd.DataFrame, limits: RequestLimits | None = None, *, explain: bool = False
+    predictor: ModelPredictor, rows: pd.DataFrame, limits: RequestLimits | None = None, *, explain: bool = False
 ) -> pd.DataFrame:
     """Answer rows of feature tracks.
 
@@ -171,7 +171,7 @@ def video_inputs(rows: pd.DataFrame) -> list[VideoInput]:
     return videos
 
 
-def as_table(video_id: str, bundle: Bundle, prediction: VideoPrediction) -> pd.DataFrame:
+def as_table(video_id: str, bundle: Model, prediction: VideoPrediction) -> pd.DataFrame:
     """A row a frame: the expressions, each modality's share of the attention, and contributions where there are any."""
     table = pd.DataFrame({"video_id": video_id, "timestamp_us": prediction.timestamps_us})
     values = prediction.values.astype(np.float64)
@@ -186,14 +186,14 @@ def attention_column(modality: str) -> str:
     return f"attention_{modality}"
 
 
-def contribution_columns(bundle: Bundle, prediction: VideoPrediction) -> pd.DataFrame:
+def contribution_columns(bundle: Model, prediction: VideoPrediction) -> pd.DataFrame:
     """A row a frame and a column a modality and expression; no column where contributions were not asked for."""
     contributions = prediction.contributions
     names = contribution_names(bundle) if contributions.shape[1] else []
     return pd.DataFrame(contributions.reshape(len(contributions), len(names)), columns=names)
 
 
-def contribution_names(bundle: Bundle) -> list[str]:
+def contribution_names(bundle: Model) -> list[str]:
     """The columns with what a modality contributes to an expression, by modality."""
     return [
         f"contribution_{name}_{target}" for name in bundle.modalities for target in bundle.description.targets.names

@@ -14,7 +14,7 @@ from mgn_ma.eev.correlation import ConstantPolicy, video_correlations, video_sco
 from mgn_ma.eev.frames import expression_matrix
 from mgn_ma.execution.progress import Progress
 from mgn_ma.features.view import TrackView
-from mgn_ma.inference.bundle import Bundle, BundleDescription
+from mgn_ma.inference.model import Model, ModelDescription
 
 Scores = npt.NDArray[np.float64]
 
@@ -48,12 +48,10 @@ class ComparisonVideos:
 
 
 def rescore(
-    bundles: Mapping[str, Bundle], videos: ComparisonVideos, constant: ConstantPolicy = "left_out"
+    bundles: Mapping[str, Model], videos: ComparisonVideos, constant: ConstantPolicy = "left_out"
 ) -> dict[str, Scores]:
     """The score (V,) of every video under every bundle; one video is in memory at a time."""
-    from mgn_ma.inference.predictor import Predictor
-
-    predictors = {name: Predictor(bundle) for name, bundle in bundles.items()}
+    predictors = {name: bundle.predictor() for name, bundle in bundles.items()}
     scores: dict[str, list[float]] = {name: [] for name in bundles}
     blocks = videos.frames()
     with Progress(len(blocks), f"scoring {videos.kind} videos", unit="video") as meter:
@@ -69,7 +67,7 @@ def rescore(
     return {name: np.array(of_videos) for name, of_videos in scores.items()}
 
 
-def differences(ours: BundleDescription, theirs: BundleDescription) -> list[str]:
+def differences(ours: ModelDescription, theirs: ModelDescription) -> list[str]:
     """What keeps two ensembles from being compared, each as one phrase: other data, targets or extractors."""
     found = []
     if ours.data_fingerprint != theirs.data_fingerprint:
@@ -86,7 +84,7 @@ def differences(ours: BundleDescription, theirs: BundleDescription) -> list[str]
     return found
 
 
-def unlike_videos(description: BundleDescription, videos: ComparisonVideos) -> list[str]:
+def unlike_videos(description: ModelDescription, videos: ComparisonVideos) -> list[str]:
     """What of the data on disk an ensemble was not trained on, each as one phrase."""
     found = []
     if description.data_fingerprint != videos.data_fingerprint:
@@ -99,7 +97,7 @@ def unlike_videos(description: BundleDescription, videos: ComparisonVideos) -> l
     return found
 
 
-def _made_by(description: BundleDescription, modality: str) -> str:
+def _made_by(description: ModelDescription, modality: str) -> str:
     contract = description.extractors.get(modality)
     return "nothing" if contract is None else f"{contract.settings['name']} {_short(contract.fingerprint)}"
 

@@ -31,7 +31,7 @@ from mgn_ma.features.plan import ExtractionPlan, ExtractionSettings, make_plan, 
 from mgn_ma.features.store import TrackStore
 from mgn_ma.features.view import ModalityOnDisk, TrackView
 from mgn_ma.grid import grid_timestamps_us
-from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.model import Model
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.fetch import FetchConfig, fetch, is_remote
 from mgn_ma.media.folder import CaptionsFile, MediaFiles, plain_title
@@ -114,7 +114,7 @@ class VideoOutcome:
 
 
 class VideoPredictor:
-    """A loaded ensemble with the extractors that it needs, which run as ``execution`` says.
+    """A loaded model with the extractors that it needs, which run as ``execution`` says.
 
     Raises:
         ExtractorMismatchError: an extractor would not make the tracks that the bundle was trained on.
@@ -123,18 +123,16 @@ class VideoPredictor:
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: Model,
         settings: VideoSettings | None = None,
         execution: ExecutionConfig | None = None,
     ) -> None:
-        from mgn_ma.inference.predictor import Predictor
-
         self.bundle = bundle
         self._settings = settings or VideoSettings()
         self._execution = execution or ExecutionConfig()
         self._extractors = checked_extractors(bundle, self._settings.weights)
         self._weights_are_checked = False
-        self._predictor = Predictor(bundle, device=self._settings.device)
+        self._predictor = bundle.predictor(self._settings.device)
 
     def predict(
         self, videos: Sequence[VideoInput], store: str | Path | None = None, *, explain: bool = False
@@ -188,15 +186,11 @@ class VideoPredictor:
         self, manifest: pd.DataFrame, store: TrackStore
     ) -> tuple[dict[str, TrackView], dict[str, ExtractionPlan]]:
         settings = ExtractionSettings(retry_failed=self._settings.retry_failed)
-        places = {name: ModalityOnDisk(store, name) for name in self._extractors}
-        plans = {name: make_plan(manifest, config, places[name], settings) for name, config in self._extractors.items()}
+        plans = plan_tracks(manifest, self._extractors, store, settings)
         if not self._weights_are_checked and any(plan.todo for plan in plans.values()):
             require_weights(self._extractors)
             self._weights_are_checked = True
-        for plan in plans.values():
-            for result in extract(plan, self._execution):
-                store.keep(result)
-        return {name: places[name].view(plan.selection) for name, plan in plans.items()}, plans
+        return make_tracks(plans, store, self._execution), plans
 
     def _outcome(
         self,
@@ -227,7 +221,26 @@ class VideoPredictor:
         return VideoOutcome(video, source, prediction, "", lacking, notes)
 
 
-def checked_extractors(bundle: Bundle, weights: str | None = None) -> dict[str, ExtractorConfig]:
+def plan_tracks(
+    manifest: pd.DataFrame, extractors: Mapping[str, ExtractorConfig], store: TrackStore, settings: ExtractionSettings
+) -> dict[str, ExtractionPlan]:
+    """By modality, which tracks of a manifest's videos are not in a store yet."""
+    return {
+        name: make_plan(manifest, config, ModalityOnDisk(store, name), settings) for name, config in extractors.items()
+    }
+
+
+def make_tracks(
+    plans: Mapping[str, ExtractionPlan], store: TrackStore, execution: ExecutionConfig
+) -> dict[str, TrackView]:
+    """Carry plans out and keep what comes; by modality, what is there in the end."""
+    for plan in plans.values():
+        for result in extract(plan, execution):
+            store.keep(result)
+    return {name: ModalityOnDisk(store, name).view(plan.selection) for name, plan in plans.items()}
+
+
+def checked_extractors(bundle: Model, weights: str | None = None) -> dict[str, ExtractorConfig]:
     """The extractors of a bundle by modality, each found to be the one that the bundle was trained with.
 
     For ``weights`` see :class:`VideoSettings`.

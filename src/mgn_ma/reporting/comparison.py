@@ -17,9 +17,9 @@ from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.inspection import take_pictures
 from mgn_ma.files import Folder
-from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.comparison import CONFIDENCE, Comparison, Difference, Side, compare
 from mgn_ma.inference.finding import as_text
+from mgn_ma.inference.model import Model
 from mgn_ma.inference.passages import Passage, find_passages
 from mgn_ma.inference.videos import VideoInput, VideoPredictor, VideoSettings
 from mgn_ma.media.pictures import PictureTrack
@@ -49,10 +49,11 @@ class _Predicted:
     source: str | None
     lacking: str
     notes: str
+    caution: str
 
 
 def compare_predictions(
-    models: Sequence[tuple[Bundle, str]],
+    models: Sequence[tuple[Model, str]],
     videos: Sequence[VideoInput],
     reading: VideoSettings,
     execution: ExecutionConfig,
@@ -116,7 +117,7 @@ def compare_predictions(
 
 
 def _predicted(
-    models: Sequence[tuple[Bundle, str]],
+    models: Sequence[tuple[Model, str]],
     videos: Sequence[VideoInput],
     reading: VideoSettings,
     execution: ExecutionConfig,
@@ -139,6 +140,7 @@ def _predicted(
                 None if number else browser_address(outcome, PageSettings(), output, outcome.source.video_id),
                 "; ".join(f"{modality_label(name)} ({reason})" for name, reason in outcome.lacking.items()),
                 "; ".join(outcome.notes),
+                bundle.caution,
             )
 
 
@@ -155,6 +157,7 @@ def _described(predicted: _Predicted) -> dict[str, Any]:
         "duration_us": predicted.duration_us,
         "without": predicted.lacking,
         "notes": predicted.notes,
+        "caution": predicted.caution,
     }
 
 
@@ -222,11 +225,13 @@ def _facts(a: _Predicted, b: _Predicted, passages: Sequence[Passage], videos: Se
             facts[f"{letter} predicted without"] = side.lacking
         if side.notes:
             facts[f"Note on {letter}"] = side.notes
+        if side.caution:
+            facts[f"{letter} is"] = side.caution
     return facts
 
 
-def _interval_in_words(models: Sequence[tuple[Bundle, str]]) -> str:
-    counts = [len(bundle.description.recipe.members) for bundle, _ in models]
+def _interval_in_words(models: Sequence[tuple[Model, str]]) -> str:
+    counts = [len(bundle.weights) for bundle, _ in models]
     if min(counts) < 2:
         return "There are no intervals: they are over a model's members, and a model here has one."
     whose = f"the {counts[0]} members of the model" if len(counts) == 1 else f"the {counts[0]} and {counts[1]} members"

@@ -18,7 +18,7 @@ class ReportingConfig(Configuration):
 
     Attributes:
         video_id: the validation video whose curves and attention are drawn; ``None`` takes the one whose score is the
-            median.
+            median, or the first by ID where no video has a score.
     """
 
     video_id: str | None = None
@@ -43,12 +43,14 @@ class ExampleVideo:
 def choose_video(predictions: pd.DataFrame, labels: pd.DataFrame, video_id: str | None = None) -> ExampleVideo:
     """``video_id``, or without one the video whose score is the median: neither the best nor the worst case.
 
+    Where no video has a score, as of labels that never change within one, it is the first by ID.
+
     Args:
         predictions: frame table.
         labels: frame table of the validation videos; only videos that both tables have can be chosen.
 
     Raises:
-        FigureError: there is no such video, or no video with a score to choose from.
+        FigureError: there is no such video.
     """
     rows = locate_frames(labels, predictions)
     labels = labels[rows >= 0]
@@ -61,9 +63,7 @@ def choose_video(predictions: pd.DataFrame, labels: pd.DataFrame, video_id: str 
     scores = dict(zip(ids, video_scores(table), strict=True))
     ranking = sorted((i for i in scores if np.isfinite(scores[i])), key=lambda i: (-scores[i], i))
     if video_id is None:
-        if not ranking:
-            raise FigureError("no validation video has a score to choose the middle one by")
-        video_id = ranking[(len(ranking) - 1) // 2]
+        video_id = ranking[(len(ranking) - 1) // 2] if ranking else min(scores)
     if video_id not in scores:
         some = ", ".join(list(scores)[:5])
         raise FigureError(

@@ -18,8 +18,8 @@ from mgn_ma.errors import MGNMAError
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.execution.progress import progress
 from mgn_ma.files import Folder
-from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.finding import as_text
+from mgn_ma.inference.model import Model
 from mgn_ma.inference.moments import Moment, MomentsConfig, find_moments
 from mgn_ma.inference.requests import contribution_columns, contribution_names
 from mgn_ma.inference.videos import VideoInput, VideoOutcome, VideoPredictor, VideoSettings
@@ -87,7 +87,7 @@ class PredictedTables:
         attention: the same frames with a column a modality: its share, the mean over the members.
         contributions: the same frames with a column a modality and expression; see
             `mgn_ma.inference.predictor.VideoPrediction`.
-        moments: the model, and by video its moments.
+        moments: the model, what has to be told of it ("" for nothing), and by video its moments.
         account: one row a video, see ``ACCOUNT_COLUMNS``; ``status`` is ``predicted`` or ``failed``.
         index: HTML that lists the videos and links their pages.
     """
@@ -101,7 +101,7 @@ class PredictedTables:
 
 
 def predict_videos(
-    bundle: Bundle,
+    bundle: Model,
     videos: Sequence[VideoInput],
     settings: PredictionSettings,
     *,
@@ -180,7 +180,7 @@ def check_account(account: pd.DataFrame) -> None:
 class _Results:
     """Gathers the tables of a batch."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Model) -> None:
         self._bundle = bundle
         self._curves: list[pd.DataFrame] = []
         self._attention: list[pd.DataFrame] = []
@@ -221,7 +221,7 @@ class _Results:
             _stacked(self._curves, self._bundle.description.targets.names),
             _stacked(self._attention, self._bundle.modalities),
             _stacked(self._contributions, contribution_names(self._bundle)),
-            {"model": model, "videos": self._moments},
+            {"model": model, "caution": self._bundle.caution, "videos": self._moments},
             pd.DataFrame(self._account, columns=list(ACCOUNT_COLUMNS)),
             index,
         )
@@ -240,7 +240,7 @@ def _stacked(tables: Sequence[pd.DataFrame], names: Iterable[str]) -> pd.DataFra
     return pd.concat(tables, ignore_index=True)
 
 
-def _described(moment: Moment, video: PredictedVideo, prediction: VideoPrediction, bundle: Bundle) -> dict[str, Any]:
+def _described(moment: Moment, video: PredictedVideo, prediction: VideoPrediction, bundle: Model) -> dict[str, Any]:
     return asdict(moment) | {
         "contributions": contributions_at(prediction, bundle, moment),
         "attention": attention_at(prediction, bundle, moment.peak_us),

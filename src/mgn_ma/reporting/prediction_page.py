@@ -21,7 +21,7 @@ from mgn_ma.eev.video_ids import file_name_of
 from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.inspection import take_thumbnails
 from mgn_ma.files import Folder, atomic_path
-from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.model import Model
 from mgn_ma.inference.moments import Moment
 from mgn_ma.inference.videos import VideoOutcome
 from mgn_ma.media.errors import MediaError
@@ -86,19 +86,19 @@ def caption_at(captions: Sequence[tuple[int, int, str]], time_us: int) -> str:
     return next((text for start_us, end_us, text in captions if start_us <= time_us < end_us), "")
 
 
-def contributions_at(prediction: VideoPrediction, bundle: Bundle, moment: Moment) -> dict[str, float]:
+def contributions_at(prediction: VideoPrediction, bundle: Model, moment: Moment) -> dict[str, float]:
     """What each modality contributes to the moment's expression at its peak."""
     of_expression = prediction.contributions[:, :, bundle.description.targets.names.index(moment.expression)]
     return _at(prediction, bundle, of_expression, moment.peak_us)
 
 
-def attention_at(prediction: VideoPrediction, bundle: Bundle, time_us: int) -> dict[str, float]:
+def attention_at(prediction: VideoPrediction, bundle: Model, time_us: int) -> dict[str, float]:
     """Attention share of each modality in the frame that a time of the grid belongs to."""
     return _at(prediction, bundle, prediction.attention, time_us)
 
 
 def _at(
-    prediction: VideoPrediction, bundle: Bundle, of_frames: npt.NDArray[np.float32], time_us: int
+    prediction: VideoPrediction, bundle: Model, of_frames: npt.NDArray[np.float32], time_us: int
 ) -> dict[str, float]:
     frame = int(np.searchsorted(prediction.timestamps_us, time_us, side="right")) - 1
     return {name: float(value) for name, value in zip(bundle.modalities, of_frames[max(frame, 0)], strict=True)}
@@ -114,7 +114,7 @@ class PageFolder:
     """
 
     def __init__(
-        self, root: str | Path, settings: PageSettings, bundle: Bundle, model: str, execution: ExecutionConfig
+        self, root: str | Path, settings: PageSettings, bundle: Model, model: str, execution: ExecutionConfig
     ) -> None:
         self.root = Path(root)
         self._settings = settings
@@ -198,6 +198,7 @@ class PageFolder:
             ],
             captions=video.captions,
             facts=self._facts | _video_facts(outcome),
+            caution=self._bundle.caution,
             index=f"../{INDEX}",
         )
 

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from mgn_ma import __version__
 from mgn_ma.files import Folder
-from mgn_ma.inference.bundle import Bundle, save_bundle
+from mgn_ma.inference.model import Model as AnyModel
 from mgn_ma.temporary import temporary_folder
 from mgn_ma.tracking.signature import input_example, signature
 from mgn_ma.tracking.version_tags import scores_of
@@ -24,7 +24,7 @@ from mgn_ma.tracking.version_tags import scores_of
 _CODE = Path(__file__).with_name("served_code.py")
 
 
-def log_bundle(client: MlflowClient, run: Run, name: str, bundle: Bundle) -> LoggedModel:
+def log_bundle(client: MlflowClient, run: Run, name: str, bundle: AnyModel) -> LoggedModel:
     """Log a bundle as the model ``name`` of a run; a model that is not whole in the end is marked FAILED."""
     run_id = run.info.run_id
     model = client.create_logged_model(run.info.experiment_id, name=name, source_run_id=run_id, model_type="ensemble")
@@ -45,11 +45,11 @@ def log_bundle(client: MlflowClient, run: Run, name: str, bundle: Bundle) -> Log
     return client.finalize_logged_model(model.model_id, "READY")
 
 
-def write_model(bundle: Bundle, path: Path, described: Model | None = None) -> None:
+def write_model(bundle: AnyModel, path: Path, described: Model | None = None) -> None:
     """Write the folder of an MLflow pyfunc, from code, that serves a bundle."""
     described = described or Model()
     with temporary_folder("bundle") as folder:
-        save_bundle(bundle, Folder(folder / "bundle"))
+        bundle.save(Folder(folder / "bundle"))
         mlflow.pyfunc.save_model(
             path,
             mlflow_model=described,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mgn_ma.evaluation.promotion import Decision
 from mgn_ma.files import Folder
-from mgn_ma.inference.bundle import DESCRIPTION, Bundle, load_bundle
+from mgn_ma.inference.model import DESCRIPTION, Model, load_model
 from mgn_ma.redaction import redacted
 from mgn_ma.temporary import temporary_folder
 from mgn_ma.tracking.server import LOCK_WAIT_S, SQLITE, check, database_file
@@ -76,8 +76,8 @@ class ModelRegistry:
 
         return MlflowClient(self.tracking_uri, self.registry_uri)
 
-    def bundle(self, uri: str) -> Bundle:
-        """Load an ensemble.
+    def bundle(self, uri: str) -> Model:
+        """Load a model.
 
         Args:
             uri: ``models:/mgn-ma@champion``, ``models:/mgn-ma/3``, ``runs:/<run>/mgn-ma``, or the folder (a path or an
@@ -86,12 +86,12 @@ class ModelRegistry:
         Raises:
             RegistryError: there is no such model, version or alias.
             TrackingUnavailableError: nobody answers.
-            BundleError: what is there is no ensemble, or one of another format.
+            BundleError: what is there is no model, or one of another format.
         """
         if not uri.startswith(("models:", "runs:")):
             folder = Folder(uri)
             inside = f"{BUNDLE_PLACE}/{DESCRIPTION}"
-            return load_bundle(Folder(f"{uri.rstrip('/')}/{BUNDLE_PLACE}") if folder.exists(inside) else folder)
+            return load_model(Folder(f"{uri.rstrip('/')}/{BUNDLE_PLACE}") if folder.exists(inside) else folder)
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
@@ -108,9 +108,9 @@ class ModelRegistry:
             except (MlflowException, OSError) as error:
                 raise RegistryError(f"{uri} can't be had from {redacted(location)}: {error}") from error
             described = next(Path(downloaded).rglob(DESCRIPTION), None)
-            return load_bundle(Folder(described.parent if described else downloaded))
+            return load_model(Folder(described.parent if described else downloaded))
 
-    def named_bundle(self, uri: str) -> tuple[Bundle, str]:
+    def named_bundle(self, uri: str) -> tuple[Model, str]:
         """Load an ensemble as `bundle` does, and say which version it is, also where the address names an alias."""
         name, _, alias = uri.removeprefix("models:/").partition("@")
         if name == self.name and alias:
@@ -136,7 +136,7 @@ class ModelRegistry:
         self._require_answer()
         return find_holder(self.client, self.name, alias)
 
-    def register(self, bundle: Bundle) -> RegisteredVersion:
+    def register(self, bundle: Model) -> RegisteredVersion:
         """Make the ensemble the challenger: as a new version, or the one as which it is registered already.
 
         Raises:
@@ -211,22 +211,20 @@ class ModelRegistry:
         description = with_decision(found.description or "", decision, at)
         self.client.update_model_version(self.name, number, description)
 
-    def _same(self, bundle: Bundle) -> RegisteredVersion | None:
+    def _same(self, bundle: Model) -> RegisteredVersion | None:
         found = self.client.search_model_versions(f"name = '{self.name}' and tag.{DIGEST_TAG} = '{bundle.digest()}'")
         return max(map(RegisteredVersion.from_mlflow, found), key=lambda version: version.number, default=None)
 
-    def _add(self, bundle: Bundle) -> RegisteredVersion:
+    def _add(self, bundle: Model) -> RegisteredVersion:
         from mgn_ma.tracking.logged_model import log_bundle
 
         if self.run_id is None:
             raise RegistryError("a model is registered in a run, and tracking is switched off: switch it on")
         run = self.client.get_run(self.run_id)
         code = bundle.description.code_version | {tag: run.data.tags[tag] for tag in _GIT_TAGS if tag in run.data.tags}
-        bundle = Bundle(
-            bundle.description.model_copy(update={"code_version": code}), bundle.members, bundle.video_network
-        )
+        bundle = bundle.with_code_version(code)
         model = log_bundle(self.client, run, self.name, bundle)
-        self._require_model()
+        self._require_model(bundle)
         created = self.client.create_model_version(
             self.name,
             source=model.artifact_location,
@@ -237,12 +235,14 @@ class ModelRegistry:
         )
         return RegisteredVersion.from_mlflow(created)
 
-    def _require_model(self) -> None:
+    def _require_model(self, bundle: Model) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
+            # A caution belongs where the model is chosen, too.
+            said = bundle.caution or "an MGN-MA ensemble a version"
             self.client.create_registered_model(
-                self.name, description="Evoked expressions of a video's viewers: an MGN-MA ensemble a version."
+                self.name, description=f"Evoked expressions of a video's viewers: {said}."
             )
         except MlflowException as error:
             if not is_error(error, "RESOURCE_ALREADY_EXISTS"):

@@ -23,7 +23,7 @@ from mgn_ma.redaction import redacted
 from mgn_ma.temporary import temporary_folder
 from mgn_ma.tracking.outage import ask, ask_again, limit_retries
 from mgn_ma.tracking.records import flatten_metrics, log_metrics, log_parameters
-from mgn_ma.tracking.server import SQLITE, artifact_location, check, database_file
+from mgn_ma.tracking.server import artifact_location, check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,8 +135,6 @@ def start_run(uri: str, experiment: str, name: str, project_path: Path) -> Track
         return TrackedRun(active.info.run_id, active.info.experiment_id, active.info.run_name, adopted=True)
     limit_retries()
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # with the password that may be in it
-    if uri.startswith(SQLITE) and not database_file(uri).exists():
-        logger.info("Creating the tracking database %s (once)", database_file(uri))
     check(uri)
     ask_again()
     mlflow.set_tracking_uri(uri)

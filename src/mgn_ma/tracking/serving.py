@@ -17,8 +17,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mgn_ma.errors import MGNMAError
 from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.files import Folder
-from mgn_ma.inference.bundle import Bundle, BundleError, load_bundle
-from mgn_ma.inference.predictor import Predictor, TracksMismatchError
+from mgn_ma.inference.model import BundleError, Model, ModelPredictor, load_model
+from mgn_ma.inference.predictor import TracksMismatchError
 from mgn_ma.inference.requests import (
     EXPLAIN,
     RequestError,
@@ -49,13 +49,13 @@ class _TooLargeError(MlflowException, MGNMAError):
 
 
 class ServedModel(PythonModel):
-    """MLflow's view of an ensemble: rows of tracks or of videos in, a row a frame out."""
+    """MLflow's view of a model: rows of tracks or of videos in, a row a frame out."""
 
-    _bundle: Bundle
+    _bundle: Model
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the bundle that was logged with this code."""
-        self._bundle = load_bundle(Folder(context.artifacts["bundle"]))
+        self._bundle = load_model(Folder(context.artifacts["bundle"]))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Answer rows of videos, if there is a column ``video``, else rows of feature tracks.
@@ -81,8 +81,8 @@ class ServedModel(PythonModel):
             ) from error
 
     @cached_property
-    def _tracks(self) -> Predictor:
-        return Predictor(self._bundle, device=_device())
+    def _tracks(self) -> ModelPredictor:
+        return self._bundle.predictor(_device())
 
     @cached_property
     def _videos(self) -> VideoPredictor:

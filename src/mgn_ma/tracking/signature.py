@@ -8,15 +8,14 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import AnyType
 
 from mgn_ma.grid import grid_time
-from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.model import Model
 from mgn_ma.inference.requests import EXPLAIN, REQUEST_COLUMNS, attention_column, contribution_names
-from mgn_ma.modalities import VIDEO
 
 _ANY = {"timestamp_us", "end_us", "vector"}
 """Checked by us: MLflow would refuse whole numbers in a vector and times that are left out."""
 
 
-def signature(bundle: Bundle) -> ModelSignature:
+def signature(bundle: Model) -> ModelSignature:
     """Columns of the request, none required by itself, its parameter, and columns of the response."""
     any_type = AnyType()  # type: ignore[no-untyped-call]
     asked: list[ColSpec | TensorSpec] = [
@@ -33,13 +32,8 @@ def signature(bundle: Bundle) -> ModelSignature:
     return ModelSignature(Schema(asked), Schema(given), params)
 
 
-def input_example(bundle: Bundle) -> pd.DataFrame:
-    """Two rows of a track of zeros, of the first modality that the members read."""
-    modality, width = next(
-        (name, contract.width)
-        for member in bundle.members.values()
-        for name, contract in member.inputs.items()
-        if name != VIDEO.name
-    )
+def input_example(bundle: Model) -> pd.DataFrame:
+    """Two rows of a track of zeros, of the first modality that it reads."""
+    modality, width = next(iter(bundle.widths.items()))
     rows = [("example", modality, grid_time(index), grid_time(index + 1), [0.0] * width) for index in (0, 1)]
     return pd.DataFrame(rows, columns=["video_id", "modality", "timestamp_us", "end_us", "vector"])

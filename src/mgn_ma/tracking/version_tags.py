@@ -6,6 +6,7 @@ from datetime import datetime
 
 from mgn_ma.evaluation.promotion import Decision
 from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.model import Model
 
 DECISION_PREFIX = "promotion."
 """Of all tags that a decision leaves; those that the next one doesn't give are removed."""
@@ -16,7 +17,7 @@ DIGEST_TAG = "bundle_digest"
 """By which the same ensemble is found again."""
 
 
-def scores_of(bundle: Bundle) -> dict[str, float]:
+def scores_of(bundle: Model) -> dict[str, float]:
     """What is known of how well it predicts, ``validation_score`` and ``holdout_score``."""
     scores = bundle.description.scores
     found = {
@@ -26,7 +27,7 @@ def scores_of(bundle: Bundle) -> dict[str, float]:
     return {name: float(score) for name, score in found.items() if score is not None}
 
 
-def tags_of(bundle: Bundle) -> dict[str, str]:
+def tags_of(bundle: Model) -> dict[str, str]:
     """Tags of a version: its scores with their intervals, its data, its input and its code."""
     description = bundle.description
     scores, tags = description.scores, {DIGEST_TAG: bundle.digest()}
@@ -41,9 +42,12 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
         tags["holdout_videos"] = str(holdout["n_videos"])
     if holdout.get("low") is not None:
         tags["holdout_interval"] = f"{holdout['low']:.4f} to {holdout['high']:.4f}"
+    if isinstance(bundle, Bundle):
+        tags["method"] = bundle.description.recipe.method
+    if bundle.caution:
+        tags["caution"] = bundle.caution
     tags |= {
-        "method": description.recipe.method,
-        "members": str(len(description.recipe.members)),
+        "members": str(len(bundle.weights)),
         "data_fingerprint": description.data_fingerprint or "unknown",
         "expressions": ", ".join(description.targets.names),
     }
@@ -54,10 +58,9 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
     return tags | {f"code.{name}": value for name, value in description.code_version.items()}
 
 
-def describe(bundle: Bundle) -> str:
+def describe(bundle: Model) -> str:
     """One sentence on a version."""
-    recipe, tags = bundle.description.recipe, tags_of(bundle)
-    sentence = f"{len(recipe.members)} members, combined by {recipe.method}, reading {', '.join(bundle.modalities)}."
+    sentence, tags = bundle.in_words, tags_of(bundle)
     if "validation_score" in tags:
         sentence += f" Validation correlation {tags['validation_score']}"
         if "validation_interval" in tags:

@@ -6,12 +6,52 @@ import pandas as pd
 
 from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.controls import TimeOnlyBaseline
+from mgn_ma.evaluation.errors import EvaluationError
 from mgn_ma.evaluation.predictions import SplitPredictions
 from mgn_ma.evaluation.report import json_values, split_report
 from mgn_ma.evaluation.scoring import EvaluationConfig, score_split
+from mgn_ma.execution import ExecutionConfig
 from mgn_ma.features.settings import Modalities
+from mgn_ma.features.store import TrackStore
+from mgn_ma.inference.zero_shot.config import ZeroShotSettings, read_config
 from mgn_ma.training.current import require_current, require_predicted_from
 from mgn_ma.training.packed import PackedSplit
+
+
+def predict_zero_shot(
+    zero_shot: ZeroShotSettings,
+    evaluation: EvaluationConfig,
+    targets: Targets,
+    execution: ExecutionConfig,
+    manifest: pd.DataFrame,
+    tracks_folder: str,
+    labels_validation: pd.DataFrame,
+    labels_holdout: pd.DataFrame,
+    truth_test_labels: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """What the model without training says of the annotated videos that it can be scored on; else no row.
+
+    Its tracks go to a store as they are made, so that they are made once.
+
+    Raises:
+        EvaluationError: its prompts are for other targets.
+        WeightsError: its encoders are absent, and nobody has agreed to fetch them.
+    """
+    if not evaluation.zero_shot:
+        return pd.DataFrame({"split": []})
+    from mgn_ma.inference.labelled import predict_labelled
+    from mgn_ma.inference.zero_shot.making import make_configured
+
+    prompted = tuple(read_config(zero_shot.prompts).prompts)
+    if prompted != targets.names:
+        raise EvaluationError(
+            f"evaluation.zero_shot: the prompts are for {', '.join(prompted)}, and the targets are "
+            f"{', '.join(targets.names)}: name a file of prompts for these, in this order, by zero_shot.prompts"
+        )
+    labels = {"validation": labels_validation, "holdout": labels_holdout}
+    labels |= {} if truth_test_labels is None else {"test": truth_test_labels}
+    known = {split: table for split, table in labels.items() if len(table)}
+    return predict_labelled(make_configured(zero_shot), known, manifest, TrackStore(tracks_folder), execution)
 
 
 def score_members(
@@ -23,6 +63,7 @@ def score_members(
     truth_test: pd.DataFrame | None,
     truth_test_labels: pd.DataFrame | None,
     truth_videos: pd.DataFrame | None,
+    zero_shot_predictions: pd.DataFrame,
     targets: Targets,
     evaluation: EvaluationConfig,
     data_fingerprint: dict[str, str],
@@ -49,6 +90,7 @@ def score_members(
             split=split,
             baseline=baseline,
             noise_free=noise_free,
+            zero_shot=rows if len(rows := zero_shot_predictions[zero_shot_predictions["split"] == split]) else None,
             themes=video_themes(truth_videos),
             config=evaluation,
         )

@@ -1,16 +1,35 @@
-"""members' predictions · labels -> a score for every predictor, video and expression -> the members' report."""
+"""members' predictions · labels -> a score for every predictor, video and expression -> the members' report.
+
+The model without training predicts the annotated videos first, where ``evaluation.zero_shot`` says so.
+"""
 
 from kedro.pipeline import Node, Pipeline
 
 from mgn_ma.pipelines.model_input.pipeline import PACKED
 
-from .nodes import report_members, score_members
+from .nodes import predict_zero_shot, report_members, score_members
 
 
 def create_pipeline() -> Pipeline:
     """The pipeline between training and ensembling."""
     return Pipeline(
         [
+            Node(
+                predict_zero_shot,
+                [
+                    "params:zero_shot",
+                    "params:evaluation",
+                    "params:targets",
+                    "params:execution",
+                    "manifest",
+                    "zero_shot_tracks_folder",
+                    "labels_validation",
+                    "labels_holdout",
+                    "truth_test_labels",
+                ],
+                "zero_shot_predictions",
+                name="predict_zero_shot",
+            ),
             Node(
                 score_members,
                 [
@@ -22,6 +41,7 @@ def create_pipeline() -> Pipeline:
                     "truth_test",
                     "truth_test_labels",
                     "truth_videos",
+                    "zero_shot_predictions",
                     "params:targets",
                     "params:evaluation",
                     "data_fingerprint",

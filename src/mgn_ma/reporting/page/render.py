@@ -58,6 +58,7 @@ class PageVideo:
         attention: (F,) share in 0..1 for each modality.
         captions: (start_us, end_us, text) each.
         facts: what stands under the title (model, validation score, …), label to text.
+        caution: what has to be told before anybody believes a curve; "" for nothing.
         index: address of the page that lists this one, relative to it; None shows no way there.
     """
 
@@ -71,6 +72,7 @@ class PageVideo:
     moments: Sequence[PageMoment] = ()
     captions: Sequence[tuple[int, int, str]] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    caution: str = ""
     index: str | None = None
 
 
