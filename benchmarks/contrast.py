@@ -1,7 +1,7 @@
 """Networks that see time against those that see a moment, over worlds of the sample: test videos, seeds, worlds.
 
-    python benchmarks/contrast.py --worlds 0 1 2 3 4 --stated benchmarks/contrast_candidates.yml   # chooses settings
-    python benchmarks/contrast.py --worlds 100 101 102 103 104 --contrast ours_late theirs_late    # run once
+    python benchmarks/contrast.py --worlds 0 --stated benchmarks/contrast_candidates.yml   # chose settings
+    python benchmarks/contrast.py --worlds 100 101 102 103 104 --contrast gru less_is_more  # run once
 
 Each world is a project of its own below ``--work``, from rendering to the ablation of what is stated; what is there
 already is kept, so that the run can be interrupted. Intervals draw worlds, then videos and seeds within each.
