@@ -171,7 +171,7 @@ def ways(
     if bfloat16:
         dense = DenseS3D(network, batch_size=batch_size, precision="bfloat16")
         # Consecutive windows, or there would be nothing to share; all of them where that doesn't take hours.
-        chosen = starts if torch.cpu.get_capabilities()["avx512_bf16"] else starts[: max(1, few // 4)]
+        chosen = starts if has_bfloat16() else starts[: max(1, few // 4)]
         steps.append(Way("+ bfloat16", chosen, dense.vectors(iter(frames), chosen)))
     return steps
 
@@ -304,6 +304,11 @@ def window_starts(seconds: float) -> Iterator[int]:
         yield (row * SECOND_US // GRID_HZ + FRAME_STEP_US // 2) // FRAME_STEP_US
 
 
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies in bfloat16; without, such a pass takes minutes."""
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
 def cpu_name() -> str:
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
@@ -340,16 +345,14 @@ def main() -> None:
         "cpu": cpu_name(),
         "threads": arguments.threads,
         "torch": torch.__version__,
-        "avx512_bf16": torch.cpu.get_capabilities()["avx512_bf16"],
+        "avx512_bf16": has_bfloat16(),
         "load_before": os.getloadavg()[0],
     }
     print(
         f"{machine}\n{len(starts)} windows of {WINDOW} frames, {SIZE} x {SIZE}: {arguments.seconds} s at 6 Hz",
         flush=True,
     )
-    with_bfloat16 = arguments.bfloat16 == "yes" or (
-        arguments.bfloat16 == "auto" and torch.cpu.get_capabilities()["avx512_bf16"]
-    )
+    with_bfloat16 = arguments.bfloat16 == "yes" or (arguments.bfloat16 == "auto" and has_bfloat16())
     report: dict[str, Any] = {"machine": machine, "seconds_of_video": arguments.seconds}
     with torch.inference_mode():
         steps = ways(network, frames, starts, arguments.few, arguments.batch_size, bfloat16=with_bfloat16)

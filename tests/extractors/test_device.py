@@ -20,7 +20,6 @@ def _ask_anew():
 def timed(monkeypatch, float32, bfloat16):
     """Let a pass take so many seconds in either precision."""
     seconds = {torch.float32: float32, torch.bfloat16: bfloat16}
-    measured_speeds.cache_clear()
     monkeypatch.setattr(device, "MEASURED_S", 0.0)
     monkeypatch.setattr(device, "BRIEFLY_S", 0.0)
     monkeypatch.setattr(device, "_convolution", lambda _, dtype: dtype)
@@ -28,7 +27,6 @@ def timed(monkeypatch, float32, bfloat16):
 
 
 def test_speeds_are_the_operations_of_a_pass_over_its_time():
-    measured_speeds.cache_clear()
     run = device._convolution(CPU, torch.float32)
     speeds = measured_speeds(CPU, 0.2)
     assert set(speeds) == {"float32", "bfloat16"}

@@ -87,7 +87,6 @@ def place(
         raise DeviceError(f"{device} has too little memory for {type(network).__name__}: {LESS_MEMORY}") from error
 
 
-@lru_cache(maxsize=8)
 def measured_speeds(device: torch.device, seconds: float) -> dict[Precision, float]:
     """How fast a convolution like those of the image networks is in each precision, in GFLOP/s.
 

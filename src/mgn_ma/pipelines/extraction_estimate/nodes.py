@@ -35,6 +35,6 @@ def estimate_extraction(
     table = as_table(estimate(plan, execution, settings.calibration_seconds) for plan in plans)
     log_estimate(table, execution)
     networks = [plan.config for plan in plans if plan.todo and isinstance(plan.config, NetworkConfig)]
-    for device in sorted({config.device for config in networks}):
-        logger.info("%s", advised_precision(resolve_device(device)))
+    for device in sorted({resolve_device(config.device) for config in networks}, key=str):
+        logger.info("%s", advised_precision(device))
     return table
