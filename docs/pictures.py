@@ -1,6 +1,6 @@
 """Takes the pictures of `docs/images` from a finished run of the sample; `make pictures` runs it.
 
-`ablation.png` is not among them: it is `ablation.html` of 240 videos, which take half an hour (docs/results.md).
+`ablation.png` is not among them: it is `ablation.html` of 240 videos (docs/results.md).
 """
 
 from __future__ import annotations
