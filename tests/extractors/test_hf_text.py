@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import socket
@@ -190,6 +191,11 @@ class TestAnyArchitecture:
     def test_a_bert_is_what_it_is_by_its_own_name(self, encoder: BertExtractor) -> None:
         texts = ["what a surprise", "and a longer text that makes padding necessary"]
         assert torch.equal(hf_text(REAL).forward(texts), encoder.forward(texts))
+
+    def test_a_network_can_be_copied_as_any(self) -> None:
+        network = config(REAL).load()
+        words = {"input_ids": torch.tensor([[101, 2054, 102]])}
+        assert torch.equal(copy.deepcopy(network)(**words), network(**words))
 
     def test_a_prompt_is_put_before_each_text_and_counts_as_a_setting(self, encoder: BertExtractor) -> None:
         prompted = hf_text(REAL, prompt="query: ")

@@ -66,7 +66,8 @@ class Encoder(nn.Module):
         has_decoder = self._method == "forward" and getattr(model.config, "is_encoder_decoder", False)
         self.model: nn.Module = model.get_encoder() if has_decoder else model  # type: ignore[operator]
         self._pooling = pooling
-        self._takes = inspect.signature(getattr(self.model, self._method)).parameters
+        # A set, and not the mapping: a network has to be one that can be copied.
+        self._takes = frozenset(inspect.signature(getattr(self.model, self._method)).parameters)
 
     @property
     def main_input(self) -> str:
