@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import example_model
@@ -58,24 +59,21 @@ def test_a_server_that_can_t_read_videos_still_reads_tracks(bundle, tmp_path):
     assert len(model.predict(context, pd.DataFrame(rows))) == 6
 
 
-@pytest.fixture(scope="module")
-def server(bundle, empty_database, films, tmp_path_factory):
-    """The address of `mlflow models serve -m models:/mgn-ma@champion`, started in a folder that is no project."""
-    folder = tmp_path_factory.mktemp("served")
-    (folder / "videos").mkdir()
-    (folder / "videos/no-film.mp4").write_bytes(b"nothing")
-    shutil.copy(empty_database, folder / "mlflow.db")
+@contextmanager
+def served(folder, database, model, name, places):
+    """The address of `mlflow models serve`, of one version of that name, started in a folder that is no project."""
+    shutil.copy(database, folder / "mlflow.db")
     uri = f"sqlite:///{folder}/mlflow.db"
     client = MlflowClient(uri)
     run = client.create_run(client.create_experiment("mgn_ma", artifact_location=str(folder / "mlartifacts")))
-    ModelRegistry(uri, run_id=run.info.run_id).register(bundle)
-    client.set_registered_model_alias("mgn-ma", CHAMPION, "1")
+    ModelRegistry(uri, name=name, run_id=run.info.run_id).register(model)
+    client.set_registered_model_alias(name, CHAMPION, "1")
     port = unused_port()
-    command = ["models", "serve", "-m", "models:/mgn-ma@champion", "--env-manager", "local", "-p", str(port)]
+    command = ["models", "serve", "-m", f"models:/{name}@champion", "--env-manager", "local", "-p", str(port)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_TRACKING_URI": uri,
-        "MGN_MA_VIDEO_PLACES": f"{films} {folder}/videos",
+        "MGN_MA_VIDEO_PLACES": places,
         "MGN_MA_MAX_SECONDS": "3600",
     }
     with (folder / "log").open("w") as log:
@@ -89,12 +87,25 @@ def server(bundle, empty_database, films, tmp_path_factory):
         )
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 120
-    while not answers(address):
-        assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
-        time.sleep(0.2)
-    yield address, folder / "videos"
-    os.killpg(process.pid, 15)
-    process.wait(timeout=30)
+    try:
+        while not answers(address):
+            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.2)
+        yield address
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def server(bundle, empty_database, films, tmp_path_factory):
+    """The address of the champion's server, and a folder of videos that it may read."""
+    folder = tmp_path_factory.mktemp("served")
+    videos = folder / "videos"
+    videos.mkdir()
+    (videos / "no-film.mp4").write_bytes(b"nothing")
+    with served(folder, empty_database, bundle, "mgn-ma", f"{films} {videos}") as address:
+        yield address, videos
 
 
 def answers(address):
@@ -173,6 +184,16 @@ def test_a_video_gives_the_numbers_of_its_prediction(server, bundle, film):
     status, without = ask(server, {"dataframe_records": [{"video": film.path}]})
     assert status == 200
     assert np.abs(columns(without, EEV.names) - columns(answer, EEV.names)).max() > 1e-4
+
+
+@pytest.mark.slow
+def test_similarity_to_words_reads_videos_as_a_trained_model_does(zero_shot, empty_database, films, film, tmp_path):
+    with served(tmp_path, empty_database, zero_shot, "mgn-ma-zero-shot", str(films)) as address:
+        status, answer = ask((address, films), {"dataframe_records": [{"video": film.path}]})
+    assert status == 200, answer
+    (outcome,) = VideoPredictor(zero_shot).predict([film])
+    np.testing.assert_allclose(columns(answer, EEV.names), outcome.prediction.values, atol=1e-5)
+    assert columns(answer, ["awe"]).std() > 0.01
 
 
 @pytest.mark.slow
