@@ -132,16 +132,34 @@ def test_frames_are_those_shown_at_10_hz_whatever_the_frame_rate(seeing: Any, tm
         np.testing.assert_allclose(greys, grid[start : start + 32], atol=6, err_msg=f"row {row}")
 
 
-def test_an_unknown_duration_is_looked_up(seeing: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stride", [1, 3])
+def test_an_unknown_duration_is_looked_up(seeing: Any, tmp_path: Path, stride: int) -> None:
     known = write_clip(tmp_path / "clip.mp4", 23)
-    a, b = rows_of(seeing(), known), rows_of(seeing(), replace(known, duration_us=None))
+    a, b = (rows_of(seeing(stride=stride), clip) for clip in (known, replace(known, duration_us=None)))
     assert np.array_equal(a.vectors, b.vectors)
 
 
-def test_rows_end_where_the_video_does_even_if_its_header_says_more(seeing: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stride", [1, 3])
+def test_rows_end_where_the_video_does_even_if_its_header_says_more(seeing: Any, tmp_path: Path, stride: int) -> None:
     clip = write_clip(tmp_path / "clip.mp4", 23)
-    rows = rows_of(seeing(), replace(clip, duration_us=60_000_000))
-    assert np.array_equal(rows.vectors, rows_of(seeing(), clip).vectors)
+    rows = rows_of(seeing(stride=stride), replace(clip, duration_us=60_000_000))
+    assert np.array_equal(rows.vectors, rows_of(seeing(stride=stride), clip).vectors)
+
+
+@pytest.mark.parametrize("stride", [2, 3, 7, 100])
+@pytest.mark.parametrize("n_frames", [1, 2, 7, 31, 50])
+def test_with_a_stride_rows_between_windows_lie_on_straight_lines(
+    seeing: Any, tmp_path: Path, n_frames: int, stride: int
+) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", n_frames)
+    every, strided = rows_of(seeing(), clip), rows_of(seeing(stride=stride), clip)
+    assert np.array_equal(strided.timestamps_us, every.timestamps_us)
+    assert np.array_equal(strided.vectors[::stride], every.vectors[::stride])
+    assert strided.vectors.dtype == np.float32
+    rows = np.arange(len(every))
+    # NumPy holds the last one beyond it, too.
+    on_lines = [np.interp(rows, rows[::stride], column[::stride]) for column in every.vectors.T]
+    np.testing.assert_allclose(strided.vectors, np.transpose(on_lines), rtol=1e-6)
 
 
 def test_a_shorter_duration_cuts_the_video(seeing: Any, tmp_path: Path) -> None:
@@ -185,10 +203,15 @@ def test_settings_and_fingerprint() -> None:
         S3DConfig(pretrained=Pretrained(random=1)),
         S3DConfig(pretrained=RANDOM, edge="zeros"),
         S3DConfig(pretrained=RANDOM, precision="bfloat16"),
+        S3DConfig(pretrained=RANDOM, stride=3),
     ]
-    assert len({config.fingerprint(), *(other.fingerprint() for other in changed)}) == 4
+    assert len({config.fingerprint(), *(other.fingerprint() for other in changed)}) == 5
+    # Of before there was a stride: such tracks need not be made again.
+    assert config.fingerprint().startswith("122707cff1c724bb")
     with pytest.raises(ValidationError):
         S3DConfig(pretrained=RANDOM, edge="mirror")  # type: ignore[arg-type]
+    with pytest.raises(ValidationError):
+        S3DConfig(pretrained=RANDOM, stride=0)
 
 
 def test_the_configuration_imports_no_torch() -> None:

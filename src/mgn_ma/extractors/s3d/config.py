@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from mgn_ma.extractors.base import Source
 from mgn_ma.extractors.pretrained import FrameNetworkConfig, PublicWeights
@@ -30,6 +30,7 @@ class S3DConfig(FrameNetworkConfig):
     Attributes:
         batch_size: windows that go through the network at a time; a large GPU takes 32 and more.
         edge: what stands in for frames before the first and after the last one: the nearest frame again, or black.
+        stride: how many timestamps of the grid from one window to the next; rows between them lie on straight lines.
     """
 
     source: ClassVar[Source] = "video"
@@ -38,6 +39,8 @@ class S3DConfig(FrameNetworkConfig):
     name: Literal["s3d"] = "s3d"
     batch_size: PositiveInt = 4
     edge: Literal["repeat", "zeros"] = "repeat"
+    # Left out of the fingerprint where it changes nothing: tracks of before it was there stay what they are.
+    stride: PositiveInt = Field(default=1, exclude_if=lambda stride: stride == 1)
 
     def load(self) -> S3D:
         """The plain network on the CPU with its weights; see :meth:`NetworkConfig.load`."""

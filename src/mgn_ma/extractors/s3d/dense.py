@@ -21,7 +21,7 @@ from mgn_ma.extractors.s3d.trunk import Trunk
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
-_FLOAT32_LAYERS = {"gate", "fc"}
+FLOAT32_LAYERS = {"gate", "fc"}
 """Small layers on means, whose rounding would move whole channels: float32 whatever the precision."""
 
 
@@ -91,7 +91,7 @@ def _placed(module: ModuleT, device: torch.device, precision: Precision) -> Modu
     small = {
         name: copy.deepcopy(layer)
         for name, layer in module.named_modules()
-        if name.rpartition(".")[2] in _FLOAT32_LAYERS
+        if name.rpartition(".")[2] in FLOAT32_LAYERS
     }
     placed = place(module, device, precision)
     for name, layer in small.items():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from mgn_ma.extractors.base import Clock, ExtractionError, Extractor, TrackRows
 from mgn_ma.extractors.cuda_frames import reader
@@ -30,6 +31,7 @@ class S3DExtractor(Extractor):
 
     The window of t is the 32 frames of the 10 fps grid that begin 1.6 s before the grid frame nearest to t. At 6 Hz
     that one is at most a third of a grid step (33 ms) away: frames on one grid are what lets windows share their work.
+    With a ``stride`` only every so many timestamps have a window, and rows between them are interpolated.
     """
 
     clock: ClassVar[Clock] = "grid"
@@ -37,6 +39,7 @@ class S3DExtractor(Extractor):
 
     def __init__(self, config: S3DConfig) -> None:
         self._edge = config.edge
+        self._stride = config.stride
         self._n_frames = frames_per_batch(config.batch_size)
         device = resolve_device(config.device)
         self._read = reader(config.decoder, device)
@@ -50,17 +53,27 @@ class S3DExtractor(Extractor):
     def extract(self, video: VideoSource) -> TrackRows:
         """One row for each grid timestamp at which a frame is shown."""
         frames = frames_of(video, self._edge, self._read)
+        starts = itertools.islice(window_starts(video.duration_us), 0, None, self._stride)
         with Prefetch(frames, 2 * self._n_frames) as ahead:
-            vectors = list(self._dense.vectors(ahead, window_starts(video.duration_us)))
-        n_rows = sum(map(len, vectors))
-        if frames.n_shown is not None:
-            n_rows = min(n_rows, frames_before(frames.n_shown * FRAME_STEP_US))
+            batches = list(self._dense.vectors(ahead, starts))
+        ends_us = [video.duration_us, None if frames.n_shown is None else frames.n_shown * FRAME_STEP_US]
+        n_rows = frames_before(min(end_us for end_us in ends_us if end_us is not None))
         if n_rows == 0:
             raise ExtractionError("its video shows no frame")
         bounds = grid_time(np.arange(n_rows + 1, dtype=np.int64))
         # Fetched from the device here and not sooner, so that a GPU never waits for it.
-        fetched = np.concatenate([batch.cpu().numpy() for batch in vectors])[:n_rows]
-        return TrackRows(bounds[:-1], bounds[1:], fetched)
+        vectors = np.concatenate([batch.cpu().numpy() for batch in batches])
+        return TrackRows(bounds[:-1], bounds[1:], between(vectors, self._stride, n_rows))
+
+
+def between(vectors: npt.NDArray[np.float32], stride: int, n_rows: int) -> npt.NDArray[np.float32]:
+    """(N, D) of the rows 0, ``stride``, … to (n_rows, D): straight lines between them, and the last one beyond it."""
+    rows = np.arange(n_rows)
+    before = rows // stride
+    after = np.minimum(before + 1, before[-1])
+    share = (rows % stride / stride).astype(np.float32)[:, None]
+    on_lines: npt.NDArray[np.float32] = vectors[before] * (1 - share) + vectors[after] * share
+    return on_lines
 
 
 def frames_of(video: VideoSource, edge: Edge, read: ReadFrames = read_on_cpu) -> FramesOfVideo:
