@@ -80,11 +80,20 @@ class TestImages:
 
 
 class TestSound:
-    @pytest.mark.parametrize(("name", "rate"), [("whisper", 16_000), ("wav2vec2", 16_000), ("clap", 48_000)])
+    @pytest.mark.parametrize(
+        ("name", "rate", "pooling"),
+        [
+            ("whisper", 16_000, "mean"),
+            ("wav2vec2", 16_000, "mean"),
+            ("clap", 48_000, "pooled"),
+            ("pe_audio", 48_000, "pooled"),
+            ("pe_audio_alone", 48_000, "mean"),
+        ],
+    )
     def test_a_row_is_the_window_around_it_at_the_rate_that_the_processor_wants(
-        self, folder: Callable[[str], Path], short_video: VideoSource, name: str, rate: int
+        self, folder: Callable[[str], Path], short_video: VideoSource, name: str, rate: int, pooling: str
     ) -> None:
-        settings = {"window_us": 500_000, "hop_us": 166_667, "pooling": "pooled" if name == "clap" else "mean"}
+        settings = {"window_us": 500_000, "hop_us": 166_667, "pooling": pooling}
         rows = extractor("hf_audio", folder(name), **settings).extract(short_video)
         assert rows.timestamps_us.tolist() == [row * 166_667 for row in range(12)]
         assert rows.ends_us[:2].tolist() == [166_667, 333_334]
@@ -100,6 +109,8 @@ class TestSound:
             with torch.inference_mode():
                 if name == "clap":
                     expected.append(model.get_audio_features(**inputs).pooler_output)
+                elif name == "pe_audio":
+                    expected.append(model.get_audio_embeds(**inputs))
                 elif name == "whisper":
                     # Half a second of the thirty that are padded to: 25 of 1,500 tokens.
                     expected.append(model.encoder(inputs["input_features"]).last_hidden_state[:, :25].mean(1))

@@ -68,6 +68,25 @@ def clap() -> Any:
     )
 
 
+def pe_audio() -> Any:
+    """Sound, pictures and texts, as the encoder is published."""
+    numbers = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    codec = {"encoder_hidden_size": 4, "codebook_dim": 8}
+    pictures = {"architecture": "test_vit", "do_pooling": True, "num_classes": 16, "global_pool": "avg"}
+    shape = {"head_dim": 8, **SHAPE}
+    both = {
+        "audio_config": {"model_type": "pe_audio_encoder", "dac_config": codec, **shape},
+        "video_config": {"model_type": "pe_video_encoder", "vision_config": pictures, **shape},
+        **shape,
+    }
+    texts = transformers.ModernBertConfig(vocab_size=100, **numbers, **SHAPE)
+    return transformers.PeAudioVideoModel(transformers.PeAudioVideoConfig(text_config=texts, audio_video_config=both))
+
+
+def pe_audio_alone() -> Any:
+    return pe_audio().audio_model.audio_encoder
+
+
 def videomae() -> Any:
     return transformers.VideoMAEModel(transformers.VideoMAEConfig(num_frames=4, tubelet_size=2, **SEEN))
 
@@ -89,6 +108,8 @@ MODELS: dict[str, Save] = {
     "whisper": saved(whisper, transformers.WhisperFeatureExtractor()),
     "wav2vec2": saved(wav2vec2, transformers.Wav2Vec2FeatureExtractor()),
     "clap": saved(clap, transformers.ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad")),
+    "pe_audio": saved(pe_audio, transformers.PeAudioFeatureExtractor()),
+    "pe_audio_alone": saved(pe_audio_alone, transformers.PeAudioFeatureExtractor()),
     "videomae": saved(videomae, transformers.VideoMAEVideoProcessor(**CLIP)),
     "vjepa2": saved(vjepa2, transformers.VJEPA2VideoProcessor(crop_size=32)),
 }

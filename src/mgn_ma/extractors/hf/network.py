@@ -35,16 +35,18 @@ _PROCESSORS: dict[Kind, Any] = {
     "sound": AutoFeatureExtractor,
     "clip": AutoVideoProcessor,
 }
-_FEATURES: dict[Kind, str] = {
-    "picture": "get_image_features",
-    "sound": "get_audio_features",
-    "text": "get_text_features",
-    "clip": "get_video_features",
+_FEATURES: dict[Kind, tuple[str, ...]] = {
+    "picture": ("get_image_features",),
+    "sound": ("get_audio_features", "get_audio_embeds"),
+    "text": ("get_text_features",),
+    "clip": ("get_video_features",),
 }
-"""Methods of models of two kinds of input."""
+"""Methods of models of several kinds of input, by whichever name."""
 UNLOADABLE = (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError, ImportError, SafetensorError)
 """What transformers raises for files that don't fit, in no particular order."""
 
+_MASKS = ("attention_mask", "padding_mask")
+"""Ends of names of what tells padding: 1 where there is none."""
 _POOLER = re.compile(r"^(\w+\.)?pooler\.")
 _UNUSED = re.compile(r"(^|\.)(position_ids|masked_spec_embed|mask_token)$")
 """Tensors of training, or that libraries wrote once and make by themselves now."""
@@ -61,8 +63,8 @@ class Encoder(nn.Module):
 
     def __init__(self, model: nn.Module, kind: Kind, pooling: Pooling) -> None:
         super().__init__()
-        # Of a model of two kinds of input: the tower, and a projection into the space that both share.
-        self._method = _FEATURES[kind] if hasattr(model, _FEATURES[kind]) else "forward"
+        # Of a model of several kinds of input: the tower, and a projection into the space that they share.
+        self._method = next((name for name in _FEATURES[kind] if hasattr(model, name)), "forward")
         has_decoder = self._method == "forward" and getattr(model.config, "is_encoder_decoder", False)
         self.model: nn.Module = model.get_encoder() if has_decoder else model  # type: ignore[operator]
         self._pooling = pooling
@@ -82,8 +84,8 @@ class Encoder(nn.Module):
             arguments["skip_predictor"] = True
         output = getattr(self.model, self._method)(**arguments)
         if self._pooling == "pooled":
-            return cast(Tensor, output.pooler_output).flatten(1).float()
-        mask = next((value for name, value in inputs.items() if name.endswith("attention_mask")), None)
+            return cast(Tensor, output if isinstance(output, Tensor) else output.pooler_output).flatten(1).float()
+        mask = next((value for name, value in inputs.items() if name.endswith(_MASKS)), None)
         return pool(output.last_hidden_state, mask, self._pooling)
 
 
@@ -212,8 +214,10 @@ def prepare_image(processor: Any, frame: npt.NDArray[np.uint8]) -> Inputs:
 
 def prepare_audio(processor: Any, samples: npt.NDArray[np.float32]) -> Inputs:
     """(N,) samples at the processor's rate to the inputs of one window."""
-    rate = processor.sampling_rate
-    return dict(processor(samples, sampling_rate=rate, return_tensors="pt", return_attention_mask=True))
+    settings = {"sampling_rate": processor.sampling_rate, "return_tensors": "pt"}
+    if "return_attention_mask" in inspect.signature(processor.__call__).parameters:
+        settings["return_attention_mask"] = True
+    return dict(processor(samples, **settings))
 
 
 def prepare_frame(processor: Any, frame: npt.NDArray[np.uint8]) -> Tensor:
