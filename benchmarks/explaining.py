@@ -24,7 +24,8 @@ from mgn_ma.evaluation.reaction import Reaction
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import END_OF_TIME_US, START_OF_TIME_US, Clock, TrackRows
 from mgn_ma.grid import grid_time, grid_timestamps_us
-from mgn_ma.inference.bundle import Bundle, BundleDescription, ExtractorContract
+from mgn_ma.inference.bundle import Bundle, BundleDescription
+from mgn_ma.inference.model import ExtractorContract
 from mgn_ma.inference.predictor import Predictor
 from mgn_ma.models.config import MGNMAConfig, VideoLevelConfig
 from mgn_ma.models.mgn_ma import MGNMA

@@ -11,7 +11,8 @@ import pytest
 
 from mgn_ma.extractors.pretrained import WeightsError
 from mgn_ma.grid import grid_timestamps_us
-from mgn_ma.inference.bundle import Bundle, ExtractorContract
+from mgn_ma.inference.bundle import Bundle
+from mgn_ma.inference.model import ExtractorContract
 from mgn_ma.inference.predictor import Predictor
 from mgn_ma.inference.videos import ExtractorMismatchError, VideoInput, VideoPredictor, VideoSettings
 from mgn_ma.media.digest import digest

@@ -5,7 +5,8 @@ import torch
 from mgn_ma.eev.targets import EEV
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.registry import build, parse_config
-from mgn_ma.inference.bundle import Bundle, BundleDescription, ExtractorContract
+from mgn_ma.inference.bundle import Bundle, BundleDescription
+from mgn_ma.inference.model import ExtractorContract
 from mgn_ma.media.digest import digest
 from mgn_ma.media.probe import probe
 from mgn_ma.media.source import VideoSource

@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
-from mgn_ma.configuration import Configuration
-from mgn_ma.eev.targets import Targets
 from mgn_ma.evaluation.recipe import EnsembleRecipe
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.files import Folder
-from mgn_ma.inference.model import DESCRIPTION, BundleError, ExtractorContract, configs_of
+from mgn_ma.inference.model import DESCRIPTION, BundleError, ModelDescription, configs_of
 from mgn_ma.modalities import VIDEO
 from mgn_ma.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from mgn_ma.training.config import VideoLevelSettings
@@ -33,29 +30,17 @@ FORMAT: Final = 2
 _MEMBER_NAME = re.compile(r"\w[\w-]{,49}")
 
 
-class BundleDescription(Configuration):
-    """The content of ``bundle.json``.
+class BundleDescription(ModelDescription):
+    """The content of an ensemble's ``bundle.json``.
 
     Attributes:
-        targets: what it predicts.
-        extractors: by modality, what its tracks are made by.
         video_level: how the video-level network chooses and embeds its items.
         recipe: how the members' predictions become one.
-        trained_on: what videos and viewers, in words for people; "" where nobody has said.
-        scores: what is known of the ensemble, for people (validation scores with intervals).
-        data_fingerprint: of annotations and videos that it was trained on.
-        code_version: of this package, and of the repository where it is known.
     """
 
     format: Literal[2] = FORMAT
-    targets: Targets
-    extractors: dict[str, ExtractorContract]
     video_level: VideoLevelSettings
     recipe: EnsembleRecipe
-    trained_on: str = ""
-    scores: dict[str, Any] = Field(default_factory=dict)
-    data_fingerprint: str | None = None
-    code_version: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,10 +114,14 @@ class Bundle:
         return ""
 
     @property
+    def method(self) -> str:
+        """How its members' curves become one."""
+        return self.description.recipe.method
+
+    @property
     def in_words(self) -> str:
         """One sentence on what it is."""
-        recipe = self.description.recipe
-        return f"{len(recipe.members)} members, combined by {recipe.method}, reading {', '.join(self.modalities)}."
+        return f"{len(self.weights)} members, combined by {self.method}, reading {', '.join(self.modalities)}."
 
     def configs(self) -> dict[str, ExtractorConfig]:
         """The extractors that have to run, by modality; see `configs_of`."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from mgn_ma.configuration import Configuration
 from mgn_ma.eev.targets import Targets
@@ -53,26 +54,24 @@ class ExtractorContract(Configuration):
         return cls(settings=settings, fingerprint=config.fingerprint())
 
 
-class ModelDescription(Protocol):
-    """What a model says of itself; `mgn_ma.inference.bundle.BundleDescription` says what each is."""
+class ModelDescription(Configuration):
+    """What a model says of itself in its ``bundle.json``.
 
-    @property
-    def targets(self) -> Targets: ...  # noqa: D102 - see above
+    Attributes:
+        targets: what it predicts.
+        extractors: by modality, what its tracks are made by.
+        trained_on: what videos and viewers, in words for people; "" where nobody has said.
+        scores: what is known of it, for people (validation scores with intervals).
+        data_fingerprint: of annotations and videos that it was trained on.
+        code_version: of this package, and of the repository where it is known.
+    """
 
-    @property
-    def extractors(self) -> Mapping[str, ExtractorContract]: ...  # noqa: D102
-
-    @property
-    def trained_on(self) -> str: ...  # noqa: D102
-
-    @property
-    def scores(self) -> dict[str, Any]: ...  # noqa: D102
-
-    @property
-    def data_fingerprint(self) -> str | None: ...  # noqa: D102
-
-    @property
-    def code_version(self) -> dict[str, str]: ...  # noqa: D102
+    targets: Targets
+    extractors: dict[str, ExtractorContract]
+    trained_on: str = ""
+    scores: dict[str, Any] = Field(default_factory=dict)
+    data_fingerprint: str | None = None
+    code_version: dict[str, str] = Field(default_factory=dict)
 
 
 class ModelPredictor(Protocol):
@@ -115,6 +114,10 @@ class Model(Protocol):
     @property
     def caution(self) -> str:
         """What everybody who sees its curves has to be told; "" for nothing."""
+
+    @property
+    def method(self) -> str:
+        """How it comes to its curves, in a word or two."""
 
     @property
     def in_words(self) -> str:

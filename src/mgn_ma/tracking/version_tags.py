@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from mgn_ma.evaluation.promotion import Decision
-from mgn_ma.inference.bundle import Bundle
 from mgn_ma.inference.model import Model
 
 DECISION_PREFIX = "promotion."
@@ -42,11 +41,10 @@ def tags_of(bundle: Model) -> dict[str, str]:
         tags["holdout_videos"] = str(holdout["n_videos"])
     if holdout.get("low") is not None:
         tags["holdout_interval"] = f"{holdout['low']:.4f} to {holdout['high']:.4f}"
-    if isinstance(bundle, Bundle):
-        tags["method"] = bundle.description.recipe.method
     if bundle.caution:
         tags["caution"] = bundle.caution
     tags |= {
+        "method": bundle.method,
         "members": str(len(bundle.weights)),
         "data_fingerprint": description.data_fingerprint or "unknown",
         "expressions": ", ".join(description.targets.names),

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from mgn_ma.configuration import Configuration
-from mgn_ma.eev.targets import Targets
 from mgn_ma.extractors.base import ExtractorConfig
 from mgn_ma.files import Folder
-from mgn_ma.inference.model import DESCRIPTION, BundleError, ExtractorContract, configs_of
+from mgn_ma.inference.model import DESCRIPTION, BundleError, ModelDescription, configs_of
 from mgn_ma.inference.zero_shot.config import Scaling
 
 if TYPE_CHECKING:
@@ -31,8 +28,8 @@ DIRECTIONS = "directions.safetensors"
 CAUTION = "not validated: similarity to words, not viewers' faces"
 
 
-class ZeroShotDescription(Configuration):
-    """The content of ``bundle.json``; what is not said here is as in `mgn_ma.inference.bundle.BundleDescription`.
+class ZeroShotDescription(ModelDescription):
+    """The content of its ``bundle.json``.
 
     Attributes:
         tolerances_us: by modality, how far a frame may lie from a row that serves it.
@@ -43,16 +40,10 @@ class ZeroShotDescription(Configuration):
 
     kind: Literal["zero_shot"] = "zero_shot"
     format: Literal[1] = FORMAT
-    targets: Targets
-    extractors: dict[str, ExtractorContract]
     tolerances_us: dict[str, int]
     scaling: Scaling
     neutral: dict[str, tuple[str, ...]]
     prompts: dict[str, dict[str, tuple[str, ...]]]
-    trained_on: str = ""
-    scores: dict[str, Any] = Field(default_factory=dict)
-    data_fingerprint: str | None = None
-    code_version: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,9 +88,14 @@ class ZeroShot:
         return CAUTION
 
     @property
+    def method(self) -> str:
+        """How its curves come to be."""
+        return "similarity to words"
+
+    @property
     def in_words(self) -> str:
         """One sentence on what it is."""
-        return f"Similarity to words, reading {', '.join(self.modalities)}; {CAUTION}."
+        return f"{self.method.capitalize()}, reading {', '.join(self.modalities)}; {CAUTION}."
 
     def configs(self) -> dict[str, ExtractorConfig]:
         """The extractors that have to run, by modality; see `configs_of`."""
