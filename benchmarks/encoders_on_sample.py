@@ -1,11 +1,12 @@
 """What the sample's networks score with other extractors of one modality, from videos to test scores.
 
     python benchmarks/encoders_on_sample.py image                # colours against EfficientNet-Lite0, 240 videos
-    python benchmarks/encoders_on_sample.py action --videos 40   # motion against an untrained S3D
+    python benchmarks/encoders_on_sample.py action --videos 120  # motion against an untrained S3D, strides 1 and 3
 
 Each modality is a project of its own below ``--work``, with world 0 of the sample; what is there already is kept, so
 that the run can be interrupted. ``alone`` is the MLP of the paper's table 1 on that modality, ``all`` the full network.
-Intervals draw videos and seeds. EfficientNet-Lite0 has its weights of ImageNet (a package of the tests).
+Intervals draw videos and seeds, and so does that of the difference to the extractor above. EfficientNet-Lite0 has its
+weights of ImageNet (a package of the tests).
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def lite0(weights: Path, precision: str) -> dict[str, Any]:
 
 
 def s3d(stride: int) -> dict[str, Any]:
-    return {"extractor": "s3d", "settings": {"s3d": {"pretrained": "random:0", "stride": stride}}}
+    return {
+        "extractor": "s3d",
+        "settings": {"s3d": {"pretrained": "random:0", "precision": "bfloat16", "stride": stride}},
+    }
 
 
 def ways(modality: str, work: Path) -> dict[str, dict[str, Any]]:
@@ -94,13 +98,21 @@ def main() -> None:
     project = arguments.work / arguments.modality
     if not project.exists():
         make_project(project, parameters)
-    found = []
+    found, before = [], {}
     for name, way in ways(arguments.modality, arguments.work).items():
         scores = scores_of(project, name, arguments.modality, way)
         for row in rows:
-            mean, low, high = interval(of_world(scores, row["variant"]), np.random.default_rng(0))
+            worlds = of_world(scores, row["variant"])
+            mean, low, high = interval(worlds, np.random.default_rng(0))
             found.append({"extractor": name, "network": row["row"], "mean": mean, "low": low, "high": high})
-            print(f"{name:<32}{row['row']:<8}{mean:>7.3f} [{low:.3f}, {high:.3f}]", flush=True)
+            print(f"{name:<32}{row['row']:<8}{mean:>7.3f} [{low:.3f}, {high:.3f}]", end="")
+            if row["row"] in before:
+                gains = [now - then for now, then in zip(worlds, before[row["row"]], strict=True)]
+                gain, low, high = interval(gains, np.random.default_rng(0))
+                found[-1] |= {"gain": gain, "gain_low": low, "gain_high": high}
+                print(f"{gain:>+9.3f} [{low:+.3f}, {high:+.3f}]", end="")
+            print(flush=True)
+            before[row["row"]] = worlds
     print(f"oracle: {np.mean(of_world(scores, ORACLE)[0]):.3f}")
     if arguments.output:
         arguments.output.write_text(json.dumps(found, indent=2))
