@@ -38,7 +38,8 @@ def test_it_is_registered_once_under_a_name_of_its_own_and_says_what_it_is(regis
     assert found.aliases == [CHALLENGER]
     assert found.description == f"Similarity to words, reading image, audio; {CAUTION}."
     assert found.tags["caution"] == CAUTION
-    assert "validation_score" not in found.tags and "method" not in found.tags
+    assert found.tags["method"] == "similarity to words"
+    assert "validation_score" not in found.tags
     assert CAUTION in beside.client.get_registered_model("mgn-ma-zero-shot").description
     assert registry.holder(CHALLENGER).tags["bundle_digest"] == bundle.digest()
     assert registry.holder(CHAMPION) is None
